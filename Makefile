@@ -1,0 +1,45 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help setup demo test lint format lock bench clean
+
+help: ## List the commands
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
+
+setup: $(VENV)/.ready ## Create .venv from requirements.lock
+
+# The stamp is written last: an interrupted set-up is taken up again by the next command.
+$(VENV)/.ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+		{ echo "Python 3.11, 3.12 or 3.13 is needed: make setup PYTHON=python3.12" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@touch $@
+
+demo: setup ## Run every application end to end on its embedded sample
+	$(BIN)/python -m apps.demo
+
+test: setup ## Run the test suite
+	$(BIN)/python -m pytest
+
+lint: setup ## Check format, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: setup ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: ## Pin the dependencies anew (needs uv)
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-header --extra apps --extra dev --output-file requirements.lock pyproject.toml
+
+bench: setup ## Measure; results go to benchmarks/results
+	$(BIN)/python -m benchmarks
+
+clean: ## Remove the environment, runs and exports
+	rm -rf $(VENV) runs dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find saved_models -mindepth 1 -maxdepth 1 -type d -exec rm -rf {} +

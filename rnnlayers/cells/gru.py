@@ -1,0 +1,114 @@
+"""The gated recurrent unit: Cho et al. (2014), in both of its forms."""
+
+from typing import Any, ClassVar
+
+import keras
+from keras import ops
+
+from rnnlayers.cells.base import RecurrentCell, States, Tensor
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class GRUCell(RecurrentCell):
+    """One step of the gated recurrent unit, the twin of `keras.layers.GRUCell`.
+
+    The update gate mixes the previous state with a candidate; the reset gate decides how much of
+    the past the candidate sees. With three products a step it is cheaper than `LSTMCell`, and it
+    has one state.
+
+        z = recurrent_activation(W_z x + b_z + U_z h_prev + d_z)        update gate
+        r = recurrent_activation(W_r x + b_r + U_r h_prev + d_r)        reset gate
+        n = activation(W_n x + b_n + r * (U_n h_prev + d_n))            candidate, reset_after=True
+        n = activation(W_n x + b_n + U_n (r * h_prev))                  candidate, reset_after=False
+        h = z * h_prev + (1 - z) * n
+
+    Here z keeps the past, as in Keras, PyTorch and cuDNN; in the paper's equation 7 likewise.
+    The first form is cuDNN's and PyTorch's, the second the paper's (equation 8).
+
+    Weights, cut in the order z, r, n (Keras calls n "h"): `kernel` W `(features, 3 * units)`,
+    `recurrent_kernel` U `(units, 3 * units)`, and `bias` `(2, 3 * units)` with rows b and d for
+    `reset_after=True`, `(3 * units,)`, b alone, for `reset_after=False`.
+
+    Args:
+        units: Positive integer, the size of the output and of the state.
+        activation: Function of the candidate.
+        recurrent_activation: Function of the two gates.
+        reset_after: Whether the reset gate applies after the recurrent product or before it.
+        **kwargs: All other arguments of `RecurrentCell`.
+
+    Call arguments, returns and errors are those of `RecurrentCell`.
+
+    Example:
+
+    >>> output, states = GRUCell(4)(np.ones((2, 3)), [np.zeros((2, 4))])
+    >>> output.shape
+    TensorShape([2, 4])
+
+    Reference: Cho et al. (2014), Learning phrase representations using RNN encoder-decoder for
+    statistical machine translation, equations 5 to 8.
+    """
+
+    gates: ClassVar[tuple[str, ...]] = ("z", "r", "n")
+
+    def __init__(
+        self,
+        units: int,
+        activation: Any = "tanh",
+        recurrent_activation: Any = "sigmoid",
+        *,
+        reset_after: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(units, activation, **kwargs)
+        self.recurrent_activation = keras.activations.get(recurrent_activation)
+        self.reset_after = reset_after
+
+    @property
+    def bias_shape(self) -> tuple[int, ...]:
+        """Shape of `bias`: two rows, for inputs and recurrence, with `reset_after=True`."""
+        (width,) = super().bias_shape
+        return (2, width) if self.reset_after else (width,)
+
+    @property
+    def input_bias(self) -> Tensor | None:
+        """The part of `bias` that is added to the projected inputs, or None."""
+        return self.bias[0] if self.reset_after and self.bias is not None else self.bias
+
+    @property
+    def recurrent_bias(self) -> Tensor | None:
+        """The part of `bias` that is added to the recurrent product, or None."""
+        return self.bias[1] if self.reset_after and self.bias is not None else None
+
+    def update(self, projected: Tensor, recurrent: Tensor, states: States) -> States:
+        """Return the new states; see `RecurrentCell.update`."""
+        (h_prev,) = states
+        x_z, x_r, x_n = self.split(projected)
+        u_z, u_r, u_n = self.split(recurrent)
+        z = self.recurrent_activation(x_z + u_z)
+        r = self.recurrent_activation(x_r + u_r)
+        n = self.activation(x_n + r * u_n)
+        return (z * h_prev + (1 - z) * n,)
+
+    def step(
+        self, projected: Tensor, states: States, recurrent_dropout_mask: Tensor | None = None
+    ) -> States:
+        """Return the states after one step; the paper's form needs a second product for n."""
+        if self.reset_after:
+            return super().step(projected, states, recurrent_dropout_mask)
+        (h_prev,) = states
+        h_seen = h_prev if recurrent_dropout_mask is None else h_prev * recurrent_dropout_mask
+        U_zr, U_n = ops.split(self.recurrent_kernel, [2 * self.units], axis=-1)
+        x_z, x_r, x_n = self.split(projected)
+        u_z, u_r = ops.split(ops.matmul(h_seen, U_zr), 2, axis=-1)
+        z = self.recurrent_activation(x_z + u_z)
+        r = self.recurrent_activation(x_r + u_r)
+        n = self.activation(x_n + ops.matmul(r * h_seen, U_n))
+        return (z * h_prev + (1 - z) * n,)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that create this cell anew."""
+        return {
+            **super().get_config(),
+            "recurrent_activation": keras.activations.serialize(self.recurrent_activation),
+            "reset_after": self.reset_after,
+        }

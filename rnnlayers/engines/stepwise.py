@@ -1,0 +1,69 @@
+"""The reference engine: one step of the cell after the other, differentiated automatically.
+
+It runs every cell on every device, compiled or not, and every faster engine is tested against it.
+The arithmetic is the cell's, in `keras.ops`; the loop is `tf.while_loop`, because
+`keras.ops.scan` cannot be differentiated under XLA.
+"""
+
+import tensorflow as tf
+from keras import ops
+
+from rnnlayers.cells.base import RecurrentCell, States, Tensor
+
+
+def run(
+    cell: RecurrentCell,
+    projected: Tensor,
+    initial_states: States,
+    *,
+    mask: Tensor | None = None,
+    recurrent_dropout_mask: Tensor | None = None,
+    reverse: bool = False,
+    return_sequences: bool = True,
+) -> tuple[Tensor | None, States]:
+    """Run a cell over time. This signature is what every engine offers.
+
+    Args:
+        cell: A built cell.
+        projected: `(time, batch, gates * units)`, from `cell.project`.
+        initial_states: One tensor `(batch, units)` for each of `cell.state_names`.
+        mask: Booleans `(time, batch, 1)`, or None. Where False, the states stay as they are.
+        recurrent_dropout_mask: `(batch, units)`, from `cell.draw_recurrent_dropout_mask`, or None.
+        reverse: Whether to begin with the last step. Outputs stay at their steps.
+        return_sequences: Whether to keep the output of each step.
+
+    Returns:
+        The outputs `(time, batch, units)`, or None without `return_sequences`, and the final
+        states. Any number of steps will do, none too.
+    """
+    time = ops.shape(projected)[0]
+    inputs = _unstack(projected)
+    masks = None if mask is None else _unstack(mask)
+    arrays: tuple[tf.TensorArray, ...] = ()
+    if return_sequences:
+        # One slot, and one element, even where there is no step: an empty array cannot be stacked.
+        array = tf.TensorArray(initial_states[0].dtype, ops.maximum(time, 1))
+        arrays = (array.write(0, initial_states[0]),)
+
+    def step(
+        index: Tensor, states: States, arrays: tuple[tf.TensorArray, ...]
+    ) -> tuple[Tensor, States, tuple[tf.TensorArray, ...]]:
+        now = time - 1 - index if reverse else index
+        new = cell.step(inputs.read(now), states, recurrent_dropout_mask)
+        if masks is not None:
+            valid = masks.read(now)
+            new = tuple(ops.where(valid, n, s) for n, s in zip(new, states, strict=True))
+        return index + 1, new, tuple(array.write(now, new[0]) for array in arrays)
+
+    _, states, arrays = tf.while_loop(
+        lambda index, *_: index < time,
+        step,
+        (0, tuple(initial_states), arrays),
+        maximum_iterations=time,  # XLA differentiates only loops with a bound
+    )
+    return (arrays[0].stack()[:time] if return_sequences else None), states
+
+
+def _unstack(sequence: Tensor) -> tf.TensorArray:
+    array = tf.TensorArray(sequence.dtype, ops.shape(sequence)[0], element_shape=sequence.shape[1:])
+    return array.unstack(sequence)

@@ -1,0 +1,245 @@
+"""A layer run forwards and a layer run backwards over the same sequence."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from rnnlayers.cells.base import Tensor
+
+_MERGE_MODES = ("concat", "sum", "mul", "ave", None)
+_COMMON = ("return_sequences", "return_state", "stateful")
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class Bidirectional(keras.Layer):
+    """Run a recurrent layer in both directions and merge, the twin of `keras.layers.Bidirectional`.
+
+    Each step's output then knows the whole sequence, which suits classifying and tagging; a model
+    that predicts the future must not use it. Both directions skip masked steps, so padding on
+    either side changes nothing.
+
+    Args:
+        layer: A `Recurrent` layer such as `LSTM`, or any layer with `go_backwards`,
+            `return_sequences`, `return_state`, `stateful` and `get_config`. It serves as the
+            pattern: a new layer of its configuration runs forwards.
+        merge_mode: "concat", "sum", "mul", "ave", or None for both outputs apart.
+        weights: Initial weights, the forward layer's and then the backward layer's.
+        backward_layer: The layer to run backwards, with `go_backwards` opposite to the other's.
+            By default of the same configuration as `layer`.
+        **kwargs: `name`, `dtype`, `trainable`, `activity_regularizer` of `keras.Layer`.
+
+    Call arguments:
+        sequences: `(batch, timesteps, features)`.
+        initial_state: The forward states and then the backward states, each `(batch, units)`.
+        mask: Booleans `(batch, timesteps)`, False at steps to skip. By default the mask that
+            comes with `sequences`.
+        training: Whether dropout applies.
+        sequences_mask: Keras passes the mask of `sequences` here where `initial_state` is given.
+
+    Returns:
+        The merged outputs (two tensors with `merge_mode=None`), then with `return_state` the
+        forward and the backward states.
+
+    Masking:
+        With `return_sequences` the outputs of masked steps are zero, as in Keras, and the mask
+        goes on to the next layer.
+
+    Raises:
+        ValueError: if `layer` is no such layer, if the two do not fit together, or for an unknown
+            merge mode.
+
+    Example:
+
+    >>> layer = rnnlayers.Bidirectional(rnnlayers.GRU(4, return_sequences=True))
+    >>> layer(np.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 8])
+
+    Reference: Schuster and Paliwal (1997), Bidirectional recurrent neural networks.
+    """
+
+    def __init__(
+        self,
+        layer: keras.Layer,
+        merge_mode: str | None = "concat",
+        weights: Sequence[Any] | None = None,
+        backward_layer: keras.Layer | None = None,
+        **kwargs: Any,
+    ) -> None:
+        _check_layer("layer", layer)
+        if merge_mode not in _MERGE_MODES:
+            raise ValueError(
+                f"`merge_mode` must be one of {_MERGE_MODES}; received {merge_mode!r}."
+            )
+        super().__init__(**kwargs)
+        self.forward_layer = _like(layer, "forward", layer.go_backwards)
+        if backward_layer is None:
+            backward_layer = _like(layer, "backward", not layer.go_backwards)
+        self.backward_layer = backward_layer
+        _check_layer("backward_layer", backward_layer)
+        if self.forward_layer.go_backwards == backward_layer.go_backwards:
+            raise ValueError(
+                "`backward_layer` must run against `layer`: one of them with "
+                f"`go_backwards=True`; received {layer.go_backwards} for both."
+            )
+        for name in _COMMON:
+            if getattr(layer, name) != getattr(backward_layer, name):
+                raise ValueError(
+                    f"`layer` and `backward_layer` must have the same `{name}`; received "
+                    f"{getattr(layer, name)} and {getattr(backward_layer, name)}."
+                )
+        for direction in (self.forward_layer, self.backward_layer):
+            if hasattr(direction, "zero_output_for_mask"):
+                direction.zero_output_for_mask = direction.return_sequences
+        self.merge_mode = merge_mode
+        self._initial_weights = weights
+        self.return_sequences = layer.return_sequences
+        self.return_state = layer.return_state
+        self.stateful = layer.stateful
+        self.supports_masking = True
+        self.input_spec = layer.input_spec
+
+    def build(self, sequences_shape: Sequence[int | None], initial_state_shape: Any = None) -> None:
+        """Create the weights of both layers for sequences `(batch, timesteps, features)`."""
+        for direction in (self.forward_layer, self.backward_layer):
+            if not direction.built:
+                direction.build(sequences_shape)
+        if self._initial_weights is not None:
+            self.set_weights(self._initial_weights)
+
+    def call(
+        self,
+        sequences: Tensor,
+        initial_state: Any = None,
+        mask: Any = None,
+        training: bool = False,
+        sequences_mask: Any = None,
+    ) -> Any:
+        """Run both layers over `sequences` and merge."""
+        mask = mask if mask is not None else sequences_mask
+        forward_state, backward_state = _halves(initial_state, self.name)
+        forward = self.forward_layer(
+            sequences, initial_state=forward_state, mask=mask, training=training
+        )
+        backward = self.backward_layer(
+            sequences, initial_state=backward_state, mask=mask, training=training
+        )
+        states: tuple[Tensor, ...] = ()
+        if self.return_state:
+            forward, *forward_states = forward
+            backward, *backward_states = backward
+            states = (*forward_states, *backward_states)
+        if self.return_sequences:
+            # Each layer puts its outputs in the order in which it computes them.
+            if self.forward_layer.go_backwards:
+                forward = ops.flip(forward, axis=1)
+            else:
+                backward = ops.flip(backward, axis=1)
+        outputs = self._merge(forward, backward)
+        return (*outputs, *states) if len(outputs) + len(states) > 1 else outputs[0]
+
+    def _merge(self, forward: Tensor, backward: Tensor) -> tuple[Tensor, ...]:
+        match self.merge_mode:
+            case "concat":
+                return (ops.concatenate([forward, backward], axis=-1),)
+            case "sum":
+                return (forward + backward,)
+            case "mul":
+                return (forward * backward,)
+            case "ave":
+                return ((forward + backward) / 2,)
+            case _:
+                return (forward, backward)
+
+    def compute_mask(self, sequences: Any, mask: Any = None) -> Any:
+        """Return the mask of each output: the inputs' with `return_sequences`, else None."""
+        mask = mask[0] if isinstance(mask, list | tuple) else mask
+        masks = [mask if self.return_sequences else None] * (1 if self.merge_mode else 2)
+        if self.return_state:
+            both = (self.forward_layer, self.backward_layer)
+            masks += [None] * sum(len(_flat(d.compute_output_shape((1, 1, 1)))) - 1 for d in both)
+        return masks if len(masks) > 1 else masks[0]
+
+    def compute_output_shape(
+        self, sequences_shape: Sequence[int | None], initial_state_shape: Any = None
+    ) -> Any:
+        """Return the shape of each output."""
+        forward = _flat(self.forward_layer.compute_output_shape(sequences_shape))
+        backward = _flat(self.backward_layer.compute_output_shape(sequences_shape))
+        outputs = [forward[0], backward[0]]
+        if self.merge_mode == "concat":
+            outputs = [(*forward[0][:-1], forward[0][-1] + backward[0][-1])]
+        elif self.merge_mode is not None:
+            outputs = [forward[0]]
+        shapes = (*outputs, *forward[1:], *backward[1:])
+        return shapes if len(shapes) > 1 else shapes[0]
+
+    def reset_state(self) -> None:
+        """Set the states of both layers to zeros, where they are stateful."""
+        self.forward_layer.reset_state()
+        self.backward_layer.reset_state()
+
+    reset_states = reset_state  # Keras knows both names
+
+    @property
+    def states(self) -> Any:
+        """The states carried to the next batch, forward and then backward, or None."""
+        if not (self.forward_layer.states and self.backward_layer.states):
+            return None
+        return (*self.forward_layer.states, *self.backward_layer.states)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that create this layer anew."""
+        config = {
+            **super().get_config(),
+            "layer": keras.saving.serialize_keras_object(self.forward_layer),
+            "backward_layer": keras.saving.serialize_keras_object(self.backward_layer),
+            "merge_mode": self.merge_mode,
+        }
+        if self.activity_regularizer is not None:
+            config["activity_regularizer"] = keras.regularizers.serialize(self.activity_regularizer)
+        return config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Bidirectional":
+        """Create a layer from what `get_config` returned."""
+        layers = {
+            name: keras.saving.deserialize_keras_object(config[name])
+            for name in ("layer", "backward_layer")
+        }
+        return cls(**{**config, **layers})
+
+
+def _check_layer(argument: str, layer: Any) -> None:
+    missing = [name for name in ("go_backwards", *_COMMON) if not hasattr(layer, name)]
+    if not isinstance(layer, keras.Layer) or missing:
+        raise ValueError(
+            f"`{argument}` must be a recurrent layer such as `rnnlayers.LSTM(64)`; received "
+            f"{layer!r}" + (f", which has no {', '.join(missing)}." if missing else ".")
+        )
+
+
+def _like(layer: keras.Layer, direction: str, go_backwards: bool) -> keras.Layer:
+    """Return a new layer of the same configuration for a direction."""
+    name = layer.name.removeprefix(f"{direction}_")
+    config = {**layer.get_config(), "name": f"{direction}_{name}", "go_backwards": go_backwards}
+    return type(layer).from_config(config)
+
+
+def _halves(initial_state: Any, name: str) -> tuple[Any, Any]:
+    """Cut the initial states in the forward and the backward layer's."""
+    if initial_state is None:
+        return None, None
+    if not isinstance(initial_state, list | tuple) or len(initial_state) % 2:
+        raise ValueError(
+            f"`initial_state` of {name!r} must be a list, the forward states and then as many "
+            f"backward states; received {initial_state!r}."
+        )
+    half = len(initial_state) // 2
+    return list(initial_state[:half]), list(initial_state[half:])
+
+
+def _flat(shapes: Any) -> list[Any]:
+    """Return the output shapes of a layer as a list, also where it has one output."""
+    return list(shapes) if isinstance(shapes[0], list | tuple) else [shapes]

@@ -1,0 +1,284 @@
+"""A cell over time: states, masks, direction."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from rnnlayers.cells.base import RecurrentCell, States, Tensor
+from rnnlayers.engines.choose import choose
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class Recurrent(keras.Layer):
+    """A recurrent cell run over time, the twin of `keras.layers.RNN`.
+
+    Use `Elman`, `LSTM` or `GRU` for their cells, and this class for a cell of your own. It gives
+    the numbers of `keras.layers.RNN(cell)`, faster, with two differences that both concern
+    results which padding must not change: dropout draws one mask a sequence for any
+    `RecurrentCell`, and a mask that comes with the inputs also counts where `initial_state` is
+    given (Keras drops it there).
+
+    Args:
+        cell: A `RecurrentCell`.
+        return_sequences: Whether to return the output of each step instead of the last one's.
+        return_state: Whether to return the final states too.
+        go_backwards: Whether to begin with the last step. The outputs come in the order in which
+            they are computed, as in Keras.
+        stateful: Whether a batch starts from the final states of the batch before, row by row.
+            Needs a fixed batch size.
+        unroll: Accepted, for exchange with Keras, and without effect: unrolling compiles for
+            minutes and runs no faster.
+        zero_output_for_mask: Whether masked steps put out zeros instead of repeating the output
+            before them.
+        **kwargs: `name`, `dtype`, `trainable`, `activity_regularizer` of `keras.Layer`.
+
+    Call arguments:
+        sequences: `(batch, timesteps, features)`.
+        initial_state: One tensor `(batch, units)` for each state of the cell, in a list, or the
+            tensor alone where there is one. None starts from zeros.
+        mask: Booleans `(batch, timesteps)`, False at steps to skip, in any pattern. By default
+            the mask that comes with `sequences`, as `keras.layers.Embedding` sends it.
+        training: Whether dropout applies.
+        sequences_mask: Keras passes the mask of `sequences` here where `initial_state` is given;
+            `mask` prevails.
+
+    Returns:
+        The last output `(batch, units)`, or all outputs `(batch, timesteps, units)` with
+        `return_sequences`; with `return_state` followed by the final states `(batch, units)`.
+
+    Masking:
+        A masked step leaves the states as they are; its output repeats the one before, zeros if
+        there is none, or is zero with `zero_output_for_mask`. Rows may be masked entirely. The
+        mask goes on to the next layer with `return_sequences`.
+
+    Raises:
+        ValueError: if an argument, the rank of the inputs or the shape of a state does not fit.
+
+    Example:
+
+    >>> layer = Recurrent(rnnlayers.GRUCell(4), return_sequences=True)
+    >>> layer(np.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 4])
+    """
+
+    def __init__(
+        self,
+        cell: RecurrentCell,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        unroll: bool = False,
+        zero_output_for_mask: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        if not isinstance(cell, RecurrentCell):
+            raise ValueError(
+                f"`cell` must be an `rnnlayers.RecurrentCell`; received {cell!r}. "
+                "`keras.layers.RNN` runs other cells."
+            )
+        super().__init__(**kwargs)
+        self.cell = cell
+        self.return_sequences = return_sequences
+        self.return_state = return_state
+        self.go_backwards = go_backwards
+        self.stateful = stateful
+        self.unroll = unroll
+        self.zero_output_for_mask = zero_output_for_mask
+        # Not left to Keras: its own recurrent layers stop passing masks on in 3.16.
+        self.supports_masking = True
+        self.input_spec = keras.layers.InputSpec(ndim=3)
+        # A plain object hides the variables from Keras, as its own layers do: they depend on the
+        # batch size and are no part of what is saved or exchanged.
+        self._carried = _Carried()
+
+    def build(self, sequences_shape: Sequence[int | None], initial_state_shape: Any = None) -> None:
+        """Create the weights for sequences of shape `(batch, timesteps, features)`."""
+        if not self.cell.built:
+            self.cell.build((sequences_shape[0], sequences_shape[2]))
+        self.input_spec = keras.layers.InputSpec(ndim=3, axes={-1: sequences_shape[2]})
+        if self.stateful and not self._carried.states:
+            batch = sequences_shape[0]
+            if batch is None:
+                raise ValueError(
+                    f"`stateful=True` needs a fixed batch size in {self.name!r}; received "
+                    f"sequences of shape {tuple(sequences_shape)}. Pass `batch_size` to "
+                    "`keras.Input`."
+                )
+            self._carried.states = [
+                keras.Variable(zeros, trainable=False, dtype=self.variable_dtype, name="state")
+                for zeros in self.cell.get_initial_state(batch)
+            ]
+
+    def call(
+        self,
+        sequences: Tensor,
+        initial_state: Any = None,
+        mask: Any = None,
+        training: bool = False,
+        sequences_mask: Any = None,
+    ) -> Any:
+        """Run the cell over `sequences`."""
+        starts_at_zero = initial_state is None and not self.stateful
+        states = self._states_before(sequences, initial_state)
+        mask = _time_major_mask(mask if mask is not None else sequences_mask)
+
+        inputs = ops.transpose(sequences, (1, 0, 2))
+        recurrent_dropout_mask = None
+        if training:
+            inputs = self.cell.drop_inputs(inputs)
+            recurrent_dropout_mask = self.cell.draw_recurrent_dropout_mask(states[0])
+        outputs, states = choose(self.cell)(
+            self.cell,
+            self.cell.project(inputs),
+            states,
+            mask=mask,
+            recurrent_dropout_mask=recurrent_dropout_mask,
+            reverse=self.go_backwards,
+            return_sequences=self.return_sequences,
+        )
+        if self.stateful:
+            for variable, state in zip(self._carried.states, states, strict=True):
+                variable.assign(state)
+
+        if not self.return_sequences:
+            outputs = states[0]
+        if mask is not None:
+            outputs = self._mask_outputs(outputs, mask, starts_at_zero)
+        if self.return_sequences:
+            outputs = ops.transpose(outputs, (1, 0, 2))
+            if self.go_backwards:
+                outputs = ops.flip(outputs, axis=1)
+        return (outputs, *states) if self.return_state else outputs
+
+    def _states_before(self, sequences: Tensor, initial_state: Any) -> States:
+        """Return the states before the first step, checked, in the compute dtype."""
+        batch = ops.shape(sequences)[0]
+        if initial_state is not None:
+            states = initial_state if isinstance(initial_state, list | tuple) else [initial_state]
+        elif self.stateful:
+            states = [variable.value for variable in self._carried.states]
+        else:
+            states = self.cell.get_initial_state(batch)
+        states = tuple(ops.convert_to_tensor(state, self.compute_dtype) for state in states)
+
+        expected = self.cell.get_initial_state(batch)
+        fits = len(states) == len(expected) and all(
+            _compatible(state.shape, zeros.shape)
+            for state, zeros in zip(states, expected, strict=True)
+        )
+        if not fits:
+            raise ValueError(
+                f"`initial_state` of {self.name!r} must be one tensor (batch, units) for each of "
+                f"the states {', '.join(self.cell.state_names)}: "
+                f"{[tuple(zeros.shape) for zeros in expected]}; received "
+                f"{[tuple(state.shape) for state in states]}."
+            )
+        return states
+
+    def _mask_outputs(self, outputs: Tensor, mask: Tensor, starts_at_zero: bool) -> Tensor:
+        """Set the outputs of masked steps, where the engine has repeated the one before."""
+        if self.zero_output_for_mask:
+            seen = mask
+        elif starts_at_zero:
+            return outputs
+        else:  # before a row's first step there is no output, whatever its initial state
+            seen = ops.cumsum(
+                ops.cast(ops.flip(mask, 0) if self.go_backwards else mask, "int32"), 0
+            )
+            seen = (ops.flip(seen, 0) if self.go_backwards else seen) > 0
+        if not self.return_sequences:
+            seen = seen[0] if self.go_backwards else seen[-1]
+        return ops.where(seen, outputs, ops.zeros_like(outputs))
+
+    def compute_mask(self, sequences: Any, mask: Any = None) -> Any:
+        """Return the mask of each output: the inputs' with `return_sequences`, else None."""
+        mask = _first(mask) if self.return_sequences else None
+        return [mask, *(None for _ in self.cell.state_names)] if self.return_state else mask
+
+    def compute_output_shape(
+        self, sequences_shape: Sequence[int | None], initial_state_shape: Any = None
+    ) -> Any:
+        """Return the shape of each output."""
+        batch, timesteps, _ = sequences_shape
+        state = (batch, self.cell.output_size)
+        outputs = (batch, timesteps, self.cell.output_size) if self.return_sequences else state
+        return (outputs, *(state for _ in self.cell.state_names)) if self.return_state else outputs
+
+    def get_initial_state(self, batch_size: Any) -> list[Tensor]:
+        """Return a zero state `(batch_size, units)` for each state of the cell."""
+        return self.cell.get_initial_state(batch_size)
+
+    @property
+    def states(self) -> list[Tensor] | None:
+        """The states carried to the next batch, or None for a layer that carries none."""
+        return self._carried.states or None
+
+    def reset_state(self, states: Any = None) -> None:
+        """Set the states of a stateful layer to zeros, or to `states`, one array a state."""
+        if not self.stateful:
+            raise ValueError(
+                f"`reset_state` needs `stateful=True`; {self.name!r} carries no state over."
+            )
+        for index, variable in enumerate(self._carried.states):
+            variable.assign(ops.zeros_like(variable.value) if states is None else states[index])
+
+    reset_states = reset_state  # Keras knows both names
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that create this layer anew."""
+        config = {
+            **super().get_config(),
+            "return_sequences": self.return_sequences,
+            "return_state": self.return_state,
+            "go_backwards": self.go_backwards,
+            "stateful": self.stateful,
+            "unroll": self.unroll,
+            "zero_output_for_mask": self.zero_output_for_mask,
+            "cell": keras.saving.serialize_keras_object(self.cell),
+        }
+        if self.activity_regularizer is not None:
+            config["activity_regularizer"] = keras.regularizers.serialize(self.activity_regularizer)
+        return config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Recurrent":
+        """Create a layer from what `get_config` returned."""
+        cell = keras.saving.deserialize_keras_object(config["cell"])
+        return cls(cell, **{name: value for name, value in config.items() if name != "cell"})
+
+
+class _Carried:
+    """The variables of a stateful layer."""
+
+    def __init__(self) -> None:
+        self.states: list[keras.Variable] = []
+
+
+def _first(mask: Any) -> Any:
+    """Return the mask of the sequences where Keras passes a list, one entry an input."""
+    return mask[0] if isinstance(mask, list | tuple) else mask
+
+
+def _time_major_mask(mask: Any) -> Tensor | None:
+    """Return booleans `(time, batch, 1)` from a mask `(batch, time)` or `(batch, time, 1)`."""
+    mask = _first(mask)
+    if mask is None:
+        return None
+    mask = ops.cast(mask, "bool")
+    if len(mask.shape) == 2:
+        mask = ops.expand_dims(mask, -1)
+    if len(mask.shape) != 3 or mask.shape[-1] != 1:
+        raise ValueError(
+            "`mask` must be booleans (batch, timesteps), False at steps to skip; received shape "
+            f"{tuple(mask.shape)}."
+        )
+    return ops.transpose(mask, (1, 0, 2))
+
+
+def _compatible(shape: Sequence[int | None], expected: Sequence[int | None]) -> bool:
+    return len(shape) == len(expected) and all(
+        a == b or a is None or b is None for a, b in zip(shape, expected, strict=True)
+    )
