@@ -9,6 +9,7 @@ from keras import ops
 
 Tensor: TypeAlias = Any  # tf.Tensor or keras.KerasTensor; TensorFlow ships no types
 States: TypeAlias = tuple[Tensor, ...]
+Gates: TypeAlias = Tensor | Sequence[Tensor]  # (..., gates * units), or cut in (..., units)
 
 
 @keras.saving.register_keras_serializable(package="rnnlayers")
@@ -44,6 +45,8 @@ class RecurrentCell(keras.Layer):
         gates: Names of the gates in the order in which the fused kernels are cut. The order is
             Keras' own, so that weights interchange.
         state_names: Names of the states. The first is also the output of the cell.
+        sums_gates: Whether `update` sees of `projected` and `recurrent` only their sum, which
+            saves the engine half of the gradients.
 
     Weights:
         kernel: `(features, gates * units)`.
@@ -86,6 +89,7 @@ class RecurrentCell(keras.Layer):
 
     gates: ClassVar[tuple[str, ...]] = ()
     state_names: ClassVar[tuple[str, ...]] = ("h",)
+    sums_gates: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -201,6 +205,16 @@ class RecurrentCell(keras.Layer):
         """The part of `bias` that is added to the recurrent product, or None."""
         return None
 
+    @property
+    def is_cut_in_three(self) -> bool:
+        """Whether a step is no more than `update` after `recur`, which is what is fast."""
+        return type(self).step is RecurrentCell.step and type(self).recur is RecurrentCell.recur
+
+    @property
+    def has_own_derivative(self) -> bool:
+        """Whether `linearize` and `pull_back` are written for this configuration."""
+        return False
+
     def project(self, inputs: Tensor) -> Tensor:
         """Return `(..., gates * units)`, what the gates take from inputs `(..., features)`."""
         projected = ops.matmul(inputs, self.kernel)
@@ -211,12 +225,12 @@ class RecurrentCell(keras.Layer):
         recurrent = ops.matmul(h_prev, self.recurrent_kernel)
         return recurrent if self.recurrent_bias is None else recurrent + self.recurrent_bias
 
-    def update(self, projected: Tensor, recurrent: Tensor, states: States) -> States:
+    def update(self, projected: Gates, recurrent: Gates, states: States) -> States:
         """Return the new states, element by element; the first is the output.
 
         Args:
-            projected: `(batch, gates * units)`, from `project`.
-            recurrent: `(batch, gates * units)`, from `recur`.
+            projected: `(batch, gates * units)`, from `project`; `split` cuts it.
+            recurrent: `(batch, gates * units)`, from `recur`; `split` cuts it.
             states: One tensor `(batch, units)` for each of `state_names`.
         """
         raise NotImplementedError(f"{type(self).__name__} must define `update`.")
@@ -230,8 +244,40 @@ class RecurrentCell(keras.Layer):
             h_prev = h_prev * recurrent_dropout_mask
         return self.update(projected, self.recur(h_prev), states)
 
-    def split(self, fused: Tensor) -> list[Tensor]:
-        """Cut `(..., gates * units)` into one tensor `(..., units)` for each of `gates`."""
+    def linearize(
+        self, projected: Gates, recurrent: Gates, previous: States, states: States
+    ) -> tuple[Tensor, ...]:
+        """Return the factors of the derivative of `update` that no incoming gradient enters.
+
+        Optional, with `pull_back` and `has_own_derivative`: a derivative written by hand runs
+        somewhat faster than the one that is taken automatically. It is called once for all steps.
+
+        Args:
+            projected: As for `update`, with a leading axis `time`.
+            recurrent: Likewise.
+            previous: The states before each step, each `(time, batch, units)`.
+            states: The states after each step, each `(time, batch, units)`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no derivative of its own.")
+
+    def pull_back(
+        self, factors: Sequence[Tensor], d_states: States
+    ) -> tuple[Sequence[Tensor], Sequence[Tensor], States]:
+        """Return the gradients of `projected` and `recurrent`, cut in gates, and of `previous`.
+
+        Args:
+            factors: One step of what `linearize` returned, each `(batch, units)`.
+            d_states: The gradient of each new state, `(batch, units)`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no derivative of its own.")
+
+    def split(self, fused: Gates) -> list[Tensor]:
+        """Cut `(..., gates * units)` into one tensor `(..., units)` for each of `gates`.
+
+        Engines may have cut it already, before the loop; then it is returned as it is.
+        """
+        if isinstance(fused, list | tuple):
+            return list(fused)
         return ops.split(fused, len(self.gates), axis=-1)
 
     def drop_inputs(self, inputs: Tensor) -> Tensor:

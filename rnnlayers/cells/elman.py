@@ -1,10 +1,13 @@
 """The simple recurrent cell of Elman (1990)."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import keras
+from keras import ops
 
-from rnnlayers.cells.base import RecurrentCell, States, Tensor
+from rnnlayers.cells.base import Gates, RecurrentCell, States, Tensor
+from rnnlayers.cells.slopes import has_slope, slope
 
 
 @keras.saving.register_keras_serializable(package="rnnlayers")
@@ -37,7 +40,30 @@ class ElmanCell(RecurrentCell):
     """
 
     gates: ClassVar[tuple[str, ...]] = ("h",)
+    sums_gates: ClassVar[bool] = True
 
-    def update(self, projected: Tensor, recurrent: Tensor, states: States) -> States:
+    def update(self, projected: Gates, recurrent: Gates, states: States) -> States:
         """Return the new states; see `RecurrentCell.update`."""
-        return (self.activation(projected + recurrent),)
+        (x,) = self.split(projected)
+        (u,) = self.split(recurrent)
+        return (self.activation(x + u),)
+
+    @property
+    def has_own_derivative(self) -> bool:
+        """Whether the activation's slope is known from its output."""
+        return has_slope(self.activation)
+
+    def linearize(
+        self, projected: Gates, recurrent: Gates, previous: States, states: States
+    ) -> tuple[Tensor, ...]:
+        """Return dh/dz of each step; see `RecurrentCell.linearize`."""
+        (h,) = states
+        return (slope(self.activation, h),)
+
+    def pull_back(
+        self, factors: Sequence[Tensor], d_states: States
+    ) -> tuple[Sequence[Tensor], Sequence[Tensor], States]:
+        """Return the gradients of one step; see `RecurrentCell.pull_back`."""
+        (h_by_z,), (d_h,) = factors, d_states
+        d_gates = [d_h * h_by_z]
+        return d_gates, d_gates, (ops.zeros_like(d_h),)

@@ -1,11 +1,13 @@
 """The gated recurrent unit: Cho et al. (2014), in both of its forms."""
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import keras
 from keras import ops
 
-from rnnlayers.cells.base import RecurrentCell, States, Tensor
+from rnnlayers.cells.base import Gates, RecurrentCell, States, Tensor
+from rnnlayers.cells.slopes import has_slope, slope
 
 
 @keras.saving.register_keras_serializable(package="rnnlayers")
@@ -79,20 +81,30 @@ class GRUCell(RecurrentCell):
         """The part of `bias` that is added to the recurrent product, or None."""
         return self.bias[1] if self.reset_after and self.bias is not None else None
 
-    def update(self, projected: Tensor, recurrent: Tensor, states: States) -> States:
-        """Return the new states; see `RecurrentCell.update`."""
-        (h_prev,) = states
+    @property
+    def is_cut_in_three(self) -> bool:
+        """Whether one product a step is enough: not for the paper's form."""
+        return self.reset_after
+
+    def activate(self, projected: Gates, recurrent: Gates) -> list[Tensor]:
+        """Return z, r, n of the form with `reset_after=True`."""
         x_z, x_r, x_n = self.split(projected)
         u_z, u_r, u_n = self.split(recurrent)
         z = self.recurrent_activation(x_z + u_z)
         r = self.recurrent_activation(x_r + u_r)
         n = self.activation(x_n + r * u_n)
+        return [z, r, n]
+
+    def update(self, projected: Gates, recurrent: Gates, states: States) -> States:
+        """Return the new states; see `RecurrentCell.update`."""
+        (h_prev,) = states
+        z, _, n = self.activate(projected, recurrent)
         return (z * h_prev + (1 - z) * n,)
 
     def step(
         self, projected: Tensor, states: States, recurrent_dropout_mask: Tensor | None = None
     ) -> States:
-        """Return the states after one step; the paper's form needs a second product for n."""
+        """Return the states after one step; the paper's form takes a second product, for n."""
         if self.reset_after:
             return super().step(projected, states, recurrent_dropout_mask)
         (h_prev,) = states
@@ -104,6 +116,36 @@ class GRUCell(RecurrentCell):
         r = self.recurrent_activation(x_r + u_r)
         n = self.activation(x_n + ops.matmul(r * h_seen, U_n))
         return (z * h_prev + (1 - z) * n,)
+
+    @property
+    def has_own_derivative(self) -> bool:
+        """Whether the activations' slopes are known from their outputs."""
+        return has_slope(self.activation, self.recurrent_activation)
+
+    def linearize(
+        self, projected: Gates, recurrent: Gates, previous: States, states: States
+    ) -> tuple[Tensor, ...]:
+        """Return dh/dz of z, r, n, and dh/dh_prev = z and dn/du_n = r of each step."""
+        (h_prev,) = previous
+        *_, u_n = self.split(recurrent)
+        z, r, n = self.activate(projected, recurrent)
+        h_by_n = (1 - z) * slope(self.activation, n)
+        return (
+            (h_prev - n) * slope(self.recurrent_activation, z),
+            h_by_n * u_n * slope(self.recurrent_activation, r),
+            h_by_n,
+            z,
+            r,
+        )
+
+    def pull_back(
+        self, factors: Sequence[Tensor], d_states: States
+    ) -> tuple[Sequence[Tensor], Sequence[Tensor], States]:
+        """Return the gradients of one step; see `RecurrentCell.pull_back`."""
+        h_by_z, h_by_r, h_by_n, z, r = factors
+        (d_h,) = d_states
+        d_z, d_r, d_n = d_h * h_by_z, d_h * h_by_r, d_h * h_by_n
+        return [d_z, d_r, d_n], [d_z, d_r, d_n * r], (d_h * z,)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that create this cell anew."""

@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 import keras
 from keras import ops
 
-from rnnlayers.cells.base import RecurrentCell, States, Tensor
+from rnnlayers.cells.base import Gates, RecurrentCell, States, Tensor
+from rnnlayers.cells.slopes import has_slope, slope
 
 
 @keras.saving.register_keras_serializable(package="rnnlayers")
@@ -47,6 +48,7 @@ class LSTMCell(RecurrentCell):
 
     gates: ClassVar[tuple[str, ...]] = ("i", "f", "g", "o")
     state_names: ClassVar[tuple[str, ...]] = ("h", "c")
+    sums_gates: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -69,17 +71,55 @@ class LSTMCell(RecurrentCell):
         i, f, g, o = self.split(bias)
         return ops.concatenate([i, ops.ones_like(f), g, o])
 
-    def update(self, projected: Tensor, recurrent: Tensor, states: States) -> States:
+    def activate(self, projected: Gates, recurrent: Gates) -> list[Tensor]:
+        """Return the gates i, f, g, o."""
+        x_i, x_f, x_g, x_o = self.split(projected)
+        u_i, u_f, u_g, u_o = self.split(recurrent)
+        return [
+            self.recurrent_activation(x_i + u_i),
+            self.recurrent_activation(x_f + u_f),
+            self.activation(x_g + u_g),
+            self.recurrent_activation(x_o + u_o),
+        ]
+
+    def update(self, projected: Gates, recurrent: Gates, states: States) -> States:
         """Return the new states; see `RecurrentCell.update`."""
         _, c_prev = states
-        i, f, g, o = self.split(projected + recurrent)
-        i = self.recurrent_activation(i)
-        f = self.recurrent_activation(f)
-        g = self.activation(g)
-        o = self.recurrent_activation(o)
+        i, f, g, o = self.activate(projected, recurrent)
         c = f * c_prev + i * g
         h = o * self.activation(c)
         return h, c
+
+    @property
+    def has_own_derivative(self) -> bool:
+        """Whether the activations' slopes are known from their outputs."""
+        return has_slope(self.activation, self.recurrent_activation)
+
+    def linearize(
+        self, projected: Gates, recurrent: Gates, previous: States, states: States
+    ) -> tuple[Tensor, ...]:
+        """Return dc/dz of i, f, g, dh/dz of o, dh/dc and dc/dc_prev of each step."""
+        (_, c_prev), (_, c) = previous, states
+        i, f, g, o = self.activate(projected, recurrent)
+        shown = self.activation(c)
+        return (
+            g * slope(self.recurrent_activation, i),
+            c_prev * slope(self.recurrent_activation, f),
+            i * slope(self.activation, g),
+            shown * slope(self.recurrent_activation, o),
+            o * slope(self.activation, shown),
+            f,
+        )
+
+    def pull_back(
+        self, factors: Sequence[Tensor], d_states: States
+    ) -> tuple[Sequence[Tensor], Sequence[Tensor], States]:
+        """Return the gradients of one step; see `RecurrentCell.pull_back`."""
+        c_by_i, c_by_f, c_by_g, h_by_o, h_by_c, f = factors
+        d_h, d_c = d_states
+        d_c = d_c + d_h * h_by_c
+        d_gates = [d_c * c_by_i, d_c * c_by_f, d_c * c_by_g, d_h * h_by_o]
+        return d_gates, d_gates, (ops.zeros_like(d_h), d_c * f)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that create this cell anew."""

@@ -1,13 +1,89 @@
 """Which engine runs a cell: the one place where this is decided."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, NamedTuple
 
-from rnnlayers.cells.base import RecurrentCell, States, Tensor
-from rnnlayers.engines import stepwise
+import tensorflow as tf
+
+from rnnlayers.cells.base import States, Tensor
+from rnnlayers.engines import fused, stepwise
 
 Engine = Callable[..., tuple[Tensor | None, States]]
 
+# A cuDNN engine for GPUs will be one more entry here and one more rule in `choose`.
+ENGINES: dict[str, Engine] = {"fused": fused.run, "stepwise": stepwise.run}
 
-def choose(cell: RecurrentCell) -> Engine:
-    """Return the `run` function of the engine for `cell`; its contract is `stepwise.run`'s."""
-    return stepwise.run
+_portable: ContextVar[bool] = ContextVar("portable", default=False)
+
+
+class Choice(NamedTuple):
+    """An engine by name, and why."""
+
+    engine: str
+    reason: str
+
+
+def choose(asked: str, time: int | None, training: bool) -> Choice:
+    """Choose an engine.
+
+    Args:
+        asked: The `engine` argument of the layer.
+        time: Number of steps, None where it is not known yet.
+        training: Whether gradients will be asked for.
+    """
+    if asked != "auto":
+        return Choice(asked, f"the layer was built with engine={asked!r}")
+    if _portable.get():
+        return Choice("stepwise", "an exported model holds no part that is compiled where it runs")
+    if time == 0:
+        return Choice("stepwise", "there is no step to compile")
+    if training:
+        lengths = "known" if time is not None else "padded to one of a few"
+        return Choice("fused", f"training is compiled with XLA; the number of steps is {lengths}")
+    if time is None:
+        return Choice("stepwise", "the number of steps changes, and compiling would cost more")
+    if tf.executing_eagerly():
+        return Choice("stepwise", "a call outside a graph seldom pays for compiling")
+    return Choice("fused", "the number of steps is known, so that XLA compiles it once")
+
+
+def check_engine(asked: Any) -> None:
+    """Raise an error for an `engine` that does not exist."""
+    if asked not in ("auto", *ENGINES):
+        raise ValueError(
+            f"`engine` must be one of 'auto', {', '.join(map(repr, ENGINES))}; received {asked!r}. "
+            "'auto' chooses by the shapes."
+        )
+
+
+@contextmanager
+def portable() -> Iterator[None]:
+    """Trace layers without compiled parts, for an export that runs anywhere."""
+    token = _portable.set(True)
+    try:
+        yield
+    finally:
+        _portable.reset(token)
+
+
+def explain_engine(layer: Any, shape: tuple[int | None, ...], training: bool = True) -> str:
+    """Say in words which engine runs a layer inside a compiled model, and why.
+
+    Args:
+        layer: A `Recurrent` layer, such as `LSTM`.
+        shape: Shape of its inputs, `(batch, timesteps, features)`, None where it changes.
+        training: Whether the call is part of training.
+
+    Returns:
+        One sentence.
+    """
+    if len(shape) != 3:
+        raise ValueError(
+            f"`shape` must be (batch, timesteps, features); received {shape}, which has "
+            f"{len(shape)} dimensions."
+        )
+    with tf.Graph().as_default():
+        engine, reason = choose(layer.engine, shape[1], training)
+    return f"{layer.name} runs on the {engine} engine: {reason}."

@@ -5,6 +5,9 @@ The arithmetic is the cell's, in `keras.ops`; the loop is `tf.while_loop`, becau
 `keras.ops.scan` cannot be differentiated under XLA.
 """
 
+from functools import partial
+from typing import Any
+
 import tensorflow as tf
 from keras import ops
 
@@ -12,6 +15,20 @@ from rnnlayers.cells.base import RecurrentCell, States, Tensor
 
 
 def run(
+    cell: RecurrentCell, projected: Tensor, initial_states: States, **how: Any
+) -> tuple[Tensor | None, States]:
+    """Run a cell over time; see `run_steps`. Outside a graph, it builds one and keeps it."""
+    if not tf.executing_eagerly():
+        return run_steps(cell, projected, initial_states, **how)
+    in_graph = getattr(cell, "_steps_in_graph", None)
+    if in_graph is None:
+        # A loop of eager steps costs ten times as much as the same loop in a graph.
+        in_graph = tf.function(partial(run_steps, cell), autograph=False, reduce_retracing=True)
+        cell._steps_in_graph = in_graph
+    return in_graph(projected, initial_states, **how)
+
+
+def run_steps(
     cell: RecurrentCell,
     projected: Tensor,
     initial_states: States,
@@ -20,6 +37,8 @@ def run(
     recurrent_dropout_mask: Tensor | None = None,
     reverse: bool = False,
     return_sequences: bool = True,
+    training: bool = False,
+    truncate: int | None = None,
 ) -> tuple[Tensor | None, States]:
     """Run a cell over time. This signature is what every engine offers.
 
@@ -31,6 +50,8 @@ def run(
         recurrent_dropout_mask: `(batch, units)`, from `cell.draw_recurrent_dropout_mask`, or None.
         reverse: Whether to begin with the last step. Outputs stay at their steps.
         return_sequences: Whether to keep the output of each step.
+        training: Whether gradients will be asked for; a hint, for engines that keep states.
+        truncate: Stop the gradient at every so many steps, in the order of computation, or None.
 
     Returns:
         The outputs `(time, batch, units)`, or None without `return_sequences`, and the final
@@ -49,6 +70,9 @@ def run(
         index: Tensor, states: States, arrays: tuple[tf.TensorArray, ...]
     ) -> tuple[Tensor, States, tuple[tf.TensorArray, ...]]:
         now = time - 1 - index if reverse else index
+        if truncate is not None:
+            cut = ops.logical_and(index % truncate == 0, index > 0)
+            states = tuple(ops.where(cut, ops.stop_gradient(s), s) for s in states)
         new = cell.step(inputs.read(now), states, recurrent_dropout_mask)
         if masks is not None:
             valid = masks.read(now)

@@ -191,15 +191,12 @@ class Bidirectional(keras.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that create this layer anew."""
-        config = {
+        return {
             **super().get_config(),
             "layer": keras.saving.serialize_keras_object(self.forward_layer),
             "backward_layer": keras.saving.serialize_keras_object(self.backward_layer),
             "merge_mode": self.merge_mode,
         }
-        if self.activity_regularizer is not None:
-            config["activity_regularizer"] = keras.regularizers.serialize(self.activity_regularizer)
-        return config
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Bidirectional":
@@ -224,6 +221,9 @@ def _like(layer: keras.Layer, direction: str, go_backwards: bool) -> keras.Layer
     """Return a new layer of the same configuration for a direction."""
     name = layer.name.removeprefix(f"{direction}_")
     config = {**layer.get_config(), "name": f"{direction}_{name}", "go_backwards": go_backwards}
+    of_cell = config["cell"]["config"] if "cell" in config else config
+    if direction == "backward" and of_cell.get("seed") is not None:
+        of_cell["seed"] += 1  # from one seed both directions would drop the same
     return type(layer).from_config(config)
 
 

@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from rnnlayers.cells.base import RecurrentCell, States, Tensor
-from rnnlayers.engines.choose import choose
+from rnnlayers.engines.choose import ENGINES, check_engine, choose
 
 
 @keras.saving.register_keras_serializable(package="rnnlayers")
@@ -32,6 +32,11 @@ class Recurrent(keras.Layer):
             minutes and runs no faster.
         zero_output_for_mask: Whether masked steps put out zeros instead of repeating the output
             before them.
+        engine: "auto" chooses how the loop runs by the shapes; "fused" is the fast engine,
+            "stepwise" the reference. The numbers are the same to float rounding;
+            `rnnlayers.explain_engine` says what "auto" does. "fused" has no second derivatives.
+        truncate: Truncated backpropagation through time: stop the gradient at every so many
+            steps, counted from where the layer begins. None lets it flow all the way.
         **kwargs: `name`, `dtype`, `trainable`, `activity_regularizer` of `keras.Layer`.
 
     Call arguments:
@@ -72,12 +77,20 @@ class Recurrent(keras.Layer):
         stateful: bool = False,
         unroll: bool = False,
         zero_output_for_mask: bool = False,
+        engine: str = "auto",
+        truncate: int | None = None,
         **kwargs: Any,
     ) -> None:
         if not isinstance(cell, RecurrentCell):
             raise ValueError(
                 f"`cell` must be an `rnnlayers.RecurrentCell`; received {cell!r}. "
                 "`keras.layers.RNN` runs other cells."
+            )
+        check_engine(engine)
+        if truncate is not None and (not isinstance(truncate, int) or truncate < 1):
+            raise ValueError(
+                "`truncate` must be a positive number of steps, or None for no truncation; "
+                f"received {truncate!r}."
             )
         super().__init__(**kwargs)
         self.cell = cell
@@ -87,6 +100,8 @@ class Recurrent(keras.Layer):
         self.stateful = stateful
         self.unroll = unroll
         self.zero_output_for_mask = zero_output_for_mask
+        self.engine = engine
+        self.truncate = truncate
         # Not left to Keras: its own recurrent layers stop passing masks on in 3.16.
         self.supports_masking = True
         self.input_spec = keras.layers.InputSpec(ndim=3)
@@ -123,14 +138,15 @@ class Recurrent(keras.Layer):
         """Run the cell over `sequences`."""
         starts_at_zero = initial_state is None and not self.stateful
         states = self._states_before(sequences, initial_state)
-        mask = _time_major_mask(mask if mask is not None else sequences_mask)
+        mask = _time_major_mask(mask if mask is not None else sequences_mask, sequences)
 
         inputs = ops.transpose(sequences, (1, 0, 2))
         recurrent_dropout_mask = None
         if training:
             inputs = self.cell.drop_inputs(inputs)
             recurrent_dropout_mask = self.cell.draw_recurrent_dropout_mask(states[0])
-        outputs, states = choose(self.cell)(
+        engine, _ = choose(self.engine, inputs.shape[0], training)
+        outputs, states = ENGINES[engine](
             self.cell,
             self.cell.project(inputs),
             states,
@@ -138,6 +154,8 @@ class Recurrent(keras.Layer):
             recurrent_dropout_mask=recurrent_dropout_mask,
             reverse=self.go_backwards,
             return_sequences=self.return_sequences,
+            training=bool(training),
+            truncate=self.truncate,
         )
         if self.stateful:
             for variable, state in zip(self._carried.states, states, strict=True):
@@ -145,17 +163,24 @@ class Recurrent(keras.Layer):
 
         if not self.return_sequences:
             outputs = states[0]
+        elif self.go_backwards:
+            outputs = ops.flip(outputs, axis=0)
         if mask is not None:
             outputs = self._mask_outputs(outputs, mask, starts_at_zero)
         if self.return_sequences:
             outputs = ops.transpose(outputs, (1, 0, 2))
-            if self.go_backwards:
-                outputs = ops.flip(outputs, axis=1)
         return (outputs, *states) if self.return_state else outputs
 
     def _states_before(self, sequences: Tensor, initial_state: Any) -> States:
         """Return the states before the first step, checked, in the compute dtype."""
         batch = ops.shape(sequences)[0]
+        if self.stateful and not _compatible(
+            sequences.shape[:1], self._carried.states[0].shape[:1]
+        ):
+            raise ValueError(
+                f"`sequences` to the stateful {self.name!r} must have the batch size it was built "
+                f"with, {self._carried.states[0].shape[0]}; received {tuple(sequences.shape)}."
+            )
         if initial_state is not None:
             states = initial_state if isinstance(initial_state, list | tuple) else [initial_state]
         elif self.stateful:
@@ -180,22 +205,26 @@ class Recurrent(keras.Layer):
 
     def _mask_outputs(self, outputs: Tensor, mask: Tensor, starts_at_zero: bool) -> Tensor:
         """Set the outputs of masked steps, where the engine has repeated the one before."""
+        if self.go_backwards:
+            mask = ops.flip(mask, axis=0)  # in the order of computation, as the outputs are
         if self.zero_output_for_mask:
             seen = mask
         elif starts_at_zero:
             return outputs
         else:  # before a row's first step there is no output, whatever its initial state
-            seen = ops.cumsum(
-                ops.cast(ops.flip(mask, 0) if self.go_backwards else mask, "int32"), 0
-            )
-            seen = (ops.flip(seen, 0) if self.go_backwards else seen) > 0
+            seen = ops.cumsum(ops.cast(mask, "int32"), axis=0) > 0
         if not self.return_sequences:
-            seen = seen[0] if self.go_backwards else seen[-1]
+            seen = ops.any(seen[-1:], axis=0)  # False where there is no step at all
         return ops.where(seen, outputs, ops.zeros_like(outputs))
 
     def compute_mask(self, sequences: Any, mask: Any = None) -> Any:
-        """Return the mask of each output: the inputs' with `return_sequences`, else None."""
+        """Return the mask of each output: the inputs' with `return_sequences`, else None.
+
+        With `go_backwards` it is reversed, as the outputs are.
+        """
         mask = _first(mask) if self.return_sequences else None
+        if mask is not None and self.go_backwards:
+            mask = ops.flip(mask, axis=1)
         return [mask, *(None for _ in self.cell.state_names)] if self.return_state else mask
 
     def compute_output_shape(
@@ -222,14 +251,24 @@ class Recurrent(keras.Layer):
             raise ValueError(
                 f"`reset_state` needs `stateful=True`; {self.name!r} carries no state over."
             )
-        for index, variable in enumerate(self._carried.states):
-            variable.assign(ops.zeros_like(variable.value) if states is None else states[index])
+        carried = self._carried.states
+        if states is None:
+            states = [ops.zeros_like(variable.value) for variable in carried]
+        expected = [tuple(variable.shape) for variable in carried]
+        received = [tuple(ops.shape(state)) for state in states]
+        if received != expected:
+            raise ValueError(
+                f"`states` of {self.name!r} must be one array (batch, units) for each state, "
+                f"{expected or 'none, for the layer is not built'}; received shapes {received}."
+            )
+        for variable, state in zip(carried, states, strict=True):
+            variable.assign(state)
 
     reset_states = reset_state  # Keras knows both names
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that create this layer anew."""
-        config = {
+        return {
             **super().get_config(),
             "return_sequences": self.return_sequences,
             "return_state": self.return_state,
@@ -237,11 +276,10 @@ class Recurrent(keras.Layer):
             "stateful": self.stateful,
             "unroll": self.unroll,
             "zero_output_for_mask": self.zero_output_for_mask,
+            "engine": self.engine,
+            "truncate": self.truncate,
             "cell": keras.saving.serialize_keras_object(self.cell),
         }
-        if self.activity_regularizer is not None:
-            config["activity_regularizer"] = keras.regularizers.serialize(self.activity_regularizer)
-        return config
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Recurrent":
@@ -262,18 +300,20 @@ def _first(mask: Any) -> Any:
     return mask[0] if isinstance(mask, list | tuple) else mask
 
 
-def _time_major_mask(mask: Any) -> Tensor | None:
+def _time_major_mask(mask: Any, sequences: Tensor) -> Tensor | None:
     """Return booleans `(time, batch, 1)` from a mask `(batch, time)` or `(batch, time, 1)`."""
     mask = _first(mask)
     if mask is None:
         return None
     mask = ops.cast(mask, "bool")
+    received = tuple(mask.shape)
     if len(mask.shape) == 2:
         mask = ops.expand_dims(mask, -1)
-    if len(mask.shape) != 3 or mask.shape[-1] != 1:
+    expected = (*sequences.shape[:2], 1)
+    if not _compatible(mask.shape, expected):
         raise ValueError(
-            "`mask` must be booleans (batch, timesteps), False at steps to skip; received shape "
-            f"{tuple(mask.shape)}."
+            "`mask` must be booleans (batch, timesteps), False at steps to skip, here "
+            f"{expected[:2]}; received shape {received}."
         )
     return ops.transpose(mask, (1, 0, 2))
 
