@@ -1,7 +1,11 @@
 """Recurrent layers for Keras 3 on TensorFlow. This module is the only public door."""
 
 from rnnlayers.cells import ElmanCell, GRUCell, LSTMCell, RecurrentCell
+from rnnlayers.engines.choose import explain_engine
+from rnnlayers.export import export_model
 from rnnlayers.layers import GRU, LSTM, Bidirectional, Elman, Recurrent
+from rnnlayers.layers.accelerate import accelerate
+from rnnlayers.optimizers import ClippedOptimizer
 
 __version__ = "0.1.0"
 
@@ -9,10 +13,14 @@ __all__ = [
     "GRU",
     "LSTM",
     "Bidirectional",
+    "ClippedOptimizer",
     "Elman",
     "ElmanCell",
     "GRUCell",
     "LSTMCell",
     "Recurrent",
     "RecurrentCell",
+    "accelerate",
+    "explain_engine",
+    "export_model",
 ]

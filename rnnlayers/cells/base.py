@@ -1,6 +1,7 @@
 """What every recurrent cell has in common: arguments, weights, dropout, one step."""
 
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any, ClassVar, TypeAlias
 
 import keras
@@ -116,7 +117,7 @@ class RecurrentCell(keras.Layer):
                 f"`units` must be a positive integer, the size of the output; received {units!r}."
             )
         for name, rate in (("dropout", dropout), ("recurrent_dropout", recurrent_dropout)):
-            if not isinstance(rate, int | float) or not 0.0 <= rate < 1.0:
+            if not isinstance(rate, Real) or not 0.0 <= rate < 1.0:
                 raise ValueError(
                     f"`{name}` must be a number in [0, 1), the share of values to drop; "
                     f"received {rate!r}. Pass 0.3 to drop 30 %."
@@ -134,8 +135,8 @@ class RecurrentCell(keras.Layer):
         self.kernel_constraint = keras.constraints.get(kernel_constraint)
         self.recurrent_constraint = keras.constraints.get(recurrent_constraint)
         self.bias_constraint = keras.constraints.get(bias_constraint)
-        self.dropout = dropout
-        self.recurrent_dropout = recurrent_dropout
+        self.dropout = float(dropout)
+        self.recurrent_dropout = float(recurrent_dropout)
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
 

@@ -3,11 +3,13 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from rnnlayers.cells.base import States, Tensor
+from rnnlayers.cells.base import RecurrentCell, States, Tensor
 from rnnlayers.engines import fused, stepwise
 
 Engine = Callable[..., tuple[Tensor | None, States]]
@@ -35,6 +37,8 @@ def choose(asked: str, time: int | None, training: bool) -> Choice:
     """
     if asked != "auto":
         return Choice(asked, f"the layer was built with engine={asked!r}")
+    if tf.config.functions_run_eagerly():
+        return Choice("stepwise", "functions run eagerly, so that nothing is compiled")
     if _portable.get():
         return Choice("stepwise", "an exported model holds no part that is compiled where it runs")
     if time == 0:
@@ -47,6 +51,20 @@ def choose(asked: str, time: int | None, training: bool) -> Choice:
     if tf.executing_eagerly():
         return Choice("stepwise", "a call outside a graph seldom pays for compiling")
     return Choice("fused", "the number of steps is known, so that XLA compiles it once")
+
+
+def run(engine: str, cell: RecurrentCell, *tensors: Any, **how: Any) -> tuple[Any, States]:
+    """Run a cell over time on an engine by name; see `stepwise.run`.
+
+    Outside a graph it builds one and keeps it with the cell: eager steps cost ten times as much.
+    """
+    if not tf.executing_eagerly():
+        return ENGINES[engine](cell, *tensors, **how)
+    graphs = cell.__dict__.setdefault("_graphs", SimpleNamespace())
+    if not hasattr(graphs, engine):
+        in_graph = partial(ENGINES[engine], cell)
+        setattr(graphs, engine, tf.function(in_graph, autograph=False, reduce_retracing=True))
+    return getattr(graphs, engine)(*tensors, **how)
 
 
 def check_engine(asked: Any) -> None:

@@ -5,9 +5,6 @@ The arithmetic is the cell's, in `keras.ops`; the loop is `tf.while_loop`, becau
 `keras.ops.scan` cannot be differentiated under XLA.
 """
 
-from functools import partial
-from typing import Any
-
 import tensorflow as tf
 from keras import ops
 
@@ -15,20 +12,6 @@ from rnnlayers.cells.base import RecurrentCell, States, Tensor
 
 
 def run(
-    cell: RecurrentCell, projected: Tensor, initial_states: States, **how: Any
-) -> tuple[Tensor | None, States]:
-    """Run a cell over time; see `run_steps`. Outside a graph, it builds one and keeps it."""
-    if not tf.executing_eagerly():
-        return run_steps(cell, projected, initial_states, **how)
-    in_graph = getattr(cell, "_steps_in_graph", None)
-    if in_graph is None:
-        # A loop of eager steps costs ten times as much as the same loop in a graph.
-        in_graph = tf.function(partial(run_steps, cell), autograph=False, reduce_retracing=True)
-        cell._steps_in_graph = in_graph
-    return in_graph(projected, initial_states, **how)
-
-
-def run_steps(
     cell: RecurrentCell,
     projected: Tensor,
     initial_states: States,
@@ -39,6 +22,7 @@ def run_steps(
     return_sequences: bool = True,
     training: bool = False,
     truncate: int | None = None,
+    remat: int | None = None,
 ) -> tuple[Tensor | None, States]:
     """Run a cell over time. This signature is what every engine offers.
 
@@ -52,6 +36,8 @@ def run_steps(
         return_sequences: Whether to keep the output of each step.
         training: Whether gradients will be asked for; a hint, for engines that keep states.
         truncate: Stop the gradient at every so many steps, in the order of computation, or None.
+        remat: Keep the states of every so many steps only and compute the others anew; a hint
+            likewise, which this engine does not take.
 
     Returns:
         The outputs `(time, batch, units)`, or None without `return_sequences`, and the final

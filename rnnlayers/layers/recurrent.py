@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from rnnlayers.cells.base import RecurrentCell, States, Tensor
-from rnnlayers.engines.choose import ENGINES, check_engine, choose
+from rnnlayers.engines.choose import check_engine, choose, run
 
 
 @keras.saving.register_keras_serializable(package="rnnlayers")
@@ -37,6 +37,9 @@ class Recurrent(keras.Layer):
             `rnnlayers.explain_engine` says what "auto" does. "fused" has no second derivatives.
         truncate: Truncated backpropagation through time: stop the gradient at every so many
             steps, counted from where the layer begins. None lets it flow all the way.
+        remat: Rematerialisation, for long sequences: the fast engine keeps the states of every so
+            many steps only and computes the others anew on the way back. By default as many as
+            `truncate`; None keeps all.
         **kwargs: `name`, `dtype`, `trainable`, `activity_regularizer` of `keras.Layer`.
 
     Call arguments:
@@ -79,6 +82,7 @@ class Recurrent(keras.Layer):
         zero_output_for_mask: bool = False,
         engine: str = "auto",
         truncate: int | None = None,
+        remat: int | None = None,
         **kwargs: Any,
     ) -> None:
         if not isinstance(cell, RecurrentCell):
@@ -87,11 +91,11 @@ class Recurrent(keras.Layer):
                 "`keras.layers.RNN` runs other cells."
             )
         check_engine(engine)
-        if truncate is not None and (not isinstance(truncate, int) or truncate < 1):
-            raise ValueError(
-                "`truncate` must be a positive number of steps, or None for no truncation; "
-                f"received {truncate!r}."
-            )
+        for name, steps in (("truncate", truncate), ("remat", remat)):
+            if steps is not None and (not isinstance(steps, int) or steps < 1):
+                raise ValueError(
+                    f"`{name}` must be a positive number of steps, or None; received {steps!r}."
+                )
         super().__init__(**kwargs)
         self.cell = cell
         self.return_sequences = return_sequences
@@ -102,6 +106,7 @@ class Recurrent(keras.Layer):
         self.zero_output_for_mask = zero_output_for_mask
         self.engine = engine
         self.truncate = truncate
+        self.remat = remat
         # Not left to Keras: its own recurrent layers stop passing masks on in 3.16.
         self.supports_masking = True
         self.input_spec = keras.layers.InputSpec(ndim=3)
@@ -146,7 +151,8 @@ class Recurrent(keras.Layer):
             inputs = self.cell.drop_inputs(inputs)
             recurrent_dropout_mask = self.cell.draw_recurrent_dropout_mask(states[0])
         engine, _ = choose(self.engine, inputs.shape[0], training)
-        outputs, states = ENGINES[engine](
+        outputs, states = run(
+            engine,
             self.cell,
             self.cell.project(inputs),
             states,
@@ -156,6 +162,7 @@ class Recurrent(keras.Layer):
             return_sequences=self.return_sequences,
             training=bool(training),
             truncate=self.truncate,
+            remat=self.remat or self.truncate,
         )
         if self.stateful:
             for variable, state in zip(self._carried.states, states, strict=True):
@@ -278,6 +285,7 @@ class Recurrent(keras.Layer):
             "zero_output_for_mask": self.zero_output_for_mask,
             "engine": self.engine,
             "truncate": self.truncate,
+            "remat": self.remat,
             "cell": keras.saving.serialize_keras_object(self.cell),
         }
 

@@ -1,0 +1,236 @@
+"""What is exported: functions with named inputs and outputs, and example inputs to try them on."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+Probe = dict[str, tf.Tensor]
+
+_AUTOMATIC_NAME = re.compile(r"keras_tensor(_\d+)?")  # counts up with every keras.Input made
+_DYNAMIC_SIZES = ((1, 8), (3, 12))  # (first axis, every other axis) of the two made-up probes
+_STRINGS = ("A short probe.", "", "Ein längerer Satz, naïve \N{SLIGHTLY SMILING FACE} <br/>")
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One entry of the SavedModel: a function, and the name, shape and dtype of each input."""
+
+    name: str
+    function: Callable[..., Any]
+    signature: dict[str, tf.TensorSpec]
+
+    def __call__(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Calls the function and names its outputs."""
+        single = len(inputs) == 1
+        outputs = self.function(*inputs.values()) if single else self.function(**inputs)
+        if isinstance(outputs, Mapping):
+            named = dict(outputs)
+        elif isinstance(outputs, Sequence):
+            named = {f"outputs_{position}": value for position, value in enumerate(outputs)}
+        else:
+            named = {"outputs": outputs}
+        for name, value in named.items():
+            if not (isinstance(name, str) and isinstance(value, tf.Tensor)):
+                raise ValueError(
+                    f"endpoints[{self.name!r}] must return a dense tensor, or a flat dict or list "
+                    f"of them. Received under {name!r} a {type(value).__name__}. Give every "
+                    "tensor a string key of its own, without nesting."
+                )
+        if not named:
+            raise ValueError(f"endpoints[{self.name!r}] returned no tensor at all.")
+        return named
+
+    def trace(self) -> Any:
+        """The function as a graph, a `ConcreteFunction` with this signature."""
+
+        def traced(**inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+            return self(inputs)
+
+        # Without AutoGraph, as Keras traces its own layers: it would rewrite library code too.
+        function = tf.function(traced, autograph=False)
+        try:
+            return function.get_concrete_function(**self.signature)
+        except Exception as error:
+            error.add_note(f"This happened while tracing endpoints[{self.name!r}] as a graph.")
+            raise
+
+
+def make_endpoints(model: Any, endpoints: Mapping[str, Any] | None) -> list[Endpoint]:
+    """The `endpoints` argument of `export_model`, checked; see there."""
+    if endpoints is None:
+        return [_default_endpoint(model)]
+    if not isinstance(endpoints, Mapping) or not endpoints:
+        raise ValueError(
+            "endpoints must be a filled dict of name -> (function, signature), or None. "
+            f"Received: {endpoints!r}."
+        )
+    return [_make_endpoint(name, entry) for name, entry in endpoints.items()]
+
+
+def _make_endpoint(name: Any, entry: Any) -> Endpoint:
+    if not isinstance(name, str) or not name or name.startswith("__"):
+        raise ValueError(
+            f"endpoints: a name must be a string that is not empty and does not start with '__', "
+            f"which TensorFlow keeps for itself. Received: {name!r}."
+        )
+    if not (
+        isinstance(entry, tuple)
+        and len(entry) == 2
+        and callable(entry[0])
+        and isinstance(entry[1], Mapping)
+        and entry[1]
+    ):
+        raise ValueError(
+            f"endpoints[{name!r}] must be (function, signature), where signature maps each "
+            "input's name to its tf.TensorSpec, such as "
+            f"{{'text': tf.TensorSpec([None], tf.string)}}. Received: {entry!r}."
+        )
+    function, signature = entry
+    return Endpoint(
+        name, function, {key: _make_spec(name, key, spec) for key, spec in signature.items()}
+    )
+
+
+def _make_spec(endpoint: str, name: Any, spec: Any) -> tf.TensorSpec:
+    where = f"endpoints[{endpoint!r}], input {name!r}"
+    if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):
+        raise ValueError(
+            f"{where}: the name of an input must be a Python identifier, since endpoints are "
+            "called by keyword. Rename it."
+        )
+    shape, dtype = getattr(spec, "shape", None), getattr(spec, "dtype", None)
+    if shape is None or dtype is None or tf.TensorShape(shape).rank is None:
+        raise ValueError(
+            f"{where}: expected a tf.TensorSpec or keras.InputSpec with a dtype and a shape of "
+            f"known rank (None for each dynamic dimension). Received: {spec!r}."
+        )
+    return tf.TensorSpec(shape, dtype, name=name)
+
+
+def _default_endpoint(model: Any) -> Endpoint:
+    """`serving_default` with the inputs of a functional or sequential model, any batch size."""
+    if not isinstance(model, keras.Model) or not getattr(model, "inputs", None):
+        raise ValueError(
+            "endpoints=None needs a functional or sequential Keras model that is built, whose "
+            f"inputs are known. Received: {model!r}. Build it first, or give endpoints="
+            "{'serving_default': (model, {'inputs': tf.TensorSpec(shape, dtype)})}."
+        )
+    # A sequential model that is part of another one has that one's tensors as its `input`.
+    structure = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
+    signature = {}
+    inputs = keras.tree.flatten_with_path(structure)
+    for position, (path, tensor) in enumerate(inputs):
+        if path and isinstance(path[-1], str):
+            name = path[-1]
+        elif not _AUTOMATIC_NAME.fullmatch(tensor.name):
+            name = tensor.name
+        else:
+            name = "inputs" if len(inputs) == 1 else f"inputs_{position}"
+        signature[name] = tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype)
+
+    def serve(*one: tf.Tensor, **several: tf.Tensor) -> Any:
+        tensors = one or [several[name] for name in signature]
+        return model(keras.tree.pack_sequence_as(structure, tensors))
+
+    return _make_endpoint("serving_default", (serve, signature))
+
+
+def make_probes(
+    endpoints: Sequence[Endpoint], probes: Mapping[str, Any] | None
+) -> dict[str, list[Probe]]:
+    """Example inputs for every endpoint: those given, checked, or made up; see `export_model`."""
+    probes = {} if probes is None else probes
+    names = [endpoint.name for endpoint in endpoints]
+    if not isinstance(probes, Mapping) or not set(probes) <= set(names):
+        raise ValueError(
+            "probes must be a dict from endpoint names to example inputs. The endpoints are "
+            f"{names}. Received: {list(probes) if isinstance(probes, Mapping) else probes!r}."
+        )
+    return {
+        endpoint.name: _given_probes(endpoint, probes[endpoint.name])
+        if endpoint.name in probes
+        else _made_up_probes(endpoint)
+        for endpoint in endpoints
+    }
+
+
+def _given_probes(endpoint: Endpoint, given: Any) -> list[Probe]:
+    given = [given] if isinstance(given, Mapping) else given
+    if not isinstance(given, Sequence) or not given:
+        raise ValueError(
+            f"probes[{endpoint.name!r}] must be a dict from input names to values, or a list of "
+            f"such dicts. Received: {given!r}."
+        )
+    probes = [_given_probe(endpoint, position, probe) for position, probe in enumerate(given)]
+    dynamic = [
+        name for name, spec in endpoint.signature.items() if spec.shape.as_list()[:1] == [None]
+    ]
+    sizes = {int(probe[name].shape[0]) for probe in probes for name in dynamic}
+    if len(sizes) == 1:  # one size alone would not show a size that was baked in
+        doubled = {name: tf.concat([probes[0][name]] * 2, axis=0) for name in dynamic}
+        probes.append({**probes[0], **doubled})
+    return probes
+
+
+def _given_probe(endpoint: Endpoint, position: int, probe: Any) -> Probe:
+    where = f"probes[{endpoint.name!r}][{position}]"
+    if not isinstance(probe, Mapping) or set(probe) != set(endpoint.signature):
+        raise ValueError(
+            f"{where} must be a dict with exactly the inputs {list(endpoint.signature)}. "
+            f"Received: {list(probe) if isinstance(probe, Mapping) else probe!r}."
+        )
+    tensors = {}
+    for name, spec in endpoint.signature.items():
+        try:
+            tensors[name] = tf.convert_to_tensor(probe[name], dtype=spec.dtype)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"{where}[{name!r}] cannot be made a {spec.dtype.name} tensor: {error}"
+            ) from error
+        if not spec.shape.is_compatible_with(tensors[name].shape):
+            raise ValueError(
+                f"{where}[{name!r}] must have the shape {tuple(spec.shape)} that the signature "
+                f"says. Received: {tuple(tensors[name].shape)}."
+            )
+    return tensors
+
+
+def _made_up_probes(endpoint: Endpoint) -> list[Probe]:
+    random = np.random.default_rng(0)
+    return [
+        {
+            name: _made_up_tensor(endpoint, spec, first, others, random)
+            for name, spec in endpoint.signature.items()
+        }
+        for first, others in _DYNAMIC_SIZES
+    ]
+
+
+def _made_up_tensor(
+    endpoint: Endpoint, spec: tf.TensorSpec, first: int, others: int, random: np.random.Generator
+) -> tf.Tensor:
+    shape = [
+        (others if axis else first) if size is None else size
+        for axis, size in enumerate(spec.shape)
+    ]
+    values: Any
+    if spec.dtype == tf.string:
+        values = np.resize(np.array(_STRINGS, object), shape)
+    elif spec.dtype.is_floating or spec.dtype.is_complex:
+        values = random.standard_normal(shape)
+    elif spec.dtype.is_integer or spec.dtype.is_bool:
+        values = random.integers(0, 2, shape)  # 0 and 1 are valid in any vocabulary
+    else:
+        raise ValueError(
+            f"endpoints[{endpoint.name!r}], input {spec.name!r}: no example can be made up for "
+            f"dtype {spec.dtype.name}. Give probes={{{endpoint.name!r}: ...}}."
+        )
+    return tf.cast(values, spec.dtype)

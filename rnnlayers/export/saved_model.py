@@ -1,0 +1,181 @@
+"""Writes a SavedModel into the next version of a folder: whole and verified, or not at all."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from rnnlayers.export.endpoints import make_endpoints, make_probes
+from rnnlayers.export.portable import (
+    check_portable,
+    cudnn_switched_off,
+    lookup_tables,
+    reachable,
+)
+from rnnlayers.export.verify import answer_live, verify
+
+_SCRATCH = ".export-"  # TensorFlow Serving looks at folders with a number for a name only
+_LEFTOVER_AGE = 24 * 3600  # seconds after which an unfinished export counts as dead
+
+
+def export_model(
+    model: Any,
+    directory: str | os.PathLike[str],
+    endpoints: Mapping[str, tuple[Any, Mapping[str, Any]]] | None = None,
+    probes: Mapping[str, Any] | None = None,
+    *,
+    tolerance: float = 1e-5,
+) -> Path:
+    """Exports a model as a SavedModel that runs wherever TensorFlow runs, on a CPU or a GPU.
+
+    The result needs neither this library nor Keras nor Python: it holds stock TensorFlow operators
+    only, never those of cuDNN, even when a GPU is visible here. It appears as
+    `<directory>/<version>/`, the layout that TensorFlow Serving reads, with the next free number,
+    and only after a fresh process (`python -I`, without this library and Keras) has loaded it, as
+    Python programs do and as servers do, and has answered as the live model does. A killed or
+    failed export leaves no version behind, and two at once get two numbers.
+
+    Functions compiled by XLA (`jit_compile=True`) are exported as they are. They run where
+    TensorFlow was built with XLA, as its usual packages are.
+
+    Args:
+        model: What the endpoints use: a built Keras model or layer, a `tf.Module`, a lookup table,
+            or a list of these. Lookup tables (in `StringLookup`, `TextVectorization`, ...) must be
+            reachable from here; variables are found in any case.
+        directory: The base folder, made if need be. Versions in it are never changed.
+        endpoints: `{name: (function, signature)}`. The signature maps the name of each input to
+            its `tf.TensorSpec` or `keras.InputSpec`, with `None` for dynamic dimensions. The
+            function is called with the tensor if there is one input, else with all as keyword
+            arguments, and returns a tensor (named `outputs`), a list (`outputs_0`, ...) or a flat
+            dict of tensors. It is traced without AutoGraph: decorate it with `tf.function` if it
+            has a Python `if` or loop over tensors. A server takes the endpoint `serving_default`
+            unless told otherwise. `None` stands for one `serving_default` with the inputs of a
+            functional or sequential model (unnamed ones become `inputs`, or `inputs_0`, ...), for
+            any batch size.
+        probes: Inputs on which to compare, `{endpoint: {input: value}}`, or a list of such dicts
+            for an endpoint. A batch is also tried doubled if no second size is given. For
+            endpoints not named here, two probes with different sizes for the dynamic dimensions
+            are made up: seeded normal numbers, zeros and ones for integers, three short strings.
+        tolerance: The largest allowed `|exported - live| / max(1, |live|)` in a floating-point
+            output (in half precision two units in the last place are allowed in any case; a model
+            that computes in half precision but answers in float32 may need 0.01). All other
+            outputs must be equal; NaN equals NaN.
+
+    Returns:
+        The folder of the new version.
+
+    Raises:
+        ValueError: If an argument is wrong, a layer has no weights yet, or an endpoint holds an
+            operator that could not run elsewhere.
+        RuntimeError: If the verification failed; it names the endpoint, the output, the largest
+            difference and the tolerance. Nothing is left behind.
+
+    Example:
+        >>> import tempfile, keras, rnnlayers
+        >>> model = keras.Sequential([keras.Input((None, 3)), keras.layers.GRU(2)])
+        >>> path = rnnlayers.export_model(model, tempfile.mkdtemp())
+        >>> path.name, (path / "saved_model.pb").is_file()
+        ('1', True)
+
+    References:
+        https://www.tensorflow.org/guide/saved_model
+    """
+    base = Path(directory)
+    if base.exists() and not base.is_dir():
+        raise ValueError(f"directory must be a folder, and {base} is a file. Choose another.")
+    if not (isinstance(tolerance, (int, float)) and 0 <= tolerance < math.inf):
+        raise ValueError(f"tolerance must be a number of at least 0. Received: {tolerance!r}.")
+    things = _things(model)
+    chosen = make_endpoints(model, endpoints)
+    examples = make_probes(chosen, probes)
+    unbuilt = [thing for thing in things if isinstance(thing, keras.Layer) and not thing.built]
+    with cudnn_switched_off(things):
+        traced = {endpoint.name: endpoint.trace() for endpoint in chosen}
+        _check_built(unbuilt)
+        for name, function in traced.items():
+            check_portable(name, function.graph.as_graph_def())
+        # Before the writing, so that whatever these calls leave behind shows as a difference.
+        calls = answer_live(chosen, examples)
+
+    base.mkdir(parents=True, exist_ok=True)
+    _remove_leftovers(base)
+    with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=base) as scratch:
+        staged = Path(scratch, "model")
+        # Tracing may have made tables, so they are looked for afterwards.
+        _write(staged, traced, lookup_tables(_things(model)))
+        verify(staged, calls, tolerance)
+        return publish(staged, base)
+
+
+def _things(model: Any) -> list[Any]:
+    roots = list(model) if isinstance(model, (list, tuple)) else [model]
+    things = list(reachable(roots))
+    wrong = [root for root in roots if not any(root is thing for thing in things)]
+    if wrong or not roots:
+        raise ValueError(
+            "model must be a Keras model or layer, a tf.Module, a lookup table, or a list of "
+            f"these. Received: {(wrong or [model])[0]!r}."
+        )
+    return things
+
+
+def _check_built(layers: Sequence[keras.Layer]) -> None:
+    names = [layer.name for layer in layers if layer.weights]
+    if names:
+        raise ValueError(
+            f"model holds layers that were not built, {names}: they got their weights, at random, "
+            "during this very export. Call the model on data, train it or load its weights first."
+        )
+
+
+def _write(path: Path, traced: Mapping[str, Any], tables: Sequence[Any]) -> None:
+    root = tf.Module()
+    root.tables = list(tables)
+    root.weights = [list(function.variables) for function in traced.values()]
+    # Gradients of custom functions would go into the file, too; a server never asks for them.
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+    try:
+        tf.saved_model.save(root, str(path), signatures=dict(traced), options=options)
+    except AssertionError as error:
+        if "untracked" not in str(error):
+            raise
+        raise ValueError(
+            "model does not hold a lookup table that an endpoint uses. Pass it, or the layer that "
+            "owns it, as well: export_model([model, vectorizer], ...)."
+        ) from error
+
+
+def publish(staged: Path, base: Path) -> Path:
+    """Renames `staged` to the next free version in `base`, in one step, and returns that."""
+    while True:
+        versions = [int(entry.name) for entry in base.iterdir() if _is_version(entry.name)]
+        target = base / str(max(versions, default=0) + 1)
+        try:
+            return staged.rename(target)
+        except OSError:  # a folder that is not empty is never replaced
+            if not target.exists():
+                raise
+
+
+def _is_version(name: str) -> bool:
+    return name.isascii() and name.isdigit()
+
+
+def _remove_leftovers(base: Path) -> None:
+    """Removes what exports that were killed have left, and spares those still at work."""
+    for entry in base.glob(f"{_SCRATCH}*"):
+        try:
+            dead = time.time() - entry.stat().st_mtime > _LEFTOVER_AGE
+        except FileNotFoundError:  # its owner has just finished
+            continue
+        if dead:
+            shutil.rmtree(entry, ignore_errors=True)
