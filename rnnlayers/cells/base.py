@@ -48,6 +48,8 @@ class RecurrentCell(keras.Layer):
         state_names: Names of the states. The first is also the output of the cell.
         sums_gates: Whether `update` sees of `projected` and `recurrent` only their sum, which
             saves the engine half of the gradients.
+        linearizes_states: Whether `linearize` reads only the states, neither `projected` nor
+            `recurrent`, which saves the engine keeping the latter.
 
     Weights:
         kernel: `(features, gates * units)`.
@@ -91,6 +93,7 @@ class RecurrentCell(keras.Layer):
     gates: ClassVar[tuple[str, ...]] = ()
     state_names: ClassVar[tuple[str, ...]] = ("h",)
     sums_gates: ClassVar[bool] = False
+    linearizes_states: ClassVar[bool] = False
 
     def __init__(
         self,

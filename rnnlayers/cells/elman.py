@@ -41,6 +41,7 @@ class ElmanCell(RecurrentCell):
 
     gates: ClassVar[tuple[str, ...]] = ("h",)
     sums_gates: ClassVar[bool] = True
+    linearizes_states: ClassVar[bool] = True
 
     def update(self, projected: Gates, recurrent: Gates, states: States) -> States:
         """Return the new states; see `RecurrentCell.update`."""

@@ -84,7 +84,8 @@ class GRUCell(RecurrentCell):
     @property
     def is_cut_in_three(self) -> bool:
         """Whether one product a step is enough: not for the paper's form."""
-        return self.reset_after
+        as_written = type(self).step is GRUCell.step and type(self).recur is RecurrentCell.recur
+        return self.reset_after and as_written
 
     def activate(self, projected: Gates, recurrent: Gates) -> list[Tensor]:
         """Return z, r, n of the form with `reset_after=True`."""

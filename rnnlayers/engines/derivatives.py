@@ -33,6 +33,7 @@ class OwnDerivative:
 
     def __init__(self, cell: RecurrentCell) -> None:
         self.cell = cell
+        self.needs_products = not holds(cell, "linearizes_states")
 
     def linearize(
         self, projected: Tensors, recurrent: Tensors, previous: States, states: States
@@ -59,6 +60,7 @@ class AutomaticDerivative:
         self.cell = cell
         self.variables = variables
         self.whole_step = whole_step
+        self.needs_products = not whole_step
 
     def linearize(
         self, projected: Tensors, recurrent: Tensors, previous: States, states: States
@@ -117,12 +119,26 @@ def derivative_of(
     cell: RecurrentCell, variables: Sequence[keras.Variable], whole_step: bool
 ) -> OwnDerivative | AutomaticDerivative:
     """Return the cell's own derivative where it has one for the `update` it runs."""
-    definers = {
-        name: next((base for base in type(cell).__mro__ if name in vars(base)), None)
-        for name in ("update", "linearize", "pull_back")
-    }
-    # A subclass that changes `update` alone must not inherit the derivative of another function.
-    fits = len(set(definers.values())) == 1 and cell.has_own_derivative
-    if fits and not variables and not whole_step:
+    parts = ("has_own_derivative", "linearize", "pull_back")
+    if all(holds(cell, part) for part in parts) and not variables and not whole_step:
         return OwnDerivative(cell)
     return AutomaticDerivative(cell, variables, whole_step)
+
+
+def holds(cell: RecurrentCell, claim: str) -> bool:
+    """Return whether what a class says about its `update` is true of the cell's.
+
+    A subclass that changes `update`, or a method beside it that `update` may call, inherits what
+    was said of another function.
+
+    Args:
+        cell: Of the class, or of a subclass.
+        claim: Name of the class's attribute, which is no claim where it is False.
+    """
+    classes = type(cell).__mro__
+    place = next(index for index, base in enumerate(classes) if claim in vars(base))
+    changed = {name for base in classes[:place] for name in vars(base)}
+    equations = {"update"} | {
+        name for name in vars(classes[place]) if not name.startswith("__") and name != "get_config"
+    }
+    return bool(getattr(cell, claim)) and not changed & equations

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from rnnlayers.cells.base import RecurrentCell, States, Tensor
 from rnnlayers.engines.derivatives import Tensors
-from rnnlayers.engines.program import How, Masks, Program
+from rnnlayers.engines.program import How, Masks, Program, Weights
 
 
 def run(
@@ -40,30 +40,49 @@ def run(
     steps = tf.convert_to_tensor(time)  # before padding
     count = len(initial_states)
 
+    def unpack(inputs: Tensors) -> tuple[Tensor, States, Weights]:
+        # Where tapes are nested, TensorFlow prepares to differentiate all that it can reach. The
+        # compiled loops must be out of its reach.
+        projected, *tensors = (tf.stop_gradient(tensor) for tensor in inputs)
+        return projected, tuple(tensors[:count]), program.arrange(tensors[count:])
+
     # Weights come in as arguments: what a custom gradient closes over gets no gradient.
     @tf.custom_gradient
-    def through_time(projected: Tensor, *tensors: Tensor) -> tuple[Tensors, Callable[..., Tensors]]:
-        before, weights = tensors[:count], tensors[count:]
-        states, after = program.forward(
-            projected, before, weights, masks, how, outputs=return_sequences, keep=training
+    def through_time(*inputs: Tensor) -> tuple[Tensors, Callable[..., Tensors]]:
+        sequences, after = program.forward(
+            *unpack(inputs), masks, how, outputs=return_sequences, keep=training
         )
 
-        def gradient(*upstream: Tensor) -> Tensors:
-            upstream = [tf.convert_to_tensor(d) for d in upstream]  # `tf.gather` sends slices
-            kept = states[-count:]
+        @tf.custom_gradient
+        def backward(*arguments: Tensor) -> tuple[Tensors, Callable[..., Tensors]]:
+            upstream = [tf.stop_gradient(d) for d in arguments[len(inputs) :]]
+            projected, before, weights = unpack(inputs)
+            kept = sequences[1:] if return_sequences and remat else sequences
             if not training:  # a call that was not said to be training may be differentiated
                 kept, _ = program.forward(
                     projected, before, weights, masks, how, outputs=False, keep=True
                 )
             d_outputs = upstream[0] if return_sequences else None
             d_after = tuple(upstream[-count:])
-            return _refuse_second_derivative(
-                program.backward(
-                    projected, before, weights, masks, kept, d_outputs, d_after, steps, how
+            gradients = program.backward(
+                projected, before, weights, masks, kept, d_outputs, d_after, steps, how
+            )
+            # Outside the compiled part, where TensorFlow's own large products are faster.
+            d_products = (
+                gradients.products
+                if remat
+                else program.sum_over_time(
+                    gradients, before[0], kept[0], weights, masks, how.reverse
                 )
             )
+            every = (gradients.projected, *gradients.before, *d_products, *gradients.others)
+            return every, _refuse_second_derivative
 
-        return (*states[: int(return_sequences)], *after), gradient
+        def gradient(*upstream: Tensor) -> Tensors:
+            # `tf.gather` sends slices.
+            return backward(*inputs, *(tf.convert_to_tensor(d) for d in upstream))
+
+        return (*sequences[: int(return_sequences)], *after), gradient
 
     results = through_time(projected, *initial_states, *program.weights())
     if not return_sequences:
@@ -81,20 +100,12 @@ def _program_of(cell: RecurrentCell) -> Program:
     return program
 
 
-def _refuse_second_derivative(gradients: Tensors) -> Tensors:
-    """Say so where a gradient is differentiated again; XLA's own error is about something else."""
-
-    @tf.custom_gradient
-    def once(*gradients: Tensor) -> tuple[Tensors, Callable[..., Tensors]]:
-        def refuse(*_: Tensor) -> Tensors:
-            raise NotImplementedError(
-                "The fused engine has no second derivative. Build the layer with "
-                "`engine='stepwise'`, which has derivatives of every order."
-            )
-
-        return gradients, refuse
-
-    return once(*gradients)
+def _refuse_second_derivative(*_: Tensor) -> Tensors:
+    """Say so where a gradient is differentiated again."""
+    raise NotImplementedError(
+        "The fused engine has no second derivative. Build the layer with `engine='stepwise'`, "
+        "which has derivatives of every order."
+    )
 
 
 def _padded_length(time: Tensor, remat: int | None) -> Tensor:

@@ -12,7 +12,7 @@ import tensorflow as tf
 from keras import ops
 
 from rnnlayers.cells.base import RecurrentCell, States, Tensor
-from rnnlayers.engines.derivatives import Tensors, advance, derivative_of
+from rnnlayers.engines.derivatives import Tensors, advance, derivative_of, holds
 
 
 class How(NamedTuple):
@@ -30,92 +30,117 @@ class Masks(NamedTuple):
     dropout: Tensor | None
 
 
+class Weights(NamedTuple):
+    """The weights of a cell, as the loops use them, in the compute dtype."""
+
+    kernel: Tensor | None  # (units, gates * units); None where the step takes its own products
+    transposed: Tensor | None  # the same, (gates * units, units)
+    bias: Tensor | None  # (gates * units,), added to the product
+    others: Tensors  # what the step itself reads
+
+
 class Place(NamedTuple):
-    """Which steps of the layer's a pass goes through."""
+    """Which of the layer's steps a pass goes through."""
 
     first: Tensor
     end: Tensor  # of the whole sequence; what comes after is padding
 
 
-class Products(NamedTuple):
-    """The weights of a cell, as the loops use them."""
+class Gradients(NamedTuple):
+    """What a backward pass returns."""
 
-    kernel: Tensor | None  # (units, gates * units); None where the step takes its own products
-    bias: Tensor | None  # (gates * units,), added to the product
-    others: Tensors  # what the step itself reads
+    projected: Tensor
+    recurrent: Tensor | None  # of all products; None where `products` holds their sums over time
+    before: States
+    products: Tensors  # of the kernel and the bias
+    others: Tensors
 
 
 class Program:
     """Both passes of one cell, as compiled functions of tensors.
 
     A forward pass keeps for the backward pass the states of all steps, `time * batch * units`
-    numbers for each state, or with `remat=k` those of every k-th step. The gates are computed
-    anew from them, for all steps at once, or for k at once.
+    numbers for each, and the recurrent products, as many for each gate, unless the derivative
+    does without. With `remat=k` it keeps the states of every k-th step only, and the backward pass
+    computes the others anew, k steps at a time.
     """
 
     def __init__(self, cell: RecurrentCell) -> None:
         self.cell = cell
         self.whole_step = not cell.is_cut_in_three
+        # Whether the gradients of the projected inputs and of the products are one and the same.
+        self.shared = self.whole_step or holds(cell, "sums_gates")
         held = [cell.kernel] if self.whole_step else [cell.kernel, cell.recurrent_kernel, cell.bias]
         # What the step reads beside its arguments; the layer has used the kernel already.
         self.variables = [v for v in cell.weights if not any(v is other for other in held)]
-        self.has_bias = not self.whole_step and cell.recurrent_bias is not None
         self.derivative = derivative_of(cell, self.variables, self.whole_step)
         self.forward = tf.function(self._forward, jit_compile=True, autograph=False)
         self.backward = tf.function(self._backward, jit_compile=True, autograph=False)
 
     def weights(self) -> Tensors:
-        """Return the weights that the passes take as arguments, in the compute dtype."""
+        """Return the weights that gradients are taken of: products' first, then the step's."""
         products = [] if self.whole_step else [self.cell.recurrent_kernel, self.cell.recurrent_bias]
         return [ops.convert_to_tensor(w) for w in (*products, *self.variables) if w is not None]
+
+    def arrange(self, weights: Tensors) -> Weights:
+        """Arrange what `weights` returned as the loops use it."""
+        count = len(weights) - len(self.variables)
+        kernel, bias = (*weights[:count], None, None)[:2]
+        # Transposed out here, once: XLA would do it at each step back.
+        transposed = None if kernel is None else tf.transpose(kernel)
+        return Weights(kernel, transposed, bias, list(weights[count:]))
 
     def _forward(
         self,
         projected: Tensor,
         before: States,
-        weights: Tensors,
+        weights: Weights,
         masks: Masks,
         how: How,
         outputs: bool,
         keep: bool,
-    ) -> tuple[States, States]:
-        """Return the states of all steps, of which the first is the output, and the last ones.
+    ) -> tuple[Tensors, States]:
+        """Return sequences, of which the first is the outputs if asked for, and the last states.
 
-        Without `keep` only the outputs are there, if asked for. With `how.remat` the outputs, if
-        asked for, come before the states after every so many steps.
+        With `keep`, the sequences are the states of all steps and, where the derivative wants
+        them, the products; with `how.remat`, the outputs and then the states after every so many
+        steps.
         """
-        products = self._unpack(weights)
         time = _length(projected)
         inputs = [_unstack(gate) for gate in self._cut(projected)]
         valid = None if masks.steps is None else _unstack(masks.steps)
-        spans = [1] * (len(before) if keep else int(outputs))
-        if keep and how.remat:
-            spans = [1] * int(outputs) + [how.remat] * len(before)
-        kinds = (before[:1] if outputs and how.remat else ()) + before
+        span = how.remat or 1
+        kinds: list[tuple[Tensor, int]] = []
+        if outputs and not (keep and span == 1):
+            kinds.append((before[0], 1))
+        if keep:
+            kinds += [(state, span) for state in before]
+            if span == 1 and self.derivative.needs_products:
+                kinds.append((projected[0], 1))
         arrays = tuple(
             tf.TensorArray(kind.dtype, time // span, element_shape=kind.shape)
-            for kind, span in zip(kinds, spans, strict=False)
+            for kind, span in kinds
         )
 
         def step(index: Tensor, states: States, arrays: Any) -> tuple[Tensor, States, Any]:
             now = time - 1 - index if how.reverse else index
+            product = self._multiply(states[0], weights, masks.dropout)
             new = advance(
                 self.cell,
                 self.variables,
                 self.whole_step,
                 [gate.read(now) for gate in inputs],
-                self._recur(states[0], products, masks.dropout),
+                [] if product is None else self._cut(product),
                 states,
-                products.others,
+                weights.others,
                 dropout_mask=masks.dropout,
             )
             if valid is not None:
-                here = valid.read(now)
-                new = tuple(tf.where(here, n, s) for n, s in zip(new, states, strict=True))
-            written = (new[:1] if outputs and how.remat else ()) + new
+                new = _where(valid.read(now), new, states)
+            values = (*new, product) if keep and span == 1 else (new[0], *new) if outputs else new
             arrays = tuple(  # of a span, the last state written stays
-                array.write(now // span, state)
-                for array, state, span in zip(arrays, written, spans, strict=False)
+                array.write(now // span, value)
+                for array, value, (_, span) in zip(arrays, values, kinds, strict=False)
             )
             return index + 1, new, arrays
 
@@ -128,21 +153,19 @@ class Program:
         self,
         projected: Tensor,
         before: States,
-        weights: Tensors,
+        weights: Weights,
         masks: Masks,
-        kept: States,
+        kept: Tensors,
         d_outputs: Tensor | None,
         d_after: States,
         steps: Tensor,
         how: How,
-    ) -> Tensors:
-        """Return the gradients of the projected inputs, the states before and the weights.
-
-        Of all the steps, the first `steps` are the layer's and the others are padding.
-        """
+    ) -> Gradients:
+        """Return all gradients. Of the steps, the first `steps` are the layer's, others padding."""
         if how.remat is None:
+            place = Place(0, steps)
             return self._back(
-                projected, before, weights, masks, kept, d_outputs, d_after, how, Place(0, steps)
+                projected, before, weights, masks, kept, d_outputs, d_after, how, place
             )
         span = how.remat
         count = _length(projected) // span
@@ -159,56 +182,61 @@ class Program:
         starts = [_unstack(_shift(k, b, False)) for k, b in zip(kept, before, strict=True)]
         array = tf.TensorArray(projected.dtype, count, element_shape=(span, *projected.shape[1:]))
 
-        def step(index: Tensor, d_states: States, d_weights: Tensors, array: Any) -> Any:
+        def step(index: Tensor, d_states: States, totals: Tensors, array: Any) -> Any:
             start = tuple(s.read(index) for s in starts)
             part = inputs.read(index)
             here = Masks(None if valid is None else valid.read(index), masks.dropout)
-            states, _ = self._forward(
-                part, start, weights, here, how._replace(remat=None), False, True
+            anew, _ = self._forward(
+                part, start, weights, here, how._replace(remat=None), outputs=False, keep=True
             )
-            d_part, *rest = self._back(
+            gradients = self._back(
                 part,
                 start,
                 weights,
                 here,
-                states,
+                anew,
                 None if incoming is None else incoming.read(index),
                 d_states,
                 how,
                 Place(index * span, steps),
             )
-            d_states, d_more = tuple(rest[: len(before)]), rest[len(before) :]
-            d_weights = tuple(a + b for a, b in zip(d_weights, d_more, strict=True))
-            return index - 1, d_states, d_weights, array.write(index, d_part)
+            products = self.sum_over_time(gradients, start[0], anew[0], weights, here, False)
+            more = (*products, *gradients.others)
+            totals = tuple(total + d for total, d in zip(totals, more, strict=True))
+            return index - 1, gradients.before, totals, array.write(index, gradients.projected)
 
-        _, d_before, d_weights, array = tf.while_loop(
+        summed = [w for w in (weights.kernel, weights.bias) if w is not None]
+        zeros = tuple(tf.zeros_like(w) for w in (*summed, *weights.others))
+        _, d_before, totals, array = tf.while_loop(
             lambda index, *_: index >= 0,
             step,
-            (count - 1, d_after, tuple(tf.zeros_like(w) for w in weights), array),
+            (count - 1, d_after, zeros, array),
             maximum_iterations=count,
         )
-        return (tf.reshape(array.stack(), tf.shape(projected)), *d_before, *d_weights)
+        d_projected = tf.reshape(array.stack(), tf.shape(projected))
+        d_products, d_others = totals[: len(summed)], totals[len(summed) :]
+        return Gradients(d_projected, None, d_before, d_products, d_others)
 
     def _back(
         self,
         projected: Tensor,
         before: States,
-        weights: Tensors,
+        weights: Weights,
         masks: Masks,
-        states: States,
+        kept: Tensors,
         d_outputs: Tensor | None,
         d_after: States,
         how: How,
         place: Place,
-    ) -> Tensors:
+    ) -> Gradients:
         """Go back through consecutive steps whose states are all there."""
-        products = self._unpack(weights)
         time = _length(projected)
+        states = tuple(kept[: len(before)])
         # All that does not depend on the incoming gradient, for all steps at once.
         previous = tuple(
             _shift(s, first, how.reverse) for s, first in zip(states, before, strict=True)
         )
-        recurrent = self._recur(previous[0], products, masks.dropout)
+        recurrent = self._cut(kept[-1]) if self.derivative.needs_products else []
         factors = [
             _unstack(factor)
             for factor in self.derivative.linearize(
@@ -217,37 +245,33 @@ class Program:
         ]
         incoming = None if d_outputs is None else _unstack(d_outputs)
         valid = None if masks.steps is None else _unstack(masks.steps)
-        # One array for the gradient of the projected inputs and, where it differs, one for that
-        # of the recurrent products.
-        shared = self.whole_step or self.cell.sums_gates
         empty = tf.TensorArray(projected.dtype, time, element_shape=projected.shape[1:])
-        arrays = (empty,) if shared else (empty, empty)
+        arrays = (empty,) if self.shared else (empty, empty)
 
         def step(index: Tensor, d_states: States, d_others: Tensors, arrays: Any) -> Any:
             now = time - 1 - index if how.reverse else index
             if incoming is not None:
                 d_states = (d_states[0] + incoming.read(now), *d_states[1:])
-            d_skipped = tuple(tf.zeros_like(d) for d in d_states)
+            d_skipped = zeros = tuple(tf.zeros_like(d) for d in d_states)
             if valid is not None:
                 here = valid.read(now)
-                zeros = d_skipped
                 d_skipped = _where(here, zeros, d_states)
                 d_states = _where(here, d_states, zeros)
             pulled = self.derivative.pull_back(
-                [factor.read(now) for factor in factors], d_states, products.others, masks.dropout
+                [factor.read(now) for factor in factors], d_states, weights.others, masks.dropout
             )
             d_states = tuple(d + skip for d, skip in zip(pulled.states, d_skipped, strict=True))
             parts = [tf.concat(pulled.projected, -1)]
-            if not shared:
+            if not self.shared:
                 parts.append(tf.concat(pulled.recurrent, -1))
-            if products.kernel is not None:
-                d_h = tf.matmul(parts[-1], products.kernel, transpose_b=True)
+            if weights.transposed is not None:
+                d_h = tf.matmul(parts[-1], weights.transposed)
                 d_h = d_h if masks.dropout is None else d_h * masks.dropout
                 d_states = (d_states[0] + d_h, *d_states[1:])
             if how.truncate is not None:
                 at = index + place.first
                 cut = (at % how.truncate == 0) & (at > 0) & (at < place.end)
-                d_states = _where(cut, tuple(tf.zeros_like(d) for d in d_states), d_states)
+                d_states = _where(cut, zeros, d_states)
             d_others = tuple(total + d for total, d in zip(d_others, pulled.weights, strict=True))
             arrays = tuple(a.write(now, part) for a, part in zip(arrays, parts, strict=True))
             return index - 1, d_states, d_others, arrays
@@ -255,40 +279,49 @@ class Program:
         _, d_before, d_others, arrays = tf.while_loop(
             lambda index, *_: index >= 0,
             step,
-            (time - 1, d_after, tuple(tf.zeros_like(w) for w in products.others), arrays),
+            (time - 1, d_after, tuple(tf.zeros_like(w) for w in weights.others), arrays),
             maximum_iterations=time,
         )
-        gradients = [array.stack() for array in arrays]
-        d_products = []
-        if products.kernel is not None:
-            # dL/dU, the sum over time of h_{t-1}^T dz_t, as one product.
-            h = previous[0] if masks.dropout is None else previous[0] * masks.dropout
-            d_products = [tf.matmul(_rows(h), _rows(gradients[-1]), transpose_a=True)]
-            if products.bias is not None:
-                d_products.append(tf.reduce_sum(gradients[-1], [0, 1]))
-        return (gradients[0], *d_before, *d_products, *d_others)
+        d_projected, *rest = (array.stack() for array in arrays)
+        return Gradients(d_projected, rest[0] if rest else None, d_before, (), d_others)
 
-    def _unpack(self, weights: Tensors) -> Products:
-        if self.whole_step:
-            return Products(None, None, weights)
-        if not self.has_bias:
-            return Products(weights[0], None, weights[1:])
-        return Products(weights[0], weights[1], weights[2:])
+    def sum_over_time(
+        self,
+        gradients: Gradients,
+        first: Tensor,
+        outputs: Tensor,
+        weights: Weights,
+        masks: Masks,
+        reverse: bool,
+    ) -> Tensors:
+        """Return dL/dU, the sum over time of h_{t-1}^T dz_t, as one product, and dL/dbias.
+
+        Args:
+            gradients: Of a backward pass.
+            first: `(batch, units)`, the output before the first step.
+            outputs: `(time, batch, units)`, those after all steps.
+            weights: As in the pass.
+            masks: As in the pass.
+            reverse: As in the pass.
+        """
+        if weights.kernel is None:
+            return ()
+        h = _shift(outputs, first, reverse)
+        h = h if masks.dropout is None else h * masks.dropout
+        d_z = gradients.projected if self.shared else gradients.recurrent
+        d_kernel = tf.matmul(_rows(h), _rows(d_z), transpose_a=True)
+        return (d_kernel,) if weights.bias is None else (d_kernel, tf.reduce_sum(d_z, [0, 1]))
 
     def _cut(self, fused: Tensor) -> Tensors:
         """Cut gates before the loop: cutting inside it is what XLA is slow at."""
         return [fused] if self.whole_step else self.cell.split(fused)
 
-    def _recur(self, h: Tensor, products: Products, dropout_mask: Tensor | None) -> Tensors:
-        """Return the recurrent products of one step or of all, cut in gates."""
-        if products.kernel is None:
-            return []
-        h = h if dropout_mask is None else h * dropout_mask
-        product = tf.matmul(_rows(h), products.kernel)
-        product = product if products.bias is None else product + products.bias
-        if len(h.shape) == 3:
-            product = tf.reshape(product, (*tf.unstack(tf.shape(h))[:2], product.shape[-1]))
-        return self._cut(product)
+    def _multiply(self, h: Tensor, weights: Weights, dropout_mask: Tensor | None) -> Tensor | None:
+        """Return the recurrent product of one step."""
+        if weights.kernel is None:
+            return None
+        product = tf.matmul(h if dropout_mask is None else h * dropout_mask, weights.kernel)
+        return product if weights.bias is None else product + weights.bias
 
 
 def _where(condition: Tensor, one: States, other: States) -> States:

@@ -14,6 +14,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from rnnlayers.engines.choose import portable
 from rnnlayers.export.endpoints import make_endpoints, make_probes
 from rnnlayers.export.portable import (
     check_portable,
@@ -44,8 +45,9 @@ def export_model(
     Python programs do and as servers do, and has answered as the live model does. A killed or
     failed export leaves no version behind, and two at once get two numbers.
 
-    Functions compiled by XLA (`jit_compile=True`) are exported as they are. They run where
-    TensorFlow was built with XLA, as its usual packages are.
+    Layers of this library are exported without compiled parts. Functions of your own that XLA
+    compiles (`jit_compile=True`) are exported as they are: they run where TensorFlow was built
+    with XLA, as its usual packages are.
 
     Args:
         model: What the endpoints use: a built Keras model or layer, a `tf.Module`, a lookup table,
@@ -98,7 +100,7 @@ def export_model(
     chosen = make_endpoints(model, endpoints)
     examples = make_probes(chosen, probes)
     unbuilt = [thing for thing in things if isinstance(thing, keras.Layer) and not thing.built]
-    with cudnn_switched_off(things):
+    with cudnn_switched_off(things), portable():
         traced = {endpoint.name: endpoint.trace() for endpoint in chosen}
         _check_built(unbuilt)
         for name, function in traced.items():

@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from rnnlayers.cells.base import Tensor
+from rnnlayers.layers.recurrent import Recurrent
 
 _MERGE_MODES = ("concat", "sum", "mul", "ave", None)
 _COMMON = ("return_sequences", "return_state", "stateful")
@@ -105,6 +106,15 @@ class Bidirectional(keras.Layer):
         for direction in (self.forward_layer, self.backward_layer):
             if not direction.built:
                 direction.build(sequences_shape)
+        forward, backward = (
+            _flat(direction.compute_output_shape(sequences_shape))[0][-1]
+            for direction in (self.forward_layer, self.backward_layer)
+        )
+        if forward != backward and self.merge_mode not in ("concat", None):
+            raise ValueError(
+                f"`merge_mode` {self.merge_mode!r} needs two outputs of the same size; received "
+                f"{forward} and {backward} units. Use 'concat' or None."
+            )
         if self._initial_weights is not None:
             self.set_weights(self._initial_weights)
 
@@ -119,25 +129,24 @@ class Bidirectional(keras.Layer):
         """Run both layers over `sequences` and merge."""
         mask = mask if mask is not None else sequences_mask
         forward_state, backward_state = _halves(initial_state, self.name)
-        forward = self.forward_layer(
-            sequences, initial_state=forward_state, mask=mask, training=training
-        )
-        backward = self.backward_layer(
-            sequences, initial_state=backward_state, mask=mask, training=training
-        )
-        states: tuple[Tensor, ...] = ()
-        if self.return_state:
-            forward, *forward_states = forward
-            backward, *backward_states = backward
-            states = (*forward_states, *backward_states)
-        if self.return_sequences:
-            # Each layer puts its outputs in the order in which it computes them.
-            if self.forward_layer.go_backwards:
-                forward = ops.flip(forward, axis=1)
-            else:
-                backward = ops.flip(backward, axis=1)
-        outputs = self._merge(forward, backward)
-        return (*outputs, *states) if len(outputs) + len(states) > 1 else outputs[0]
+        how = {"mask": mask, "training": training}
+        forward, forward_states = self._run(self.forward_layer, sequences, forward_state, how)
+        backward, backward_states = self._run(self.backward_layer, sequences, backward_state, how)
+        results = (*self._merge(forward, backward), *forward_states, *backward_states)
+        return results if len(results) > 1 else results[0]
+
+    def _run(
+        self, layer: keras.Layer, sequences: Tensor, initial_state: Any, how: dict[str, Any]
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Return the outputs of a direction, each at its step, and the final states."""
+        aligns = isinstance(layer, Recurrent)
+        if aligns:
+            how = {**how, "in_time_order": True}
+        outputs = layer(sequences, initial_state=initial_state, **how)
+        outputs, *states = outputs if self.return_state else (outputs,)
+        if self.return_sequences and layer.go_backwards and not aligns:
+            outputs = ops.flip(outputs, axis=1)
+        return outputs, states
 
     def _merge(self, forward: Tensor, backward: Tensor) -> tuple[Tensor, ...]:
         match self.merge_mode:

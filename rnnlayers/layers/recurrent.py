@@ -51,6 +51,7 @@ class Recurrent(keras.Layer):
         training: Whether dropout applies.
         sequences_mask: Keras passes the mask of `sequences` here where `initial_state` is given;
             `mask` prevails.
+        in_time_order: Whether outputs stay at their steps in spite of `go_backwards`.
 
     Returns:
         The last output `(batch, units)`, or all outputs `(batch, timesteps, units)` with
@@ -139,6 +140,7 @@ class Recurrent(keras.Layer):
         mask: Any = None,
         training: bool = False,
         sequences_mask: Any = None,
+        in_time_order: bool = False,
     ) -> Any:
         """Run the cell over `sequences`."""
         starts_at_zero = initial_state is None and not self.stateful
