@@ -1,0 +1,85 @@
+"""Measure this library against Keras and PyTorch, side by side, and write tables.
+
+    python -m benchmarks                       # all suites
+    python -m benchmarks cells length          # some of them
+    python -m benchmarks --quick               # tiny shapes, to see that everything runs
+
+Each suite leaves NAME.json and NAME.md. Set RNNLAYERS_TORCH_PYTHON to the Python of an
+environment with torch and numpy to measure PyTorch too; benchmarks/README.md tells more.
+"""
+
+import argparse
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+if __name__ == "__main__":  # before TensorFlow starts, and not where a test imports this
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # every contender on the CPU
+
+from benchmarks.results import describe_machine, run, write
+from benchmarks.suite import Bench
+from benchmarks.suites import SUITES
+from benchmarks.timing import Plan
+from benchmarks.torch_process import VARIABLE, TorchProcess
+
+RESULTS = Path(__file__).parent / "results"
+QUICK = Plan(rounds=2, least=2, slice_s=0.0)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the suites that a command line names."""
+    arguments = _parse(argv)
+    command = shlex.join(["python", "-m", "benchmarks", *(sys.argv[1:] if argv is None else argv)])
+    plan = QUICK if arguments.quick else Plan(rounds=arguments.rounds)
+    folder = arguments.to or (Path("runs/benchmarks") if arguments.quick else RESULTS)
+    with ExitStack() as stack:
+        torch = None
+        if python := os.environ.get(VARIABLE):
+            try:
+                torch = stack.enter_context(TorchProcess(python))
+            except ValueError as error:
+                print(error, file=sys.stderr)
+                sys.exit(2)
+        else:
+            print(f"PyTorch is skipped: {VARIABLE} names no Python that has it")
+        bench = Bench(plan, arguments.quick, torch)
+        machine = describe_machine(torch.facts if torch else {})  # before it is busy with this
+        for name in arguments.suites or SUITES:
+            bench.say(f"\n{name}: {SUITES[name].about}")
+            path = write(run(name, SUITES[name], bench, command, machine), folder)
+            bench.say(f"\n{path.read_text()}\n{path}")
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    description, _, epilog = __doc__.partition("\n\n")
+    parser = argparse.ArgumentParser(
+        "python -m benchmarks",
+        description=description,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "suites", nargs="*", metavar="SUITE", help=f"any of {', '.join(SUITES)}; default: all"
+    )
+    parser.add_argument("--rounds", type=int, default=Plan.rounds, help="the most rounds")
+    parser.add_argument("--quick", action="store_true", help="tiny shapes and two rounds")
+    parser.add_argument(
+        "--to",
+        type=Path,
+        help="folder; default: benchmarks/results, or with --quick runs/benchmarks",
+    )
+    arguments = parser.parse_args(argv)
+    for name in arguments.suites:
+        if name not in SUITES:
+            parser.error(f"SUITE must be one of {', '.join(SUITES)}; received {name!r}")
+    if arguments.rounds < 1:
+        parser.error(f"--rounds must be at least 1; received {arguments.rounds}")
+    return arguments
+
+
+if __name__ == "__main__":
+    main()

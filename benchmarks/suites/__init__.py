@@ -1,0 +1,12 @@
+"""The suites, in the order in which they run. A new one adds a module and a line."""
+
+from benchmarks.suites import cells, eager, fit, length, memory, variants
+
+SUITES = {
+    "cells": cells.SUITE,
+    "length": length.SUITE,
+    "variants": variants.SUITE,
+    "eager": eager.SUITE,
+    "fit": fit.SUITE,
+    "memory": memory.SUITE,
+}

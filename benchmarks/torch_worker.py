@@ -1,0 +1,90 @@
+"""PyTorch's side: a process of its own environment that answers JSON lines with JSON lines.
+
+It runs where only PyTorch and NumPy are installed; `torch_process.py` starts it and has the words
+of the two. Arrays travel in files, by the names of PyTorch's state dict.
+"""
+
+import json
+import platform
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks import memory
+
+MODULES = {"RNN_TANH": torch.nn.RNN, "LSTM": torch.nn.LSTM, "GRU": torch.nn.GRU}
+
+
+class Worker:
+    """Holds one workload at a time; each method answers one request."""
+
+    call: Callable[[], dict[str, torch.Tensor]]
+
+    def hello(self, threads: int) -> dict[str, Any]:
+        """Set the number of threads and say who answers."""
+        torch.set_num_threads(threads)
+        return {
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+            "threads": torch.get_num_threads(),
+        }
+
+    def prepare(self, mode: str, training: bool, arrays: str) -> dict[str, Any]:
+        """Build a module with the weights in a file, and its step."""
+        with np.load(arrays) as stored:
+            tensors = {name: torch.from_numpy(stored[name]) for name in stored.files}
+        inputs, upstream = tensors.pop("inputs"), tensors.pop("upstream")
+        units, features = upstream.shape[-1], inputs.shape[-1]
+        module = MODULES[mode](features, units, batch_first=True)
+        module.load_state_dict(tensors)
+        names, weights = zip(*module.named_parameters(), strict=True)
+
+        def infer() -> dict[str, torch.Tensor]:
+            with torch.inference_mode():
+                return {"outputs": module(inputs)[0]}
+
+        def train() -> dict[str, torch.Tensor]:
+            outputs, _ = module(inputs)
+            gradients = torch.autograd.grad(outputs, [inputs, *weights], upstream)
+            named = zip(("inputs", *names), gradients, strict=True)
+            return {"outputs": outputs.detach(), **dict(named)}
+
+        inputs.requires_grad_(training)
+        self.call = train if training else infer
+        return {}
+
+    def time(self, calls: int) -> dict[str, Any]:
+        """Time so many calls together."""
+        start = time.perf_counter()
+        for _ in range(calls):
+            self.call()
+        return {"seconds": time.perf_counter() - start}
+
+    def results(self, to: str) -> dict[str, Any]:
+        """Write what a call returns to a file."""
+        np.savez(to, **{name: tensor.numpy() for name, tensor in self.call().items()})
+        return {}
+
+    def memory(self) -> dict[str, Any]:
+        """Say how many bytes two calls add to the process."""
+        before = memory.reset_peak()
+        for _ in range(2):
+            self.call()
+        return {"bytes": memory.peak() - before}
+
+
+def main() -> None:
+    """Answer requests until the input ends."""
+    worker = Worker()
+    for line in sys.stdin:
+        request = json.loads(line)
+        answer = getattr(worker, request.pop("do"))(**request)
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main()

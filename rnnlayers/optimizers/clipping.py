@@ -1,0 +1,353 @@
+"""`ClippedOptimizer`: clips the gradients that any Keras optimizer applies."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from rnnlayers.optimizers.checks import check_call, check_clips, check_inner, check_known
+from rnnlayers.optimizers.clips import Clip
+from rnnlayers.optimizers.gradients import (
+    Gradient,
+    all_finite,
+    distinct_rows,
+    joint_norm,
+    norm_of,
+    zero_non_finite,
+)
+from rnnlayers.optimizers.replicas import from_first, is_first, run_if, sum_over_replicas
+
+_REMEDY = (
+    "Lower the learning rate, clip harder, look for bad inputs, "
+    "or choose non_finite='skip' or 'zero'."
+)
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class ClippedOptimizer(keras.optimizers.Optimizer):
+    """Wraps a Keras optimizer and clips what it applies, guards it, and records it.
+
+    Use it instead of `clipnorm`, `global_clipnorm` and `clipvalue` of a Keras optimizer, which clip
+    each replica's share before the sum, take a norm of repeated embedding rows before their sum,
+    and turn every gradient into NaN where the global norm is not finite. This clips the sums,
+    several ways in order if wanted, and counts what it did; a `tf.IndexedSlices` stays sparse.
+    Everything else is the inner optimizer's: learning rate, schedule, slots, weight decay, moving
+    averages, `iterations`.
+
+    Args:
+        inner_optimizer: a `keras.optimizers.Optimizer` without clipping of its own.
+        clip: a `ClipByValue`, `ClipByNorm`, `ClipByGlobalNorm` or `ClipAdaptively`, or a sequence
+            of them, applied in order. An empty sequence clips nothing, guards and records.
+        non_finite: what to do with a step in which a gradient holds NaN or infinity:
+
+            - `"raise"`: `tf.errors.InvalidArgumentError` that names the variable, before anything
+              changes. XLA cannot raise: see `raise_if_non_finite`.
+            - `"skip"`: nothing changes, as if the batch had not been seen: no variable, slot,
+              moving average, accumulated gradient, learning-rate schedule or `iterations`.
+              Only `skipped_steps` counts it.
+            - `"zero"`: those entries become 0, the others are applied.
+        name: of the optimizer.
+
+    Metrics:
+        `metrics` holds three `keras.metrics.Metric`, which accumulate until they are reset:
+
+        - `gradient_norm`: the mean global norm before clipping, over the applied steps;
+        - `clipped_fraction`: the share of the applied steps in which anything was clipped;
+        - `skipped_steps` (of `non_finite="zero"`, `zeroed_steps`): the number of steps that had a
+          non-finite gradient.
+
+        Keras shows an optimizer neither the model nor its logs, so `fit` logs them with the help
+        of the callback `ClippingLogger`; a custom loop reads `result()` and calls `reset_state()`.
+
+    Mixed precision:
+        Wrap this in `keras.optimizers.LossScaleOptimizer`, as `compile` does by itself under
+        `mixed_float16`: the unscaled gradients are clipped, and the overflows of loss scaling are
+        skipped there, before they reach `non_finite`. The other nesting is refused.
+
+    Gradient accumulation:
+        With `gradient_accumulation_steps` of the inner optimizer, the mean over the accumulated
+        steps is clipped, once, when it is applied. This takes one more accumulator per variable,
+        and makes sparse gradients dense as Keras does. Keras cannot accumulate on several
+        replicas inside `fit`; here it is refused.
+
+    Raises:
+        ValueError: an argument is none of the above, or `inner_optimizer` clips, scales the loss,
+            or is itself a `ClippedOptimizer` or a `LossScaleOptimizer`.
+
+    Example:
+        >>> import keras, rnnlayers
+        >>> from rnnlayers.optimizers import ClipByGlobalNorm
+        >>> optimizer = rnnlayers.ClippedOptimizer(keras.optimizers.SGD(1.0), ClipByGlobalNorm(5.0))
+        >>> weight = keras.Variable([0.0, 0.0])
+        >>> optimizer.apply([keras.ops.array([30.0, 40.0])], [weight])
+        >>> weight.numpy().tolist()
+        [-3.0, -4.0]
+        >>> {metric.name: float(metric.result()) for metric in optimizer.metrics}
+        {'gradient_norm': 50.0, 'clipped_fraction': 1.0, 'skipped_steps': 0.0}
+    """
+
+    def __init__(
+        self,
+        inner_optimizer: keras.optimizers.Optimizer,
+        clip: Clip | Sequence[Clip],
+        non_finite: str = "raise",
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if kwargs:
+            raise ValueError(
+                "ClippedOptimizer: expected `inner_optimizer`, `clip`, `non_finite` and `name`; "
+                f"received also {sorted(kwargs)}. Pass those to the inner optimizer."
+            )
+        check_inner(inner_optimizer)
+        clips = (clip,) if isinstance(clip, Clip) else clip
+        check_clips(clips)
+        if non_finite not in ("raise", "skip", "zero"):
+            raise ValueError(
+                "ClippedOptimizer: `non_finite` must be 'raise', 'skip' or 'zero'; "
+                f"received {non_finite!r}."
+            )
+        # The base class wants a rate; the one in force is the inner optimizer's.
+        super().__init__(learning_rate=0.0, name=name)
+        self.inner_optimizer = inner_optimizer
+        self.clip = tuple(clips)
+        self.non_finite = non_finite
+        self.metrics = [
+            keras.metrics.Mean("gradient_norm", dtype="float64"),
+            keras.metrics.Mean("clipped_fraction", dtype="float64"),
+            keras.metrics.Sum("zeroed_steps" if non_finite == "zero" else "skipped_steps"),
+        ]
+        self._built_for: list[Any] | None = None
+        self._accumulators: list[keras.Variable] = []
+
+    def build(self, variables: list[Any]) -> None:
+        """Creates the inner optimizer's variables for `variables`, and the accumulators."""
+        if self.built:
+            return
+        self.inner_optimizer.build(variables)
+        check_inner(self.inner_optimizer)  # a MultiOptimizer may know its parts only now
+        if self.inner_optimizer.gradient_accumulation_steps:
+            replicas = tf.distribute.get_strategy().num_replicas_in_sync
+            if replicas > 1:
+                raise ValueError(
+                    "ClippedOptimizer: `gradient_accumulation_steps` needs a single replica; "
+                    f"received a strategy of {replicas}, on which Keras cannot accumulate inside "
+                    "a tf.function. Use larger batches instead."
+                )
+            self._accumulators = [
+                self.add_variable_from_reference(v, "clipping_accumulator") for v in variables
+            ]
+        super().build(variables)
+        # Past Keras' tracking, which would save the model's variables as this optimizer's.
+        object.__setattr__(self, "_built_for", list(variables))
+
+    def apply(
+        self, grads: Sequence[Gradient | None], trainable_variables: Sequence[Any] | None = None
+    ) -> None:
+        """Clips `grads` and lets the inner optimizer apply them.
+
+        Args:
+            grads: one gradient for every variable, of its shape, dense or `tf.IndexedSlices`, or
+                None. Under `tf.distribute`, this replica's share; the shares are summed.
+            trainable_variables: the variables; by default those that the optimizer was built for.
+
+        Raises:
+            ValueError: the optimizer is not built and gets no variables, the lengths differ, or
+                it is called outside a replica of a `tf.distribute.Strategy`.
+            tf.errors.InvalidArgumentError: a gradient is not finite, with `non_finite="raise"`.
+        """
+        grads = list(grads)
+        if not grads:
+            return
+        variables = check_call(
+            grads, self._built_for if trainable_variables is None else trainable_variables
+        )
+        self.build(variables)
+        # A variable that is overwritten with its gradient (float8 scales) has none to clip.
+        clippable = [
+            i
+            for i, (g, v) in enumerate(zip(grads, variables, strict=True))
+            if g is not None and not getattr(v, "overwrite_with_gradient", False)
+        ]
+        if not clippable:
+            self.inner_optimizer.apply(grads, variables)
+            return
+        targets = [variables[i] for i in clippable]
+        gradients = sum_over_replicas([grads[i] for i in clippable])
+        gradients = [distinct_rows(g) for g in gradients]
+        repaired = tf.constant(False)
+        if self.non_finite == "zero":
+            repaired = ~all_finite(gradients)
+            gradients = [zero_non_finite(g) for g in gradients]
+        gradients, sums, is_update = self._accumulate(gradients, targets)
+        gradients, norm, clipped = self._clip(gradients, targets)
+        finite = tf.math.is_finite(norm)
+        self._record(norm, clipped, applied=finite & is_update, bad=repaired | ~finite)
+
+        @tf.autograph.experimental.do_not_convert
+        def update(gradients: list[Gradient]) -> None:
+            for accumulator, value in sums:
+                accumulator.assign(value)
+            # TensorFlow makes a sparse gradient dense only in the graph that it comes from.
+            gradients = tf.nest.map_structure(tf.identity, gradients, expand_composites=True)
+            handed = list(grads)
+            for i, gradient in zip(clippable, gradients, strict=True):
+                handed[i] = from_first(gradient)
+            self.inner_optimizer.apply(handed, variables)
+
+        run_if(finite, update, self._release(gradients, is_update))
+
+    def apply_gradients(self, grads_and_vars: Iterable[tuple[Gradient | None, Any]]) -> Any:
+        """`apply` for pairs. Returns the inner optimizer's `iterations`."""
+        grads, variables = zip(*grads_and_vars, strict=True)
+        self.apply(grads, variables)
+        return self.iterations
+
+    def raise_if_non_finite(self) -> None:
+        """Raises what a step compiled by XLA could not.
+
+        XLA drops assertions. There, with `non_finite="raise"`, a step with a non-finite gradient
+        changes nothing and is counted; `ClippingLogger` calls this after every batch, and `fit` at
+        its end. Call it in your own loop if you compile its step with `jit_compile=True`.
+
+        Raises:
+            tf.errors.InvalidArgumentError: such a step was met since the last call.
+        """
+        skipped = self.metrics[-1]
+        if self.non_finite == "raise" and float(skipped.result()) > 0:
+            skipped.reset_state()
+            raise tf.errors.InvalidArgumentError(
+                None, None, f"ClippedOptimizer: a gradient was not finite. {_REMEDY}"
+            )
+
+    def _accumulate(
+        self, gradients: list[Gradient], targets: list[Any]
+    ) -> tuple[list[Gradient], list[tuple[keras.Variable, tf.Tensor]], tf.Tensor]:
+        """The means over the cycle so far, the sums to store, and whether this call ends it."""
+        steps = self.inner_optimizer.gradient_accumulation_steps
+        if not steps:
+            return gradients, [], tf.constant(True)
+        accumulators = self._accumulators_of(targets)
+        # Its count of calls; `iterations` counts updates.
+        calls = next(v for v in self.inner_optimizer.variables if v.name == "iteration")
+        is_update = tf.equal((calls + 1) % steps, 0)
+        means, sums = [], []
+        for gradient, accumulator in zip(gradients, accumulators, strict=True):
+            total = tf.cast(accumulator, gradient.dtype) + tf.convert_to_tensor(gradient)
+            means.append(total / steps)
+            sums.append((accumulator, tf.where(is_update, tf.zeros_like(total), total)))
+        return means, sums, is_update
+
+    def _accumulators_of(self, targets: list[Any]) -> list[keras.Variable]:
+        known = {id(v): a for v, a in zip(self._built_for or (), self._accumulators, strict=True)}
+        check_known(targets, known)
+        return [known[id(v)] for v in targets]
+
+    def _release(self, means: list[Gradient], is_update: tf.Tensor) -> list[Gradient]:
+        """What the inner optimizer's own mean over a cycle turns into the clipped mean."""
+        steps = self.inner_optimizer.gradient_accumulation_steps
+        if not steps:
+            return means
+        return [tf.where(is_update, steps * m, tf.zeros_like(m)) for m in means]
+
+    def _clip(
+        self, gradients: list[Gradient], targets: list[Any]
+    ) -> tuple[list[Gradient], tf.Tensor, tf.Tensor]:
+        """The clipped gradients, the global norm before, and whether anything was clipped."""
+        norms = [norm_of(g) for g in gradients]
+        if self.non_finite == "raise":
+            norms = [
+                tf.debugging.check_numerics(
+                    norm,
+                    f"ClippedOptimizer: the gradient of {getattr(v, 'path', v.name)} is not "
+                    f"finite. {_REMEDY}",
+                )
+                for norm, v in zip(norms, targets, strict=True)
+            ]
+        clipped = tf.constant(False)
+        for clip in self.clip:
+            gradients, exceeded = clip(gradients, targets)
+            clipped |= exceeded
+        return gradients, joint_norm(norms), clipped
+
+    def _record(
+        self, norm: tf.Tensor, clipped: tf.Tensor, applied: tf.Tensor, bad: tf.Tensor
+    ) -> None:
+        # All replicas know the same: the first one counts for all.
+        first = is_first()
+        weight = tf.cast(applied & first, tf.float64)
+        gradient_norm, clipped_fraction, bad_steps = self.metrics
+        gradient_norm.update_state(tf.where(applied, norm, 0.0), weight)
+        clipped_fraction.update_state(tf.cast(clipped, tf.float64), weight)
+        bad_steps.update_state(tf.cast(bad & first, tf.float32))
+
+    @property
+    def variables(self) -> list[keras.Variable]:
+        """The inner optimizer's variables, then the accumulators of the mean to clip."""
+        return [*self.inner_optimizer.variables, *self._accumulators]
+
+    @property
+    def iterations(self) -> Any:
+        """The inner optimizer's count of updates; a skipped step is none."""
+        return self.inner_optimizer.iterations
+
+    @property
+    def learning_rate(self) -> Any:
+        """The inner optimizer's learning rate."""
+        return self.inner_optimizer.learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, learning_rate: Any) -> None:
+        self.inner_optimizer.learning_rate = learning_rate
+
+    def exclude_from_weight_decay(
+        self, var_list: list[Any] | None = None, var_names: list[str] | None = None
+    ) -> None:
+        """Tells the inner optimizer which variables not to decay, before it is built."""
+        self.inner_optimizer.exclude_from_weight_decay(var_list, var_names)
+
+    def finalize_variable_values(self, var_list: list[Any]) -> None:
+        """Ends training: raises what XLA could not, then writes the inner optimizer's averages."""
+        self.raise_if_non_finite()
+        self.inner_optimizer.finalize_variable_values(var_list)
+
+    def save_own_variables(self, store: dict[str, Any]) -> None:
+        """Saves accumulators and metrics; Keras visits the inner optimizer by itself."""
+        for i, variable in enumerate(self._own_variables):
+            store[str(i)] = variable.numpy()
+
+    def load_own_variables(self, store: dict[str, Any]) -> None:
+        """The inverse of `save_own_variables`."""
+        for i, variable in enumerate(self._own_variables):
+            variable.assign(store[str(i)])
+
+    @property
+    def _own_variables(self) -> list[keras.Variable]:
+        return [*self._accumulators, *(v for metric in self.metrics for v in metric.variables)]
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments, with the inner optimizer and the clips serialised."""
+        return {
+            "name": self.name,
+            "inner_optimizer": keras.saving.serialize_keras_object(self.inner_optimizer),
+            "clip": [keras.saving.serialize_keras_object(c) for c in self.clip],
+            "non_finite": self.non_finite,
+        }
+
+    @classmethod
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
+    ) -> "ClippedOptimizer":
+        """The inverse of `get_config`."""
+
+        def revive(value: Any) -> Any:
+            return keras.saving.deserialize_keras_object(value, custom_objects=custom_objects)
+
+        return cls(
+            **config
+            | {
+                "inner_optimizer": revive(config["inner_optimizer"]),
+                "clip": [revive(c) for c in config["clip"]],
+            }
+        )

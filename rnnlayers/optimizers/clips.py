@@ -1,0 +1,196 @@
+"""The four ways to clip: small frozen objects that say what is limited, and to what.
+
+Each is called with gradients that are already summed over the replicas and unscaled, one for every
+variable. A `tf.IndexedSlices` holds every row once, so what is true of its values is true of the
+dense gradient that it stands for, and it is never made dense.
+"""
+
+import abc
+import dataclasses
+import math
+import numbers
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from rnnlayers.optimizers.gradients import Gradient, joint_norm, map_values, norm_of, values_of
+
+
+def _limit(gradient: Gradient, norm: tf.Tensor, max_norm: tf.Tensor | float) -> Gradient:
+    """Scales down by `max_norm / norm` where the norm exceeds it; elsewhere changes no bit.
+
+    In float64, since the factor for a gradient near the end of float32 is no normal float32.
+    """
+    factor = tf.minimum(tf.ones([], tf.float64), max_norm / norm)
+    return map_values(lambda g: tf.cast(tf.cast(g, tf.float64) * factor, g.dtype), gradient)
+
+
+@dataclasses.dataclass(frozen=True)
+class Clip(abc.ABC):
+    """What all ways to clip share: thresholds that are checked, and a configuration."""
+
+    def __post_init__(self) -> None:
+        for name, value in self.get_config().items():
+            if (
+                isinstance(value, bool)
+                or not isinstance(value, numbers.Real)
+                or not math.isfinite(value)
+                or value <= 0
+            ):
+                raise ValueError(
+                    f"{type(self).__name__}: `{name}` must be a finite number above 0; received "
+                    f"{value!r}. To train without clipping, pass `clip=()` to ClippedOptimizer."
+                )
+
+    @abc.abstractmethod
+    def __call__(
+        self, gradients: list[Gradient], variables: list[Any]
+    ) -> tuple[list[Gradient], tf.Tensor]:
+        """Clips.
+
+        Args:
+            gradients: of any floating dtype, each of the shape of its variable.
+            variables: the variables, in the order of the gradients.
+
+        Returns:
+            The gradients after clipping, and a boolean scalar: whether any of them was clipped.
+        """
+
+    def get_config(self) -> dict[str, Any]:
+        """The thresholds by name."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Clip":
+        """The inverse of `get_config`."""
+        return cls(**config)
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+@dataclasses.dataclass(frozen=True)
+class ClipByValue(Clip):
+    """Limits every entry to [-max_value, max_value]. It may change the direction.
+
+    Args:
+        max_value: above 0, in the unit of a gradient entry.
+
+    Raises:
+        ValueError: `max_value` is not a finite number above 0.
+    """
+
+    max_value: float
+
+    def __call__(  # noqa: D102
+        self, gradients: list[Gradient], variables: list[Any]
+    ) -> tuple[list[Gradient], tf.Tensor]:
+        exceeded = [tf.reduce_any(tf.abs(values_of(g)) > self.max_value) for g in gradients]
+        clipped = [
+            map_values(lambda v: tf.clip_by_value(v, -self.max_value, self.max_value), g)
+            for g in gradients
+        ]
+        return clipped, tf.reduce_any(exceeded)
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+@dataclasses.dataclass(frozen=True)
+class ClipByNorm(Clip):
+    """Limits the L2 norm of each variable's gradient. It keeps the direction within a variable.
+
+    Args:
+        max_norm: above 0, in the unit of a gradient entry.
+
+    Raises:
+        ValueError: `max_norm` is not a finite number above 0.
+    """
+
+    max_norm: float
+
+    def __call__(  # noqa: D102
+        self, gradients: list[Gradient], variables: list[Any]
+    ) -> tuple[list[Gradient], tf.Tensor]:
+        norms = [norm_of(g) for g in gradients]
+        clipped = [_limit(g, n, self.max_norm) for g, n in zip(gradients, norms, strict=True)]
+        return clipped, tf.reduce_any(tf.stack(norms) > self.max_norm)
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+@dataclasses.dataclass(frozen=True)
+class ClipByGlobalNorm(Clip):
+    """Limits the L2 norm of all gradients taken as one vector. It keeps the direction.
+
+    This is the textbook's remedy for exploding gradients: if ||g|| > max_norm, then
+    g <- max_norm * g / ||g|| (Pascanu, Mikolov and Bengio 2013, algorithm 1).
+
+    Args:
+        max_norm: above 0, in the unit of a gradient entry.
+
+    Raises:
+        ValueError: `max_norm` is not a finite number above 0.
+    """
+
+    max_norm: float
+
+    def __call__(  # noqa: D102
+        self, gradients: list[Gradient], variables: list[Any]
+    ) -> tuple[list[Gradient], tf.Tensor]:
+        norm = joint_norm([norm_of(g) for g in gradients])
+        return [_limit(g, norm, self.max_norm) for g in gradients], norm > self.max_norm
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+@dataclasses.dataclass(frozen=True)
+class ClipAdaptively(Clip):
+    """Adaptive gradient clipping (AGC): limits each unit's gradient relative to its weights.
+
+    For every unit i, if ||G_i|| > max_ratio * max(||W_i||, epsilon), then G_i is scaled down to
+    that norm (Brock, De, Smith and Simonyan 2021, https://arxiv.org/abs/2102.06171, equation 3).
+    A unit is
+
+    - of a kernel or recurrent kernel `(inputs, gates * units)`: one column, so each gate of each
+      unit; of a convolution kernel: one output channel (the norm is over all axes but the last);
+    - of an embedding, a variable whose name ends in `embeddings`: one row, a token's vector;
+    - of a bias, a gain or a scalar: the whole variable.
+
+    Args:
+        max_ratio: above 0, the largest ||G_i|| / ||W_i||; the paper uses 0.01 to 0.16.
+        epsilon: above 0, stands for ||W_i|| where that is smaller, so that weights that start
+            at zero can leave it.
+
+    Raises:
+        ValueError: `max_ratio` or `epsilon` is not a finite number above 0.
+    """
+
+    max_ratio: float
+    epsilon: float = 1e-3
+
+    def __call__(  # noqa: D102
+        self, gradients: list[Gradient], variables: list[Any]
+    ) -> tuple[list[Gradient], tf.Tensor]:
+        clipped, exceeded = [], []
+        for gradient, variable in zip(gradients, variables, strict=True):
+            weights = tf.convert_to_tensor(variable)
+            axes = _axes_within_a_unit(variable)
+            if _is_embedding(variable) and isinstance(gradient, tf.IndexedSlices):
+                weights = tf.gather(weights, gradient.indices)
+            norms = _unit_norms(values_of(gradient), axes)
+            max_norms = self.max_ratio * tf.maximum(_unit_norms(weights, axes), self.epsilon)
+            clipped.append(_limit(gradient, norms, max_norms))
+            exceeded.append(tf.reduce_any(norms > max_norms))
+        return clipped, tf.reduce_any(exceeded)
+
+
+def _is_embedding(variable: Any) -> bool:
+    return variable.name.partition(":")[0].endswith("embeddings")
+
+
+def _axes_within_a_unit(variable: Any) -> list[int]:
+    rank = len(variable.shape)
+    if _is_embedding(variable):
+        return list(range(1, rank))
+    return list(range(rank if rank < 2 else rank - 1))
+
+
+def _unit_norms(values: tf.Tensor, axes: list[int]) -> tf.Tensor:
+    squares = tf.square(tf.cast(values, tf.float64))
+    return tf.sqrt(tf.reduce_sum(squares, axis=axes, keepdims=True))

@@ -1,0 +1,9 @@
+"""What the suites of `ClippedOptimizer` start from."""
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
