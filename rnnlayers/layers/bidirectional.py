@@ -144,9 +144,10 @@ class Bidirectional(keras.Layer):
             how = {**how, "in_time_order": True}
         outputs = layer(sequences, initial_state=initial_state, **how)
         outputs, *states = outputs if self.return_state else (outputs,)
-        if self.return_sequences and layer.go_backwards and not aligns:
-            outputs = ops.flip(outputs, axis=1)
-        return outputs, states
+        if self.return_sequences and layer.go_backwards:
+            # A copy, for the layer's own tensor carries a mask in the order of computation.
+            outputs = ops.copy(outputs) if aligns else ops.flip(outputs, axis=1)
+        return ops.cast(outputs, self.compute_dtype), states
 
     def _merge(self, forward: Tensor, backward: Tensor) -> tuple[Tensor, ...]:
         match self.merge_mode:

@@ -32,7 +32,9 @@ class CellLayer(Recurrent):
             )
         of_layer = {name: value for name, value in kwargs.items() if name in _OF_LAYER}
         of_cell = {name: kwargs[name] for name in kwargs.keys() - (_OF_LAYER - _SHARED)}
-        super().__init__(cell_class(*args, **of_cell), **of_layer)
+        # A fixed name, as in Keras, so that the paths of weights do not count the layers made.
+        cell_name = f"{type(self).__name__.lower()}_cell"
+        super().__init__(cell_class(*args, name=cell_name, **of_cell), **of_layer)
 
     def __getattr__(self, name: str) -> Any:
         """Read an attribute of the cell where the layer has none."""

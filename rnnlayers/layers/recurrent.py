@@ -172,11 +172,11 @@ class Recurrent(keras.Layer):
 
         if not self.return_sequences:
             outputs = states[0]
-        elif self.go_backwards:
-            outputs = ops.flip(outputs, axis=0)
         if mask is not None:
             outputs = self._mask_outputs(outputs, mask, starts_at_zero)
         if self.return_sequences:
+            if self.go_backwards and not in_time_order:
+                outputs = ops.flip(outputs, axis=0)
             outputs = ops.transpose(outputs, (1, 0, 2))
         return (outputs, *states) if self.return_state else outputs
 
@@ -214,16 +214,17 @@ class Recurrent(keras.Layer):
 
     def _mask_outputs(self, outputs: Tensor, mask: Tensor, starts_at_zero: bool) -> Tensor:
         """Set the outputs of masked steps, where the engine has repeated the one before."""
-        if self.go_backwards:
-            mask = ops.flip(mask, axis=0)  # in the order of computation, as the outputs are
         if self.zero_output_for_mask:
             seen = mask
         elif starts_at_zero:
             return outputs
         else:  # before a row's first step there is no output, whatever its initial state
-            seen = ops.cumsum(ops.cast(mask, "int32"), axis=0) > 0
+            seen = ops.flip(mask, 0) if self.go_backwards else mask
+            seen = ops.cumsum(ops.cast(seen, "int32"), 0) > 0
+            seen = ops.flip(seen, 0) if self.go_backwards else seen
         if not self.return_sequences:
-            seen = ops.any(seen[-1:], axis=0)  # False where there is no step at all
+            last = seen[:1] if self.go_backwards else seen[-1:]
+            seen = ops.any(last, axis=0)  # False where there is no step at all
         return ops.where(seen, outputs, ops.zeros_like(outputs))
 
     def compute_mask(self, sequences: Any, mask: Any = None) -> Any:

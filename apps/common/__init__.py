@@ -1,0 +1,1 @@
+"""What the applications share: data sources, run folders, reports, text and commands."""

@@ -1,0 +1,269 @@
+"""A run: the folder that holds all there is of one training.
+
+    settings.json   what decides the run; whoever starts it again must ask for the same
+    checkpoints/    the model after the newest and after the best epoch, with its optimizer
+    history.csv     one line an epoch
+    tensorboard/    the same for TensorBoard
+    model.keras     the model of the best epoch; where it stands, training has finished
+    metrics.json    what `evaluate` found
+    plots/          pictures
+
+A kill at any moment costs the epoch it fell in: every file is written under another name and then
+renamed, the history before the checkpoint that it belongs to.
+"""
+
+import contextlib
+import dataclasses
+import json
+import os
+import sys
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import keras
+import numpy as np
+import pandas as pd
+
+from apps.common.text import Batches
+
+Settings = TypeVar("Settings")
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Gives a temporary path to write to, which becomes `path` when all is written."""
+    temporary = path.with_name(f".{os.getpid()}-{path.name}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load_model(path: Path, **options: Any) -> keras.Model:
+    """Loads a `.keras` file, once it has proved sound.
+
+    Raises:
+        ValueError: If the file is damaged.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    except zipfile.BadZipFile as error:
+        damaged = str(error)
+    if damaged:
+        raise ValueError(
+            f"{path} is damaged ({damaged}); remove it and give the train command again, "
+            f"which goes on from what is left"
+        )
+    return keras.models.load_model(path, **options)
+
+
+class Run:
+    """The files of a run. `begin` and `finished` say whether there is one."""
+
+    monitor = "val_loss"  # the best epoch is the one where this is lowest
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.settings_file = folder / "settings.json"
+        self.history_file = folder / "history.csv"
+        self.model_file = folder / "model.keras"
+        self.metrics_file = folder / "metrics.json"
+        self.checkpoints = folder / "checkpoints"
+        self.plots = folder / "plots"
+
+    @classmethod
+    def begin(cls, folder: Path, settings: Any) -> "Run":
+        """Starts a run in a new or empty folder, or goes on with one that was broken off.
+
+        A run that was broken off in its first epoch starts again, if need be with other settings.
+
+        Args:
+            folder: The folder.
+            settings: A dataclass that says what decides the run.
+
+        Raises:
+            ValueError: If the folder holds something else, a finished run, or one with other
+                settings.
+            OSError: If it cannot be written.
+        """
+        run = cls(folder)
+        if run.model_file.exists():
+            raise ValueError(
+                f"run: {folder} holds a finished run, which is not overwritten; "
+                f"choose another folder or remove this one"
+            )
+        if done := run.epochs_done():
+            run._check_same(settings)
+            print(f"Run: {folder} goes on after epoch {done}")
+            return run
+        if folder.exists() and any(folder.iterdir()) and not run.settings_file.exists():
+            raise ValueError(f"run: {folder} is not empty and holds no run; choose a new folder")
+        for new in (folder, run.checkpoints, run.plots):
+            new.mkdir(parents=True, exist_ok=True)
+        run._write_json(run.settings_file, dataclasses.asdict(settings))
+        return run
+
+    @classmethod
+    def finished(cls, folder: Path) -> "Run":
+        """Opens a run whose training has finished.
+
+        Raises:
+            ValueError: If there is none.
+        """
+        run = cls(folder)
+        if not run.settings_file.exists():
+            raise ValueError(f"run: there is no run at {folder}; make one with the train command")
+        if not run.model_file.exists():
+            raise ValueError(
+                f"run: the training in {folder} has not finished; "
+                f"the train command that began it goes on with it"
+            )
+        return run
+
+    def settings(self, kind: type[Settings]) -> Settings:
+        """Reads the settings as an instance of the dataclass `kind`.
+
+        Raises:
+            ValueError: If they are damaged, or of another program version.
+        """
+        try:
+            values = json.loads(self.settings_file.read_bytes())
+            return kind(**values)
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{self.settings_file} cannot be read: {error}") from error
+
+    def _check_same(self, settings: Any) -> None:
+        asked, held = (
+            dataclasses.asdict(settings),
+            dataclasses.asdict(self.settings(type(settings))),
+        )
+        differing = [
+            f"{name} {held[name]!r} (asked for: {asked[name]!r})"
+            for name in asked
+            if asked[name] != held[name]
+        ]
+        if differing:
+            raise ValueError(
+                f"run: {self.folder} was begun with {', '.join(differing)}; "
+                f"give the same settings to go on, or choose another folder"
+            )
+
+    def _write_json(self, path: Path, values: dict) -> None:
+        with replacing(path) as temporary:
+            temporary.write_text(json.dumps(values, indent=2) + "\n")
+
+    def write_lines(self, name: str, lines: Iterable[str]) -> None:
+        """Writes a text file of the run, a line for each string."""
+        with replacing(self.folder / name) as temporary:
+            temporary.write_text("\n".join(lines), "utf-8")
+
+    def read_lines(self, name: str) -> list[str]:
+        """Reads what `write_lines` wrote."""
+        return (self.folder / name).read_text("utf-8").split("\n")
+
+    def write_metrics(self, metrics: dict) -> None:
+        """Writes `metrics.json`."""
+        self._write_json(self.metrics_file, metrics)
+
+    def checkpoint(self, epoch: int) -> Path:
+        """Returns the file of the model after an epoch, counted from one."""
+        return self.checkpoints / f"epoch_{epoch:04d}.keras"
+
+    def epochs_done(self) -> int:
+        """Returns the number of epochs after which the newest checkpoint was written."""
+        newest = max(self.checkpoints.glob("epoch_*.keras"), default=None)
+        return int(newest.stem.removeprefix("epoch_")) if newest else 0
+
+    def history(self) -> pd.DataFrame:
+        """Returns what was logged for each epoch that has its checkpoint."""
+        if not (done := self.epochs_done()):
+            return pd.DataFrame()
+        return pd.read_csv(self.history_file).head(done)
+
+    def best_epoch(self) -> int:
+        """Returns the epoch with the lowest monitored value."""
+        history = self.history()
+        return int(history["epoch"][history[self.monitor].idxmin()])
+
+    def resumed(self) -> keras.Model | None:
+        """Returns the model of the newest checkpoint, or None in a new run."""
+        epoch = self.epochs_done()
+        return load_model(self.checkpoint(epoch)) if epoch else None
+
+    def model(self) -> keras.Model:
+        """Returns the model of a finished run."""
+        return load_model(self.model_file)
+
+    def fit(
+        self,
+        model: keras.Model,
+        train: Batches,
+        validation: Batches,
+        *,
+        epochs: int,
+        patience: int,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
+    ) -> None:
+        """Trains what remains of the epochs and keeps the model of the best one.
+
+        Args:
+            model: A compiled model, new or `resumed`.
+            train: Training batches.
+            validation: Validation batches.
+            epochs: Epochs in all.
+            patience: Stop after so many epochs without a better monitored value.
+            callbacks: More callbacks for `fit`; what they log goes into the history.
+        """
+        done = self.epochs_done()
+        if not (done and done - self.best_epoch() >= patience):
+            model.fit(
+                train.dataset(),
+                validation_data=validation.dataset(),
+                epochs=epochs,
+                initial_epoch=done,
+                shuffle=False,  # the batches come in their own order
+                verbose="auto" if sys.stdout.isatty() else 2,
+                callbacks=[
+                    *callbacks,
+                    _EachEpoch(self, train, patience),
+                    keras.callbacks.TensorBoard(self.folder / "tensorboard", write_graph=False),
+                ],
+            )
+        best = load_model(self.checkpoint(self.best_epoch()), compile=False)
+        with replacing(self.model_file) as temporary:
+            best.save(temporary)
+        print(f"Training has finished: {self.model_file} is the model of epoch {self.best_epoch()}")
+
+
+class _EachEpoch(keras.callbacks.Callback):
+    """Sets every source of chance at the start of an epoch, and writes its result at the end."""
+
+    def __init__(self, run: Run, train: Batches, patience: int):
+        super().__init__()
+        self.run = run
+        self.train = train
+        self.patience = patience
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.train.epoch = epoch
+        # Keras saves no random states. Drawn from the epoch, they are those of an unbroken run.
+        states = [v for v in self.model.variables if v.name == "seed_generator_state"]
+        for place, state in enumerate(states):
+            state.assign(np.random.SeedSequence((self.train.seed, epoch, place)).generate_state(2))
+
+    def on_epoch_end(self, epoch, logs=None):
+        run, epoch = self.run, epoch + 1
+        rows = [*run.history().to_dict("records"), {"epoch": epoch, **logs}]
+        with replacing(run.history_file) as temporary:
+            pd.DataFrame(rows).to_csv(temporary, index=False)
+        with replacing(run.checkpoint(epoch)) as temporary:
+            self.model.save(temporary)
+        best = run.best_epoch()
+        for path in run.checkpoints.glob("epoch_*.keras"):
+            if path not in (run.checkpoint(epoch), run.checkpoint(best)):
+                path.unlink()
+        self.model.stop_training = epoch - best >= self.patience

@@ -1,0 +1,74 @@
+"""Runs every application end to end on its embedded sample: train, evaluate, predict, export.
+
+    python -m apps.demo
+
+Each run and export goes to its own folder in `runs/demo`, which is made anew each time. The last
+lines are a table of the results.
+"""
+
+import importlib
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+
+FOLDER = Path("runs/demo")
+# The applications, and inputs for their predictions.
+INPUTS = {
+    "sentiment": (
+        "The plot was anything but dull.",
+        "Although the music was superb, the film as a whole was forgettable.",
+        "Compared with this film, the remake was truly awful.",
+    ),
+}
+
+
+def run_app(name: str, run: Path) -> dict[str, object]:
+    """Takes one application from data to SavedModel, as its commands would.
+
+    Args:
+        name: The application, a module of this package.
+        run: The folder of the run.
+
+    Returns:
+        Its row of the table.
+    """
+    main = importlib.import_module(f"apps.{name}").main
+    exports = run / "saved_models"
+    for command in (
+        ("train", "--source", "sample", "--run", str(run)),
+        ("evaluate", "--run", str(run)),
+        ("predict", "--run", str(run), *INPUTS[name]),
+        ("export", "--run", str(run), "--to", str(exports)),
+    ):
+        print(
+            f"\n$ python -m apps.{name}",
+            *(f"'{word}'" if " " in word else word for word in command),
+        )
+        main(command)
+    found = json.loads((run / "metrics.json").read_text())
+    metric = next(iter(found["metrics"]))
+    return {
+        "app": name,
+        "metric": metric,
+        "value": found["metrics"][metric],
+        **{f"({baseline})": scores[metric] for baseline, scores in found["baselines"].items()},
+        "exported to": next((exports / name).iterdir()),
+    }
+
+
+def main() -> None:
+    """Runs all applications and prints the table."""
+    rows = []
+    for name in INPUTS:
+        run = FOLDER / name
+        if run.exists():
+            shutil.rmtree(run)
+        rows.append(run_app(name, run))
+    table = pd.DataFrame(rows).to_string(index=False, na_rep="", float_format="{:.3f}".format)
+    print(f"\nResults on the embedded samples; what is in brackets is a baseline\n\n{table}")
+
+
+if __name__ == "__main__":
+    main()

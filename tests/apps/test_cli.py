@@ -1,0 +1,117 @@
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from apps.common.baselines import text_baselines
+from apps.common.cli import check, is_users_mistake, read_inputs, run_command
+from apps.sentiment import Settings
+
+
+def command(run: Path, settings: Settings, *, wrong: str = "") -> None:
+    """Do something.
+
+    Args:
+        run: A folder.
+        settings: What decides it.
+        wrong: What goes wrong.
+    """
+    if wrong == "bug":
+        text_baselines([("no label",)], [], [])
+    elif wrong == "bug in a library":
+        json.loads("x")
+    elif wrong == "interrupted":
+        raise KeyboardInterrupt
+    elif wrong == "no file":
+        run.read_text()
+    elif wrong == "mistake":
+        check(settings, ("units",), lambda units: units > 10**6, "above\na million")
+    else:
+        print(run, settings.units)
+
+
+def call(*argv):
+    run_command({"do": command}, argv, "apps.thing", "A thing.")
+
+
+def refused(capsys, *argv):
+    with pytest.raises(SystemExit) as stop:
+        call(*argv)
+    assert stop.value.code == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("error: ")
+    assert len(err.splitlines()) == 1
+    return err
+
+
+def test_arguments_come_from_the_signature_and_from_the_fields(capsys):
+    call("do", "--run", "a/b", "--units", "7")
+    assert capsys.readouterr().out == "a/b 7\n"
+
+
+def test_help_holds_docstrings_and_the_comments_of_the_fields(capsys):
+    with pytest.raises(SystemExit) as stop:
+        call("do", "--help")
+    assert not stop.value.code
+    words = " ".join(capsys.readouterr().out.split())
+    assert "Do something." in words
+    assert "A folder." in words
+    assert "units of the GRU, in each direction (default: 64)" in words
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        ((), "{do}"),
+        (("undo",), "undo"),
+        (("do",), "--run"),
+        (("do", "--run", "x", "--units", "many"), "many"),
+        (("do", "--run", "x", "--unts", "3"), "--units"),
+        (("do", "--run", "x", "--wrong", "mistake"), "units must be above a million; received 64"),
+        (("do", "--run", "no/such/file", "--wrong", "no file"), "no/such/file"),
+    ],
+)
+def test_mistakes_are_answered_with_one_line_and_status_2(capsys, argv, said):
+    assert said in refused(capsys, *argv)
+
+
+@pytest.mark.parametrize("wrong", ["bug", "bug in a library"])
+def test_bugs_keep_their_traceback(wrong):
+    with pytest.raises(ValueError, match=r"not enough values|Expecting value"):
+        call("do", "--run", "x", "--wrong", wrong)
+
+
+def test_an_interruption_is_no_mistake(capsys):
+    with pytest.raises(SystemExit) as stop:
+        call("do", "--run", "x", "--wrong", "interrupted")
+    assert stop.value.code == 130
+    assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_errors_of_the_library_are_the_users():
+    import rnnlayers
+
+    with pytest.raises(ValueError, match="units") as caught:
+        rnnlayers.GRU(0)
+    assert is_users_mistake(caught.value)
+
+
+def test_inputs_are_texts_files_and_lines_of_standard_input(tmp_path, monkeypatch):
+    file = tmp_path / "review.txt"
+    file.write_bytes(b"two\nlines \xff")
+    stdin = (tmp_path / "stdin").open("w+b")
+    stdin.write(b"first\r\n\nlast")
+    stdin.seek(0)
+    monkeypatch.setattr(sys, "stdin", type("Stdin", (), {"buffer": stdin}))
+    long = "word " * 10_000
+    inputs = ["a text", str(file), "-", "\udcff", long, ""]
+    expected = [b"a text", b"two\nlines \xff", b"first", b"", b"last", b"\xff", long.encode(), b""]
+    assert list(read_inputs(inputs)) == expected
+    stdin.close()
+
+
+def test_no_inputs_are_refused():
+    with pytest.raises(ValueError, match="at least one"):
+        list(read_inputs([]))

@@ -1,0 +1,210 @@
+"""Elman, LSTM and GRU take every argument of their Keras twins, and keep it."""
+
+import inspect
+import json
+
+import keras
+import numpy as np
+import pytest
+
+import rnnlayers
+from tests.cases import (
+    CORE_TWINS,
+    TWINS,
+    each_case,
+    each_core,
+    each_core_twin,
+    each_twin,
+    randomize,
+    sample,
+)
+from tests.numbers import assert_same, evaluate, refused
+
+# A value for each argument that is not its default.
+ARGUMENTS = {
+    "activation": "softsign",
+    "recurrent_activation": "hard_sigmoid",
+    "use_bias": True,
+    "kernel_initializer": keras.initializers.RandomNormal(stddev=0.3, seed=1),
+    "recurrent_initializer": keras.initializers.GlorotUniform(seed=2),
+    "bias_initializer": keras.initializers.RandomUniform(seed=3),
+    "unit_forget_bias": False,
+    "kernel_regularizer": keras.regularizers.L2(0.01),
+    "recurrent_regularizer": keras.regularizers.L1(0.02),
+    "bias_regularizer": keras.regularizers.L1L2(0.03, 0.04),
+    "activity_regularizer": keras.regularizers.L2(0.05),
+    "kernel_constraint": keras.constraints.MaxNorm(0.5),
+    "recurrent_constraint": keras.constraints.UnitNorm(),
+    "bias_constraint": keras.constraints.NonNeg(),
+    "dropout": 0.1,
+    "recurrent_dropout": 0.2,
+    "seed": 7,
+    "reset_after": False,
+    "return_sequences": True,
+    "return_state": True,
+    "go_backwards": True,
+    "stateful": True,
+    "unroll": True,
+    "zero_output_for_mask": True,
+    "name": "mine",
+    "dtype": "mixed_bfloat16",
+    "trainable": False,
+}
+# Files hold weights under the class names of the layers.
+NAMED_ALIKE = [case for case in CORE_TWINS if case.layer.__name__ == case.keras_layer.__name__]
+REGULARIZERS = {name: value for name, value in ARGUMENTS.items() if name.endswith("_regularizer")}
+
+
+def accepted(layer_class):
+    """Return the arguments that a Keras layer names, and what its base classes take."""
+    names = inspect.signature(layer_class).parameters.keys() - {"units", "kwargs", "use_cudnn"}
+    if layer_class is keras.layers.SimpleRNN:
+        names -= {"activity_regularizer"}  # it takes it and forgets it, in Keras 3.15
+    return names | {"zero_output_for_mask", "name", "dtype", "trainable"}
+
+
+@each_core_twin
+def test_every_argument_of_the_twin_is_taken_and_kept(case):
+    names = accepted(case.keras_layer)
+    assert names <= ARGUMENTS.keys()
+    arguments = {name: ARGUMENTS[name] for name in names}
+    ours, theirs = case.layer(4, **arguments), case.keras_layer(4, **arguments)
+    config = ours.get_config()
+    assert {name: config.get(name) for name in theirs.get_config()} == theirs.get_config()
+
+
+@each_core
+def test_the_configuration_makes_an_equal_layer(case):
+    names = set(case.make_layer().get_config()) & ARGUMENTS.keys()
+    layer = case.make_layer(**{name: ARGUMENTS[name] for name in names - case.arguments.keys()})
+    config = json.loads(json.dumps(layer.get_config()))
+    again = case.layer.from_config(config)
+    assert again.get_config() == layer.get_config()
+    for each in (layer, again):
+        each.build((6, None, 3))
+    assert_same(again.get_weights(), layer.get_weights())
+
+
+@each_case
+def test_the_configuration_makes_an_equal_cell_and_recurrent(case):
+    cell = case.make_cell(dropout=0.1, seed=3)
+    again = case.cell.from_config(json.loads(json.dumps(cell.get_config())))
+    assert again.get_config() == cell.get_config()
+    general = rnnlayers.Recurrent(cell, return_sequences=True, zero_output_for_mask=True)
+    config = keras.saving.serialize_keras_object(general)
+    again = keras.saving.deserialize_keras_object(json.loads(json.dumps(config)))
+    assert again.get_config() == general.get_config()
+    assert_same(randomize(again)(sample()), randomize(general)(sample()))
+
+
+@each_twin
+def test_the_initial_weights_are_those_of_the_twin(case):
+    initializers = {name: v for name, v in ARGUMENTS.items() if name.endswith("_initializer")}
+    if case.layer is rnnlayers.LSTM and case.arguments.get("unit_forget_bias", True):
+        del initializers["bias_initializer"]  # Keras draws the parts beside the ones apart
+    layers = case.make_layer(**initializers), case.make_keras_layer(**initializers)
+    for layer in layers:
+        layer.build((None, None, 3))
+    ours, theirs = layers
+    assert_same(ours.get_weights(), theirs.get_weights())
+
+
+@each_core_twin
+def test_regularizers_and_constraints_are_those_of_the_twin(case):
+    constraints = {name: v for name, v in ARGUMENTS.items() if name.endswith("_constraint")}
+    regularizers = {
+        name: REGULARIZERS[name] for name in accepted(case.keras_layer) & set(REGULARIZERS)
+    }
+    options = {**regularizers, **constraints}
+    ours, theirs = case.make_twins(**options, return_sequences=True, return_state=True)
+    for layer in (ours, theirs):
+        layer(sample())
+    assert len(ours.losses) == len(theirs.losses)
+    assert_same(sorted(map(float, ours.losses)), sorted(map(float, theirs.losses)))
+    for our, their in zip(ours.weights, theirs.weights, strict=True):
+        assert_same(our.constraint(our.value), their.constraint(their.value))
+        assert np.max(np.abs(our.constraint(our.value) - our.value)) > 0.01
+
+
+@each_core
+def test_the_activity_regularizer_sees_the_outputs(case):
+    layer = randomize(case.make_layer(activity_regularizer="l2", return_sequences=True))
+    outputs = layer(sample())
+    assert_same(layer.losses, [0.01 * np.sum(np.square(outputs)) / len(outputs)])
+
+
+@each_core_twin
+def test_training_with_regularizers_and_constraints_equals_keras(case):
+    trained = []
+    ours, theirs = case.make_twins(
+        kernel_constraint=ARGUMENTS["kernel_constraint"],
+        recurrent_regularizer=ARGUMENTS["recurrent_regularizer"],
+    )
+    for layer in (ours, theirs):
+        model = keras.Sequential([keras.Input((None, 3)), layer])
+        model.compile(keras.optimizers.SGD(0.1), "mse")
+        model.fit(sample(), np.ones((6, 4)), batch_size=3, epochs=1, shuffle=False, verbose=0)
+        trained.append(model.get_weights())
+    assert_same(*trained)
+
+
+def test_a_frozen_layer_has_no_trainable_weights():
+    layer = randomize(rnnlayers.GRU(4, trainable=False))
+    assert layer.trainable_weights == []
+    layer.trainable = True
+    assert len(layer.trainable_weights) == 3
+
+
+@each_core
+def test_what_the_cell_was_made_with_can_be_read_from_the_layer(case):
+    layer = case.make_layer(units=5, dropout=0.3, name="mine")
+    assert (layer.units, layer.dropout, layer.cell.units) == (5, 0.3, 5)
+    assert layer.name == "mine"
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = layer.nothing
+
+
+@pytest.mark.parametrize("case", NAMED_ALIKE, ids=str)
+def test_weights_are_read_from_a_file_that_keras_wrote(case, tmp_path):
+    ours, theirs = (keras.Sequential([keras.Input((None, 3)), x]) for x in case.make_twins())
+    ours.layers[0].set_weights([0 * weight for weight in ours.get_weights()])
+    theirs.save_weights(tmp_path / "keras.weights.h5")
+    ours.load_weights(tmp_path / "keras.weights.h5")
+    assert_same(evaluate(ours.layers[0], sample()), evaluate(theirs.layers[0], sample()))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named", "received"),
+    [
+        ({"units": 0}, "`units`", "0"),
+        ({"units": -3}, "`units`", "-3"),
+        ({"units": 2.5}, "`units`", "2.5"),
+        ({"units": True}, "`units`", "True"),
+        ({"units": "many"}, "`units`", "'many'"),
+        ({"dropout": 1.5}, "`dropout`", "1.5"),
+        ({"dropout": 1}, "`dropout`", "1"),
+        ({"dropout": -0.1}, "`dropout`", "-0.1"),
+        ({"dropout": None}, "`dropout`", "None"),
+        ({"recurrent_dropout": 1.5}, "`recurrent_dropout`", "1.5"),
+        ({"use_cudnn": True}, "`use_cudnn`", "True"),
+        ({"use_cudnn": "yes"}, "`use_cudnn`", "'yes'"),
+        ({"activation": "unheard"}, "activation", "unheard"),
+        ({"kernel_initializer": "unheard"}, "initializer", "unheard"),
+    ],
+)
+@pytest.mark.parametrize("layer", {case.layer for case in TWINS}, ids=lambda layer: layer.__name__)
+def test_an_argument_out_of_its_range_is_refused(layer, arguments, named, received):
+    with refused(named, received):
+        layer(**{"units": 4, **arguments})
+
+
+def test_an_argument_that_is_none_is_refused():
+    with pytest.raises((TypeError, ValueError), match="unit_forget_bias"):
+        rnnlayers.GRU(4, unit_forget_bias=True)
+    with pytest.raises((TypeError, ValueError), match="return_sequence"):
+        rnnlayers.LSTM(4, return_sequence=True)
+
+
+def test_numpy_numbers_are_numbers():
+    layer = rnnlayers.LSTM(np.int64(4), dropout=np.float32(0.25))
+    assert json.loads(json.dumps(layer.get_config()))["dropout"] == 0.25
