@@ -96,6 +96,11 @@ def explain_engine(layer: Any, shape: tuple[int | None, ...], training: bool = T
 
     Returns:
         One sentence.
+
+    Example:
+
+    >>> explain_engine(rnnlayers.LSTM(4, name="lstm"), shape=(32, 100, 8))
+    'lstm runs on the fused engine: training is compiled with XLA; the number of steps is known.'
     """
     if len(shape) != 3:
         raise ValueError(

@@ -119,8 +119,8 @@ def derivative_of(
     cell: RecurrentCell, variables: Sequence[keras.Variable], whole_step: bool
 ) -> OwnDerivative | AutomaticDerivative:
     """Return the cell's own derivative where it has one for the `update` it runs."""
-    parts = ("has_own_derivative", "linearize", "pull_back")
-    if all(holds(cell, part) for part in parts) and not variables and not whole_step:
+    written = cell.has_own_derivative and holds(cell, "linearize") and holds(cell, "pull_back")
+    if written and not variables and not whole_step:
         return OwnDerivative(cell)
     return AutomaticDerivative(cell, variables, whole_step)
 

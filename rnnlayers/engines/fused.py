@@ -26,6 +26,8 @@ def run(
     remat: int | None = None,
 ) -> tuple[Tensor | None, States]:
     """Run a cell over time; see `stepwise.run`. It compiles once for each (batch, time)."""
+    if remat == 1:  # which is to keep them all
+        remat = None
     # What counts steps from where the layer begins counts them in one order only.
     flipped = reverse and (remat or truncate) is not None
     if flipped:
@@ -115,7 +117,8 @@ def _padded_length(time: Tensor, remat: int | None) -> Tensor:
     between a power of two and the next: few to compile, and at most an eighth of the steps wasted.
     """
     if isinstance(time, int):
-        return time if remat is None or time % remat == 0 else time + -time % remat
+        span = remat or 1
+        return time if time and time % span == 0 else (time // span + 1) * span
     some = tf.maximum(time, 1)
     octave = tf.cast(tf.math.log(tf.cast(some, "float32")) / tf.math.log(2.0), "int32")
     unit = tf.bitwise.left_shift(1, tf.maximum(octave - 3, 3))

@@ -80,7 +80,9 @@ class Program:
     def weights(self) -> Tensors:
         """Return the weights that gradients are taken of: products' first, then the step's."""
         products = [] if self.whole_step else [self.cell.recurrent_kernel, self.cell.recurrent_bias]
-        return [ops.convert_to_tensor(w) for w in (*products, *self.variables) if w is not None]
+        weights = [w for w in (*products, *self.variables) if w is not None]
+        # Keras converts to the compute dtype, but may leave a variable a variable.
+        return [tf.convert_to_tensor(ops.convert_to_tensor(weight)) for weight in weights]
 
     def arrange(self, weights: Tensors) -> Weights:
         """Arrange what `weights` returned as the loops use it."""
@@ -245,8 +247,10 @@ class Program:
         ]
         incoming = None if d_outputs is None else _unstack(d_outputs)
         valid = None if masks.steps is None else _unstack(masks.steps)
-        empty = tf.TensorArray(projected.dtype, time, element_shape=projected.shape[1:])
-        arrays = (empty,) if self.shared else (empty, empty)
+        arrays = tuple(
+            tf.TensorArray(projected.dtype, time, element_shape=projected.shape[1:])
+            for _ in range(1 if self.shared else 2)
+        )
 
         def step(index: Tensor, d_states: States, d_others: Tensors, arrays: Any) -> Any:
             now = time - 1 - index if how.reverse else index

@@ -1,0 +1,287 @@
+"""The fused engine gives the numbers of the stepwise one, gradients too, in all that layers do."""
+
+import functools
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis.extra import numpy as hnp
+
+import rnnlayers
+from rnnlayers.engines.fused import _padded_length
+from tests.cases import CORE, MASKS, each_case, each_core, randomize, sample, sample_states
+from tests.engines.twins import assert_engines_agree, twins
+from tests.numbers import assert_same, differentiate, refused
+
+GRU = next(case for case in CORE if case.name == "gru")
+ALL = {"return_sequences": True, "return_state": True}
+DROPOUT = {"dropout": 0.3, "recurrent_dropout": 0.4, "seed": 5}
+EVERY_PATTERN = MASKS["every pattern"]
+
+
+@each_case
+def test_every_case_with_masks_and_states(case):
+    layers = twins(case.make_layer, **ALL)
+    assert_engines_agree(layers, states=sample_states(layers[0]), mask=EVERY_PATTERN)
+
+
+@each_case
+def test_every_case_backwards_with_dropout(case):
+    layers = twins(case.make_layer, go_backwards=True, return_state=True, **DROPOUT)
+    assert_engines_agree(layers, training=True)
+
+
+@each_core
+@pytest.mark.parametrize(
+    ("options", "call"),
+    [
+        ({**ALL, **DROPOUT, "go_backwards": True}, {"mask": EVERY_PATTERN, "training": True}),
+        ({"return_sequences": True, "zero_output_for_mask": True}, {"mask": EVERY_PATTERN}),
+        ({"return_state": True}, {"mask": MASKS["all masked"], "training": True}),
+    ],
+    ids=["masked backwards with dropout", "zeros for masked steps", "all masked"],
+)
+def test_options_together(case, options, call):
+    layers = twins(case.make_layer, **options)
+    assert_engines_agree(layers, states=sample_states(layers[0]), **call)
+
+
+@functools.cache
+def masked_twins(name, go_backwards):
+    (case,) = (case for case in CORE if case.name == name)
+    return twins(case.make_layer, go_backwards=go_backwards, **ALL)
+
+
+@each_core
+@pytest.mark.parametrize("go_backwards", [False, True])
+@settings(max_examples=15, deadline=None)
+@given(mask=hnp.arrays(bool, (6, 6)))
+def test_any_mask(case, go_backwards, mask):
+    layers = masked_twins(case.name, go_backwards)
+    assert_engines_agree(layers, states=sample_states(layers[0]), mask=tf.constant(mask))
+
+
+@each_core
+def test_one_step_and_none(case):
+    for timesteps in (1, 0):
+        layers = twins(case.make_layer, **ALL)
+        states = sample_states(layers[0])
+        assert_engines_agree(layers, sample(timesteps=timesteps), states, training=True)
+
+
+@each_core
+@pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16", "float64"])
+def test_every_precision(case, dtype):
+    layers = twins(case.make_layer, dtype=dtype, **ALL)
+    assert_engines_agree(layers, mask=EVERY_PATTERN, dtype=layers[0].compute_dtype)
+
+
+@pytest.mark.parametrize(
+    ("case", "options", "masked"),
+    [
+        (CORE[1], {"return_state": True}, True),
+        (CORE[2], {**ALL, **DROPOUT, "go_backwards": True, "truncate": 3}, False),
+        (CORE[3], {**ALL, "remat": 5}, True),
+    ],
+    ids=str,
+)
+def test_lengths_and_batches_that_are_not_known(case, options, masked):
+    functions = []
+    for layer in twins(case.make_layer, **options):
+        signature = [tf.TensorSpec([None, None, 3]), tf.TensorSpec([None, None], "bool")]
+
+        @tf.function(input_signature=signature)
+        def run(x, mask, layer=layer):
+            return differentiate(layer, x, training=True, mask=mask if masked else None)
+
+        functions.append(run)
+    for batch, timesteps in ((6, 6), (6, 5), (2, 6), (6, 9), (6, 1), (6, 0)):
+        x, mask = sample(batch, timesteps), np.resize(EVERY_PATTERN, (batch, timesteps))
+        assert_same(functions[0](x, mask), functions[1](x, mask))
+
+
+def test_lengths_are_padded_to_few():
+    lengths = np.array([_padded_length(tf.constant(t), None) for t in range(1, 1025)])
+    true = np.arange(1, 1025)
+    assert np.all(lengths >= true)
+    assert np.all((lengths <= true * 9 / 8) | (lengths < true + 8))
+    assert len(set(lengths)) <= 8 * 4 + 8
+    assert _padded_length(13, None) == 13
+    assert _padded_length(13, 5) == 15
+
+
+@each_core
+def test_rematerialisation(case):
+    for steps in (4, 10):
+        layers = twins(case.make_layer, remat=steps, **ALL, **DROPOUT)
+        call = {"mask": EVERY_PATTERN, "training": True}
+        assert_engines_agree(layers, states=sample_states(layers[0]), **call)
+
+
+def test_rematerialisation_backwards():
+    layers = twins(GRU.make_layer, remat=4, go_backwards=True)
+    assert_engines_agree(layers, states=sample_states(layers[0]), mask=EVERY_PATTERN)
+
+
+def in_segments(layer, x, mask, steps):
+    """Return the last output of `layer`, run in segments through which no gradient flows."""
+    states = None
+    for start in range(0, x.shape[1], steps):
+        segment = slice(start, start + steps)
+        states = states and [tf.stop_gradient(state) for state in states]
+        output, *states = layer(x[:, segment], initial_state=states, mask=mask[:, segment])
+    return output
+
+
+@pytest.mark.parametrize(
+    ("case", "steps", "options"),
+    [
+        *((case, 4, {"go_backwards": True}) for case in CORE),
+        (CORE[1], 1, {}),
+        (CORE[2], 4, {"remat": 3}),
+        (CORE[3], 6, {}),
+    ],
+    ids=str,
+)
+def test_truncation_is_the_sum_over_segments(case, steps, options):
+    x = tf.constant(sample())
+    order = slice(None, None, -1 if "go_backwards" in options else 1)
+
+    def gradients(layer, output_of):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            total = tf.reduce_sum(output_of(layer) ** 2)
+        return tape.gradient(total, [x, *(v.value for v in layer.trainable_variables)])
+
+    whole = randomize(case.make_layer(engine="stepwise", return_state=True))
+    expected = gradients(
+        whole, lambda layer: in_segments(layer, x[:, order], EVERY_PATTERN[:, order], steps)
+    )
+    for layer in twins(case.make_layer, truncate=steps, **options):
+        ours = gradients(layer, lambda layer: layer(x, mask=EVERY_PATTERN, training=True))
+        assert_same(ours, expected)
+
+
+def test_one_layer_called_several_times():
+    def gradients(layer, x, more):
+        with tf.GradientTape() as tape:
+            tape.watch([x, more])
+            _, state = layer(x, training=True)
+            outputs, _ = layer(more, initial_state=state, training=True)
+            again, _ = layer(outputs)
+            total = tf.reduce_sum(again * outputs)
+        return tape.gradient(total, [x, more, *(v.value for v in layer.trainable_variables)])
+
+    layers = twins(GRU.make_layer, features=4, **ALL)
+    x, more = tf.constant(sample(timesteps=3, features=4)), tf.constant(sample(features=4))
+    assert_same(*(gradients(layer, x, more) for layer in layers))
+    assert_same(*(tf.function(gradients)(layer, x, more) for layer in layers))
+
+
+def test_weights_shared_in_a_model():
+    results = []
+    for layer in twins(GRU.make_layer):
+        one, other = keras.Input((6, 3)), keras.Input((4, 3))
+        similarity = keras.layers.Dot(1, normalize=True)([layer(one), layer(other)])
+        model = keras.Model([one, other], similarity)
+        x = [tf.constant(sample()), tf.constant(sample(timesteps=4))]
+        with tf.GradientTape() as tape:
+            total = tf.reduce_sum(model(x, training=True) ** 2)
+        results.append(tape.gradient(total, [v.value for v in model.trainable_variables]))
+    assert_same(*results)
+
+
+def test_stateful():
+    layers = twins(GRU.make_layer, batch=6, stateful=True)
+    for seed in range(3):
+        assert_engines_agree(layers, sample(seed=seed), mask=EVERY_PATTERN)
+    assert_same(*(layer.states for layer in layers))
+
+
+@pytest.mark.parametrize("return_sequences", [False, True])
+def test_bidirectional(return_sequences):
+    def make(engine, **options):
+        return rnnlayers.Bidirectional(rnnlayers.LSTM(4, engine=engine, **options))
+
+    layers = twins(make, return_sequences=return_sequences, return_state=True)
+    states = 2 * sample_states(layers[0].forward_layer)
+    assert_engines_agree(layers, states=states, mask=EVERY_PATTERN)
+
+
+def test_inside_a_compiled_function():
+    layers = twins(GRU.make_layer, **ALL)
+    compiled = [
+        tf.function(functools.partial(differentiate, layer), jit_compile=True) for layer in layers
+    ]
+    assert_same(*(function(tf.constant(sample())) for function in compiled))
+
+
+def test_a_gradient_of_slices():
+    def gradients(layer):
+        x = tf.constant(sample())
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            total = tf.reduce_sum(tf.gather(layer(x), [0, 2, 2]) ** 2)
+        return tape.gradient(total, x)
+
+    layers = twins(GRU.make_layer)
+    assert_same(*(gradients(layer) for layer in layers))
+    assert_same(*(tf.function(gradients)(layer) for layer in layers))
+
+
+def slope_of_slope(layer, x):
+    with tf.GradientTape() as outer:
+        outer.watch(x)
+        with tf.GradientTape() as inner:
+            inner.watch(x)
+            total = tf.reduce_sum(layer(x) ** 2)
+        slope = inner.gradient(total, x)
+        steepness = tf.reduce_sum(slope**2)
+    return steepness, outer.gradient(steepness, x)
+
+
+@each_core
+def test_second_derivatives_are_right_stepwise_and_refused_here(case):
+    fused, stepwise = twins(case.make_layer, dtype="float64")
+    x = sample(2, 3, dtype="float64")
+    compiled = tf.function(slope_of_slope)
+    for differentiate_twice in (slope_of_slope, compiled):
+        with pytest.raises(NotImplementedError, match="engine='stepwise'"):
+            differentiate_twice(fused, tf.constant(x))
+
+    direction = sample(2, 3, dtype="float64", seed=9)
+    along = 1e-5 * direction
+    more, less = (slope_of_slope(stepwise, tf.constant(x + d))[0] for d in (along, -along))
+    expected = (more - less) / 2e-5
+    _, second = compiled(stepwise, tf.constant(x))
+    np.testing.assert_allclose(np.sum(second * direction), expected, rtol=1e-7)
+
+
+def test_nested_tapes_without_a_second_derivative():
+    def gradients(layer):
+        x = tf.constant(sample())
+        with tf.GradientTape() as outer, tf.GradientTape() as inner:
+            outer.watch(x)
+            inner.watch(x)
+            total = tf.reduce_sum(layer(x) ** 2)
+        return inner.gradient(total, x), outer.gradient(total, x)
+
+    assert_same(*(gradients(layer) for layer in twins(GRU.make_layer)))
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        ("engine", "fast"),
+        ("engine", None),
+        ("truncate", 0),
+        ("truncate", 2.5),
+        ("remat", -1),
+        ("remat", "all"),
+    ],
+)
+def test_what_is_no_engine_or_no_number_of_steps_is_refused(argument, value):
+    with refused(f"`{argument}`", repr(value)):
+        rnnlayers.GRU(4, **{argument: value})

@@ -1,0 +1,171 @@
+"""Every term of the derivatives written by hand counts: no change of one goes unnoticed.
+
+Each test changes one function in every way that a slip of the pen would: a term or a factor left
+out, a sign, a comparison or a choice turned round. The comparison with the stepwise engine must
+see all of them.
+"""
+
+import ast
+import copy
+import functools
+import inspect
+
+import pytest
+import tensorflow as tf
+
+import rnnlayers
+from rnnlayers import cells
+from rnnlayers.cells import slopes
+from rnnlayers.engines import program
+from tests.cases import CASES, MASKS, randomize, sample, sample_states
+from tests.engines.odd_cells import PeepholeCell
+from tests.numbers import assert_same, differentiate
+
+MAKE = {case.name: case.make_layer for case in CASES}
+ALL = {"return_sequences": True, "return_state": True, "recurrent_dropout": 0.4, "seed": 5}
+MASKED = {"mask": MASKS["every pattern"], "training": True}
+
+
+def make_peephole(**options):
+    return rnnlayers.Recurrent(PeepholeCell(4, dtype="float64"), **options)
+
+
+# What the changed functions run through: a layer, its options and those of its call.
+RUNS = {
+    "elman": (MAKE["elman"], ALL, MASKED),
+    "relu": (MAKE["elman-relu"], ALL, MASKED),
+    "sigmoid": (MAKE["elman-sigmoid-no-bias"], {}, {"training": True}),
+    "lstm": (MAKE["lstm"], ALL, MASKED),
+    "gru": (MAKE["gru"], ALL, MASKED),
+    "backwards": (MAKE["gru"], {"go_backwards": True}, {}),
+    "truncated": (MAKE["gru"], {**ALL, "truncate": 4, "remat": 3}, MASKED),
+    "rematerialised": (MAKE["lstm"], {"truncate": 4, "remat": 5}, {"training": True}),
+    "weights of its own": (make_peephole, {}, MASKED),
+    "rematerialised weights": (make_peephole, {"remat": 4}, MASKED),
+}
+CELLS = ("elman", "relu", "sigmoid", "lstm", "gru")
+EVERY = tuple(RUNS)
+
+
+@pytest.fixture(autouse=True)
+def _eager():
+    tf.config.run_functions_eagerly(True)  # changes of compiled functions would take minutes
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+def differentiated(name, engine):
+    """Return the results of a run; its layer is new, since a layer keeps what it has compiled."""
+    make, options, call = RUNS[name]
+    layer = randomize(make(engine=engine, dtype="float64", **options))
+    states = [tf.constant(state) for state in sample_states(layer, dtype="float64")]
+    return differentiate(layer, tf.constant(sample(dtype="float64")), states, **call)
+
+
+@functools.cache
+def expected(name):
+    return differentiated(name, "stepwise")
+
+
+def agrees(name):
+    """Return whether the engines agree in a run."""
+    try:
+        assert_same(differentiated(name, "fused"), expected(name), "float64")
+    except Exception:  # a change may break anything
+        return False
+    return True
+
+
+def alternatives(node):
+    """Return what could stand in place of a node by mistake."""
+    match node:
+        case ast.BinOp(left, ast.Add() | ast.Mult() | ast.BitAnd(), right):
+            return [left, right]
+        case ast.BinOp(left, ast.Sub(), right):
+            return [left, ast.BinOp(left, ast.Add(), right)]
+        case ast.Compare(left, [ast.Gt() | ast.Lt() | ast.GtE() | ast.Eq()], _):
+            return [ast.UnaryOp(ast.Not(), node)]
+        case ast.IfExp(_, one, other) if not {"None", "[]"} & {*map(ast.unparse, (one, other))}:
+            return [one, other]
+        case ast.Call(function, [condition, one, other], []) if "where" in ast.unparse(function):
+            return [ast.Call(function, [condition, other, one], [])]
+        case ast.keyword(str(name), ast.Constant(bool(flag))) if name.startswith("transpose"):
+            return [ast.keyword(name, ast.Constant(not flag))]
+    return []
+
+
+class Replace(ast.NodeTransformer):
+    def __init__(self, old, new):
+        self.old, self.new = old, new
+
+    def visit(self, node):
+        return self.new if node is self.old else self.generic_visit(node)
+
+
+def definition(owner, name):
+    """Return the syntax tree of a name in a class or a module, and the module's names."""
+    module = inspect.getmodule(owner)
+    body = ast.parse(inspect.getsource(module)).body
+    if inspect.isclass(owner):
+        body = next(n for n in body if getattr(n, "name", "") == owner.__name__).body
+    for node in body:
+        if (
+            getattr(node, "name", "") == name
+            or getattr(getattr(node, "target", 0), "id", "") == name
+        ):
+            return node, dict(vars(module))
+    raise LookupError(f"{name} of {owner}")
+
+
+def create(tree, names, name):
+    """Return the object that a syntax tree defines."""
+    module = ast.fix_missing_locations(ast.Module([tree], []))
+    exec(compile(module, "<changed>", "exec"), names)
+    return names[name]
+
+
+def mutants(owner, name):
+    """Yield each change of a definition, in words, and what comes of it."""
+    tree, names = definition(owner, name)
+    for index, node in enumerate(ast.walk(tree)):
+        for number in range(len(alternatives(node))):
+            changed = copy.deepcopy(tree)
+            old = list(ast.walk(changed))[index]
+            new = alternatives(old)[number]
+            words = f"{ast.unparse(old)}  ->  {ast.unparse(new)}"
+            yield words, create(Replace(old, new).visit(changed), dict(names), name)
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "runs"),
+    [
+        (slopes, "_SLOPES", CELLS),
+        (cells.ElmanCell, "linearize", ("elman",)),
+        (cells.ElmanCell, "pull_back", ("elman",)),
+        (cells.LSTMCell, "linearize", ("lstm",)),
+        (cells.LSTMCell, "pull_back", ("lstm",)),
+        (cells.GRUCell, "linearize", ("gru",)),
+        (cells.GRUCell, "pull_back", ("gru",)),
+        (program, "_shift", EVERY),
+        (program.Program, "sum_over_time", EVERY),
+        (program.Program, "_back", EVERY),
+        (program.Program, "_backward", EVERY),
+    ],
+    ids=lambda value: getattr(value, "__name__", value if isinstance(value, str) else ""),
+)
+def test_every_change_is_noticed(owner, name, runs, monkeypatch):
+    tree, names = definition(owner, name)
+    monkeypatch.setattr(owner, name, create(tree, names, name))
+    assert all(agrees(run) for run in runs), "without any change"
+    survivors = []
+    for words, changed in mutants(owner, name):
+        monkeypatch.setattr(owner, name, changed)
+        if all(agrees(run) for run in runs):
+            survivors.append(words)
+    assert not survivors
+
+
+def test_all_that_can_be_changed_is_found():
+    found = [words for words, _ in mutants(cells.LSTMCell, "pull_back")]
+    assert "d_c + d_h * h_by_c  ->  d_c" in found
+    assert len(found) == 2 * 7
