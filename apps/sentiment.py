@@ -82,7 +82,12 @@ class Settings:
         check(self, ["limit"], lambda limit: limit is None or limit >= 20, "at least 20")
         check(self, ["learning_rate", "max_norm"], lambda number: number > 0, "above 0")
         check(self, ["validation_part"], lambda part: 0 < part < 1, "between 0 and 1")
-        check(self, ["vector_dropout", "dropout"], lambda part: 0 <= part < 1, "at least 0 and below 1")
+        check(
+            self,
+            ["vector_dropout", "dropout"],
+            lambda part: 0 <= part < 1,
+            "at least 0 and below 1",
+        )
         check(self, ["seed"], lambda seed: seed >= 0, "at least 0")
 
 

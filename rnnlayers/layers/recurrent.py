@@ -15,10 +15,10 @@ class Recurrent(keras.Layer):
     """A recurrent cell run over time, the twin of `keras.layers.RNN`.
 
     Use `Elman`, `LSTM` or `GRU` for their cells, and this class for a cell of your own. It gives
-    the numbers of `keras.layers.RNN(cell)`, faster, with two differences that both concern
-    results which padding must not change: dropout draws one mask a sequence for any
-    `RecurrentCell`, and a mask that comes with the inputs also counts where `initial_state` is
-    given (Keras drops it there).
+    the numbers of `keras.layers.RNN(cell)`, faster. It differs in three places: dropout draws one
+    mask a sequence for any `RecurrentCell`; and, so that padding never changes a result, a mask
+    that comes with the inputs also counts where `initial_state` is given, and with `go_backwards`
+    it goes on reversed, as the outputs are.
 
     Args:
         cell: A `RecurrentCell`.

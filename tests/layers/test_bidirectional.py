@@ -116,8 +116,9 @@ def test_a_pattern_that_runs_backwards_swaps_the_directions(case):
     assert_same(swapped(sample(), mask=mask), np.roll(plain(sample(), mask=mask), 4, axis=-1))
 
 
-def test_the_mask_of_the_sequences_counts_with_an_initial_state_too():
-    layer = randomize(Bidirectional(LSTM(4)))
+@pytest.mark.parametrize("direction", [LSTM, keras.layers.LSTM])
+def test_the_mask_of_the_sequences_counts_with_an_initial_state_too(direction):
+    layer = randomize(Bidirectional(direction(4)))
     mask = MASKS["every pattern"]
     masked = keras.layers.Masking(7.0)(np.where(mask[..., None], sample(), np.float32(7)))
     states = states_for(layer)

@@ -20,6 +20,7 @@ from tests.cases import (
     sample,
     sample_states,
 )
+from tests.engines.twins import twins
 from tests.numbers import assert_same, evaluate, refused
 
 pytestmark = pytest.mark.usefixtures("eagerly")
@@ -35,19 +36,26 @@ each_option = pytest.mark.parametrize(
 
 @each_twin
 def test_every_case_equals_keras(case):
-    ours, theirs = case.make_twins(return_sequences=True, return_state=True)
+    options = {"return_sequences": True, "return_state": True}
+    _, theirs = case.make_twins(**options)
+    on_engines = twins(case.make_layer, **options)
     for mask in MASKS.values():
-        call = sample(), sample_states(ours), mask
-        assert_same(evaluate(ours, *call), evaluate(theirs, *call))
+        call = sample(), sample_states(theirs), mask
+        expected = evaluate(theirs, *call)
+        for ours in on_engines:
+            assert_same(evaluate(ours, *call), expected)
 
 
 @each_core_twin
 @each_option
 def test_every_option_equals_keras(case, options):
-    ours, theirs = case.make_twins(return_state=True, **options)
-    for mask, states in itertools.product(MASKS.values(), [None, sample_states(ours)]):
+    _, theirs = case.make_twins(return_state=True, **options)
+    on_engines = twins(case.make_layer, return_state=True, **options)
+    for mask, states in itertools.product(MASKS.values(), [None, sample_states(theirs)]):
         call = sample(), states, mask
-        assert_same(evaluate(ours, *call), evaluate(theirs, *call))
+        expected = evaluate(theirs, *call)
+        for ours in on_engines:
+            assert_same(evaluate(ours, *call), expected)
 
 
 @each_case

@@ -1,0 +1,152 @@
+"""The contract of a recurrent layer: what models, other layers and users rely on."""
+
+import tempfile
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from rnnlayers.cells.base import Tensor
+from rnnlayers.testing.contract import (
+    BATCH,
+    MASK,
+    PRECISIONS,
+    TIMESTEPS,
+    ContractError,
+    check_configuration,
+    check_gradients,
+    expect_same,
+    flat,
+    random_copy_of,
+)
+
+
+def check_layer(layer: keras.Layer, features: int = 3, seed: int = 0) -> None:
+    """Check that a recurrent layer can be masked, stacked, trained, compiled and saved.
+
+    It checks copies of random weights, made from the configuration, and leaves `layer` as it is:
+    configuration, shapes and dtypes, also where batch and time are unknown; that a call leaves
+    nothing behind; that masked steps change no result, and that the mask sent on is that of the
+    outputs; that gradients are those of central differences; that XLA changes nothing; and that a
+    saved model gives the same outputs.
+
+    Args:
+        layer: A layer over `(batch, timesteps, features)`, such as a `Recurrent` or a
+            `Bidirectional` layer, not stateful. Call once for each setting of `return_sequences`,
+            `return_state` and `go_backwards` that matters.
+        features: Number of input features.
+        seed: Seed of the random weights and inputs.
+
+    Raises:
+        ContractError: if the layer breaks the contract.
+        ValueError: if `layer` is no such layer.
+
+    Example:
+
+    >>> from rnnlayers.testing import check_layer
+    >>> check_layer(rnnlayers.Elman(4, return_sequences=True))
+    """
+    if not hasattr(layer, "return_sequences") or not isinstance(layer, keras.Layer):
+        raise ValueError(f"`layer` must be a recurrent layer; received {layer!r}.")
+    if getattr(layer, "stateful", False):
+        raise ValueError(
+            f"`layer` must not be stateful, for one call would change the next; received {layer!r}."
+        )
+    name = type(layer).__name__
+    check_configuration(layer)
+    rng = np.random.default_rng(seed)
+    for dtype in PRECISIONS:
+        copy = random_copy_of(layer, dtype, (None, None, features), rng)
+        sequences = ops.cast(rng.normal(size=(BATCH, TIMESTEPS, features)), copy.compute_dtype)
+        _check_outputs(name, copy, sequences)
+    # The last copy, in float64, where rounding hides nothing, is looked at in detail.
+    mask = tf.constant(MASK)
+    _check_masks(name, copy, sequences, mask)
+    check_gradients(
+        f"{name}.call",
+        lambda sequences: flat(copy(sequences, mask=mask)),
+        {"sequences": sequences},
+        copy.trainable_variables,
+        rng,
+    )
+    outputs = copy(sequences, mask=mask)
+    compiled = tf.function(lambda sequences: copy(sequences, mask=mask), jit_compile=True)
+    expect_same(f"{name}: outputs with and without XLA", compiled(sequences), outputs)
+    _check_saving(name, copy, sequences)
+
+
+def _check_outputs(name: str, layer: keras.Layer, sequences: Tensor) -> None:
+    """Check shapes and dtypes, known and unknown, and that a call leaves nothing behind."""
+    outputs = flat(layer(sequences))
+    received = [tuple(output.shape) for output in outputs]
+    announced = layer.compute_output_shape(tuple(sequences.shape))
+    announced = list(announced) if isinstance(announced[0], list | tuple) else [announced]
+    if received != [tuple(shape) for shape in announced]:
+        raise ContractError(
+            f"{name}: `compute_output_shape` must announce the outputs' shapes {received}; it "
+            f"says {announced}."
+        )
+    dtypes = {output.dtype.name for output in outputs}
+    if dtypes != {layer.compute_dtype}:
+        raise ContractError(
+            f"{name}: outputs must be {layer.compute_dtype}, the compute dtype, not {dtypes}."
+        )
+    unknown = keras.Input((None, sequences.shape[-1]), dtype=layer.compute_dtype)
+    symbolic = [(len(symbol.shape), symbol.shape[-1]) for symbol in flat(layer(unknown))]
+    if symbolic != [(len(shape), shape[-1]) for shape in received]:
+        raise ContractError(
+            f"{name}: outputs of unknown batch and time must have the ranks and the last sizes of "
+            f"{received}; they have {symbolic}."
+        )
+    expect_same(
+        f"{name}: the outputs of two calls with the same arguments",
+        flat(layer(sequences)),
+        outputs,
+        layer.compute_dtype,
+    )
+
+
+def _check_masks(name: str, layer: keras.Layer, sequences: Tensor, mask: Tensor) -> None:
+    """Check that masked steps change nothing, and that the mask sent on is that of the outputs."""
+    noisy = ops.where(mask[..., None], sequences, 1e3)
+    outputs = flat(layer(noisy, mask=mask))
+    announced = layer.compute_mask(noisy, mask)
+    masks = flat(announced) if announced is not None else [None] * len(outputs)
+    over_time = [len(output.shape) == 3 for output in outputs]
+    if not layer.supports_masking or [mask is not None for mask in masks] != over_time:
+        raise ContractError(
+            f"{name}: `supports_masking` must be True and `compute_mask` return a mask for each "
+            f"output over time, None for the others; received {layer.supports_masking} and "
+            f"{announced}."
+        )
+    for row, valid in enumerate(MASK):
+        # A row without any step ends where it began, at zero.
+        steps = sequences[row][valid][None] if valid.any() else ops.zeros_like(sequences[:1])
+        alone = [output[0] for output in flat(layer(steps))]
+        for index, (output, shown, expected) in enumerate(zip(outputs, masks, alone, strict=True)):
+            seen = output[row] if shown is None else output[row][shown[row]]
+            if not valid.any():
+                expected = ops.zeros_like(seen)
+            expect_same(
+                f"{name}: output {index} of a row with mask {valid.astype(int)} and of its valid "
+                "steps alone",
+                seen,
+                expected,
+            )
+
+
+def _check_saving(name: str, layer: keras.Layer, sequences: Tensor) -> None:
+    """Check that a saved model gives the same outputs."""
+    inputs = keras.Input((None, sequences.shape[-1]), dtype=layer.compute_dtype)
+    model = keras.Model(inputs, layer(inputs))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.keras"
+        model.save(path)
+        again = keras.saving.load_model(path)
+    expect_same(
+        f"{name}: the outputs of a model before and after saving",
+        again(sequences),
+        model(sequences),
+    )

@@ -1,0 +1,40 @@
+"""Every test starts from the same seed and leaves Keras as it found it."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import keras
+import pytest
+import tensorflow as tf
+
+# The shapes of the tests are small: a second thread would only wait for the first.
+tf.config.threading.set_intra_op_parallelism_threads(1)
+tf.config.threading.set_inter_op_parallelism_threads(1)
+
+
+def pytest_collection_modifyitems(items):
+    skipped = {
+        "gpu": (not tf.config.list_physical_devices("GPU"), "needs a GPU"),
+        "data": ("RNNLAYERS_DATA" not in os.environ, "needs RNNLAYERS_DATA, a folder of data sets"),
+        "network": ("RNNLAYERS_NETWORK" not in os.environ, "set RNNLAYERS_NETWORK=1 to run"),
+    }
+    for item in items:
+        for mark, (missing, reason) in skipped.items():
+            if missing and item.get_closest_marker(mark):
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    keras.utils.set_random_seed(0)
+    yield
+    keras.config.set_dtype_policy("float32")
+
+
+@pytest.fixture
+def eagerly():
+    """Run functions as they are written: for small shapes faster than to trace and compile them."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)

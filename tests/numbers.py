@@ -1,0 +1,60 @@
+"""What the suites compare: outputs and gradients, to rounding; errors, by what they say."""
+
+import contextlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+# Relative to the largest value compared, or to one where all are smaller.
+ROUNDING = {"float16": 4e-3, "bfloat16": 4e-2, "float32": 4e-6, "float64": 1e-12}
+
+
+def differentiate(layer, sequences, states=None, **call):
+    """Return the outputs of a layer, flat, and the gradients of a scalar that weighs them all.
+
+    The gradients are those of the sequences, of the states and of the weights, zeros for what the
+    outputs do not depend on. It takes and returns tensors, so that it can be compiled.
+    """
+    sources = [sequences, *(states or [])]
+    with tf.GradientTape() as tape:
+        tape.watch(sources)
+        outputs = tf.nest.flatten(layer(sequences, initial_state=states, **call))
+        total = tf.add_n([_weigh(output, phase) for phase, output in enumerate(outputs)])
+    sources += [variable.value for variable in layer.trainable_variables]
+    gradients = tape.gradient(total, sources, unconnected_gradients="zero")
+    return outputs, gradients
+
+
+def _weigh(output, phase):
+    """Return the sum of an output with a different weight on each of its elements."""
+    waves = tf.sin(1.0 + phase + 1.7 * tf.cast(tf.range(tf.size(output)), "float64"))
+    return tf.reduce_sum(tf.cast(output, "float64") * tf.reshape(waves, tf.shape(output)))
+
+
+def evaluate(layer, sequences, states=None, mask=None):
+    """Return `differentiate` of NumPy arrays, in eager mode, as flat NumPy arrays."""
+    states = None if states is None else [tf.constant(state) for state in states]
+    mask = None if mask is None else tf.constant(mask)
+    return differentiate(layer, tf.constant(sequences), states, mask=mask)
+
+
+def assert_same(ours, theirs, dtype="float32"):
+    """Assert that two structures of arrays are the same to the rounding of a dtype."""
+    ours, theirs = tf.nest.flatten(ours), tf.nest.flatten(theirs)
+    assert len(ours) == len(theirs)
+    for index, (our, their) in enumerate(zip(ours, theirs, strict=True)):
+        our, their = (np.asarray(value, "float64") for value in (our, their))
+        scale = max(1.0, np.max(np.abs(their), initial=0.0))
+        np.testing.assert_allclose(
+            our, their, rtol=0, atol=ROUNDING[dtype] * scale, err_msg=f"value {index}"
+        )
+
+
+@contextlib.contextmanager
+def refused(*words):
+    """Assert that a ValueError is raised and that its message holds all of the words."""
+    with pytest.raises(ValueError) as error:  # noqa: PT011 - the words are matched below
+        yield
+    for word in words:
+        assert word in str(error.value)

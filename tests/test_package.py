@@ -1,0 +1,52 @@
+"""The public door: what it shows, under which version, and that it is light to open."""
+
+import inspect
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import keras
+
+import rnnlayers
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_the_public_names_are_those_announced():
+    public = {
+        name
+        for name, value in vars(rnnlayers).items()
+        if not name.startswith("_") and not inspect.ismodule(value)
+    }
+    assert public == set(rnnlayers.__all__)
+
+
+def test_the_version_is_that_of_the_package():
+    package = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    assert rnnlayers.__version__ == package["project"]["version"]
+
+
+def test_every_public_class_round_trips_through_its_configuration():
+    for name in rnnlayers.__all__:
+        public = getattr(rnnlayers, name)
+        if inspect.isclass(public):
+            assert hasattr(public, "get_config"), name
+            assert keras.saving.get_registered_name(public) == f"rnnlayers>{name}"
+
+
+def test_every_public_name_says_what_it_takes():
+    for name in rnnlayers.__all__:
+        doc = inspect.getdoc(getattr(rnnlayers, name))
+        assert doc
+        assert "Args:" in doc, f"{name} has no section `Args`"
+
+
+def test_the_library_needs_none_of_the_applications_packages():
+    extras = ("pandas", "matplotlib", "sklearn", "tensorflow_datasets", "tyro", "tqdm", "pytest")
+    blocked = "; ".join(f"sys.modules[{name!r}] = None" for name in extras)
+    code = f"import sys; {blocked}; import rnnlayers, rnnlayers.testing"
+    process = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert process.returncode == 0, process.stderr
