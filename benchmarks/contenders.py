@@ -115,7 +115,7 @@ def _step(
     layer = workload.make_layer(ours)
     layer.set_weights(arrays.weights)
 
-    def infer(inputs: tf.Tensor, _: tf.Tensor, mask: tf.Tensor | None = None) -> list[Any]:
+    def infer(inputs: tf.Tensor, unused: tf.Tensor, mask: tf.Tensor | None = None) -> list[Any]:
         return [layer(inputs, mask=mask, training=False)]
 
     def train(inputs: tf.Tensor, upstream: tf.Tensor, mask: tf.Tensor | None = None) -> list[Any]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 from rnnlayers.cells.base import RecurrentCell, States, Tensor
@@ -113,14 +114,14 @@ class Recurrent(keras.Layer):
         self.input_spec = keras.layers.InputSpec(ndim=3)
         # A plain object hides the variables from Keras, as its own layers do: they depend on the
         # batch size and are no part of what is saved or exchanged.
-        self._carried = _Carried()
+        self._hidden = _Hidden()
 
     def build(self, sequences_shape: Sequence[int | None], initial_state_shape: Any = None) -> None:
         """Create the weights for sequences of shape `(batch, timesteps, features)`."""
         if not self.cell.built:
             self.cell.build((sequences_shape[0], sequences_shape[2]))
         self.input_spec = keras.layers.InputSpec(ndim=3, axes={-1: sequences_shape[2]})
-        if self.stateful and not self._carried.states:
+        if self.stateful and not self._hidden.states:
             batch = sequences_shape[0]
             if batch is None:
                 raise ValueError(
@@ -128,7 +129,7 @@ class Recurrent(keras.Layer):
                     f"sequences of shape {tuple(sequences_shape)}. Pass `batch_size` to "
                     "`keras.Input`."
                 )
-            self._carried.states = [
+            self._hidden.states = [
                 keras.Variable(zeros, trainable=False, dtype=self.variable_dtype, name="state")
                 for zeros in self.cell.get_initial_state(batch)
             ]
@@ -146,13 +147,39 @@ class Recurrent(keras.Layer):
         starts_at_zero = initial_state is None and not self.stateful
         states = self._states_before(sequences, initial_state)
         mask = _time_major_mask(mask if mask is not None else sequences_mask, sequences)
+        engine, _ = choose(self.engine, sequences.shape[1], training)
+        through_time = self._through_time
+        if engine == "fused" and not training and not tf.executing_eagerly():
+            # One compiled function for all: without a way back, nothing need leave it.
+            if self._hidden.compiled is None:
+                self._hidden.compiled = tf.function(
+                    self._through_time, jit_compile=True, autograph=False
+                )
+            through_time = self._hidden.compiled
+        outputs, states = through_time(
+            sequences, states, mask, engine, bool(training), starts_at_zero, in_time_order
+        )
+        if self.stateful:
+            for variable, state in zip(self._hidden.states, states, strict=True):
+                variable.assign(state)
+        return (outputs, *states) if self.return_state else outputs
 
+    def _through_time(
+        self,
+        sequences: Tensor,
+        states: States,
+        mask: Tensor | None,
+        engine: str,
+        training: bool,
+        starts_at_zero: bool,
+        in_time_order: bool,
+    ) -> tuple[Tensor, States]:
+        """Return the outputs, batch-major, and the final states."""
         inputs = ops.transpose(sequences, (1, 0, 2))
         recurrent_dropout_mask = None
         if training:
             inputs = self.cell.drop_inputs(inputs)
             recurrent_dropout_mask = self.cell.draw_recurrent_dropout_mask(states[0])
-        engine, _ = choose(self.engine, inputs.shape[0], training)
         outputs, states = run(
             engine,
             self.cell,
@@ -162,14 +189,10 @@ class Recurrent(keras.Layer):
             recurrent_dropout_mask=recurrent_dropout_mask,
             reverse=self.go_backwards,
             return_sequences=self.return_sequences,
-            training=bool(training),
+            training=training,
             truncate=self.truncate,
             remat=self.remat or self.truncate,
         )
-        if self.stateful:
-            for variable, state in zip(self._carried.states, states, strict=True):
-                variable.assign(state)
-
         if not self.return_sequences:
             outputs = states[0]
         if mask is not None:
@@ -178,22 +201,20 @@ class Recurrent(keras.Layer):
             if self.go_backwards and not in_time_order:
                 outputs = ops.flip(outputs, axis=0)
             outputs = ops.transpose(outputs, (1, 0, 2))
-        return (outputs, *states) if self.return_state else outputs
+        return outputs, states
 
     def _states_before(self, sequences: Tensor, initial_state: Any) -> States:
         """Return the states before the first step, checked, in the compute dtype."""
         batch = ops.shape(sequences)[0]
-        if self.stateful and not _compatible(
-            sequences.shape[:1], self._carried.states[0].shape[:1]
-        ):
+        if self.stateful and not _compatible(sequences.shape[:1], self._hidden.states[0].shape[:1]):
             raise ValueError(
                 f"`sequences` to the stateful {self.name!r} must have the batch size it was built "
-                f"with, {self._carried.states[0].shape[0]}; received {tuple(sequences.shape)}."
+                f"with, {self._hidden.states[0].shape[0]}; received {tuple(sequences.shape)}."
             )
         if initial_state is not None:
             states = initial_state if isinstance(initial_state, list | tuple) else [initial_state]
         elif self.stateful:
-            states = [variable.value for variable in self._carried.states]
+            states = [variable.value for variable in self._hidden.states]
         else:
             states = self.cell.get_initial_state(batch)
         states = tuple(ops.convert_to_tensor(state, self.compute_dtype) for state in states)
@@ -253,7 +274,7 @@ class Recurrent(keras.Layer):
     @property
     def states(self) -> list[Tensor] | None:
         """The states carried to the next batch, or None for a layer that carries none."""
-        return self._carried.states or None
+        return self._hidden.states or None
 
     def reset_state(self, states: Any = None) -> None:
         """Set the states of a stateful layer to zeros, or to `states`, one array a state."""
@@ -261,7 +282,7 @@ class Recurrent(keras.Layer):
             raise ValueError(
                 f"`reset_state` needs `stateful=True`; {self.name!r} carries no state over."
             )
-        carried = self._carried.states
+        carried = self._hidden.states
         if states is None:
             states = [ops.zeros_like(variable.value) for variable in carried]
         expected = [tuple(variable.shape) for variable in carried]
@@ -299,11 +320,12 @@ class Recurrent(keras.Layer):
         return cls(cell, **{name: value for name, value in config.items() if name != "cell"})
 
 
-class _Carried:
-    """The variables of a stateful layer."""
+class _Hidden:
+    """What neither Keras nor TensorFlow is to find on a layer, save or export."""
 
     def __init__(self) -> None:
-        self.states: list[keras.Variable] = []
+        self.states: list[keras.Variable] = []  # of a stateful layer
+        self.compiled: Any = None
 
 
 def _first(mask: Any) -> Any:
