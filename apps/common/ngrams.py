@@ -17,7 +17,7 @@ from sklearn.linear_model import LogisticRegression
 
 SMOOTHING = 1.0  # added to each count
 INVERSE_PENALTY = 0.1  # of the linear model
-RUN = 250  # neighbouring texts of a class that stay in one part: they may be about the same thing
+RUN = 250  # neighbouring texts of a class that stay in one part, as they may be about one thing
 
 
 def presence(ids: Sequence[np.ndarray], size: int) -> scipy.sparse.csr_matrix:
@@ -100,8 +100,10 @@ class Ngrams:
         part = np.zeros(len(labels), "int64")
         for label in (0, 1):
             here = labels == label
+            # Every part has runs of both classes: a table of one class would give labels away.
+            run = min(RUN, max(1, here.sum() // (2 * parts)))
             # The runs of the second class are shifted, so that parts are of similar size.
-            part[here] = 1 + (np.arange(here.sum()) // RUN + label) % parts
+            part[here] = 1 + (np.arange(here.sum()) // run + label) % parts
         kept = (part != left_out for left_out in range(1 + parts))
         tables = np.stack([log_count_ratios(present[rows], labels[rows]) for rows in kept])
         return cls(tables, part, *linear_weights(present, labels, tables[0]))

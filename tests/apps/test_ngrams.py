@@ -48,10 +48,21 @@ def test_a_training_text_has_ratios_that_do_not_know_its_label(counted):
 
 def test_neighbours_of_a_class_stay_in_one_part(counted):
     _, labels, ngrams = counted
+    run = len(labels) // 2 // (2 * 3)  # below RUN: each class has two runs a part
     for label in (0, 1):
         part = ngrams.part[labels == label]
-        assert len(set(part[:RUN])) == 1
-        assert part[RUN] != part[0]
+        assert len(set(part[:run])) == 1
+        assert part[run] != part[0]
+
+
+@pytest.mark.parametrize("count", [10, 30, 40 * RUN])
+def test_no_part_holds_all_of_a_class(count):
+    labels = np.repeat([0.0, 1.0], count).astype("float32")
+    ngrams = Ngrams.counted([np.array([[2]])] * len(labels), labels, SIZE, parts=5)
+    for label in (0, 1):
+        sizes = np.bincount(ngrams.part[labels == label], minlength=6)[1:]
+        assert sizes.min() > 0
+        assert sizes.max() <= 0.4 * count
 
 
 def test_the_network_reads_what_was_counted(counted):
