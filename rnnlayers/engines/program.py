@@ -88,7 +88,7 @@ class Program:
         """Arrange what `weights` returned as the loops use it."""
         count = len(weights) - len(self.variables)
         kernel, bias = (*weights[:count], None, None)[:2]
-        # Transposed out here, once: XLA would do it at each step back.
+        # Transposed out here, once: a product with a transposed operand is slower, at each step.
         transposed = None if kernel is None else tf.transpose(kernel)
         return Weights(kernel, transposed, bias, list(weights[count:]))
 
