@@ -15,14 +15,6 @@ from rnnlayers.cells.base import RecurrentCell, States, Tensor
 from rnnlayers.engines.derivatives import Tensors, advance, derivative_of, holds
 
 
-class How(NamedTuple):
-    """What a pass is compiled for; see `stepwise.run`."""
-
-    reverse: bool
-    truncate: int | None
-    remat: int | None
-
-
 class Masks(NamedTuple):
     """What is left out: steps `(time, batch, 1)`, and previous outputs `(batch, units)`."""
 
@@ -39,20 +31,12 @@ class Weights(NamedTuple):
     others: Tensors  # what the step itself reads
 
 
-class Place(NamedTuple):
-    """Which of the layer's steps a pass goes through."""
-
-    first: Tensor
-    end: Tensor  # of the whole sequence; what comes after is padding
-
-
 class Gradients(NamedTuple):
     """What a backward pass returns."""
 
     projected: Tensor
-    recurrent: Tensor | None  # of all products; None where `products` holds their sums over time
+    recurrent: Tensor | None  # of all products; None where they are those of `projected`
     before: States
-    products: Tensors  # of the kernel and the bias
     others: Tensors
 
 
@@ -61,8 +45,7 @@ class Program:
 
     A forward pass keeps for the backward pass the states of all steps, `time * batch * units`
     numbers for each, and the recurrent products, as many for each gate, unless the derivative
-    does without. With `remat=k` it keeps the states of every k-th step only, and the backward pass
-    computes the others anew, k steps at a time.
+    does without.
     """
 
     def __init__(self, cell: RecurrentCell) -> None:
@@ -98,34 +81,25 @@ class Program:
         before: States,
         weights: Weights,
         masks: Masks,
-        how: How,
+        reverse: bool,
         outputs: bool,
         keep: bool,
     ) -> tuple[Tensors, States]:
         """Return sequences, of which the first is the outputs if asked for, and the last states.
 
         With `keep`, the sequences are the states of all steps and, where the derivative wants
-        them, the products; with `how.remat`, the outputs and then the states after every so many
-        steps.
+        them, the products.
         """
         time = _length(projected)
         inputs = [_unstack(gate) for gate in self._cut(projected)]
         valid = None if masks.steps is None else _unstack(masks.steps)
-        span = how.remat or 1
-        kinds: list[tuple[Tensor, int]] = []
-        if outputs and not (keep and span == 1):
-            kinds.append((before[0], 1))
-        if keep:
-            kinds += [(state, span) for state in before]
-            if span == 1 and self.derivative.needs_products:
-                kinds.append((projected[0], 1))
-        arrays = tuple(
-            tf.TensorArray(kind.dtype, time // span, element_shape=kind.shape)
-            for kind, span in kinds
-        )
+        kinds = list(before) if keep else [before[0]] if outputs else []
+        if keep and self.derivative.needs_products:
+            kinds.append(projected[0])
+        arrays = tuple(tf.TensorArray(kind.dtype, time, element_shape=kind.shape) for kind in kinds)
 
         def step(index: Tensor, states: States, arrays: Any) -> tuple[Tensor, States, Any]:
-            now = time - 1 - index if how.reverse else index
+            now = time - 1 - index if reverse else index
             product = self._multiply(states[0], weights, masks.dropout)
             new = advance(
                 self.cell,
@@ -139,10 +113,9 @@ class Program:
             )
             if valid is not None:
                 new = _where(valid.read(now), new, states)
-            values = (*new, product) if keep and span == 1 else (new[0], *new) if outputs else new
-            arrays = tuple(  # of a span, the last state written stays
-                array.write(now // span, value)
-                for array, value, (_, span) in zip(arrays, values, kinds, strict=False)
+            values = (*new, product) if keep else new
+            arrays = tuple(
+                array.write(now, value) for array, value in zip(arrays, values, strict=False)
             )
             return index + 1, new, arrays
 
@@ -160,84 +133,13 @@ class Program:
         kept: Tensors,
         d_outputs: Tensor | None,
         d_after: States,
-        steps: Tensor,
-        how: How,
+        reverse: bool,
     ) -> Gradients:
-        """Return all gradients. Of the steps, the first `steps` are the layer's, others padding."""
-        if how.remat is None:
-            place = Place(0, steps)
-            return self._back(
-                projected, before, weights, masks, kept, d_outputs, d_after, how, place
-            )
-        span = how.remat
-        count = _length(projected) // span
-
-        def segments(sequence: Tensor | None) -> Any:
-            if sequence is None:
-                return None
-            shape = (count, span, *tf.unstack(tf.shape(sequence))[1:])
-            cut = tf.reshape(sequence, shape)
-            return _unstack(tf.ensure_shape(cut, (None, span, *sequence.shape[1:])))
-
-        inputs = segments(projected)
-        valid, incoming = segments(masks.steps), segments(d_outputs)
-        starts = [_unstack(_shift(k, b, False)) for k, b in zip(kept, before, strict=True)]
-        array = tf.TensorArray(projected.dtype, count, element_shape=(span, *projected.shape[1:]))
-
-        def step(index: Tensor, d_states: States, totals: Tensors, array: Any) -> Any:
-            start = tuple(s.read(index) for s in starts)
-            part = inputs.read(index)
-            here = Masks(None if valid is None else valid.read(index), masks.dropout)
-            anew, _ = self._forward(
-                part, start, weights, here, how._replace(remat=None), outputs=False, keep=True
-            )
-            gradients = self._back(
-                part,
-                start,
-                weights,
-                here,
-                anew,
-                None if incoming is None else incoming.read(index),
-                d_states,
-                how,
-                Place(index * span, steps),
-            )
-            products = self.sum_over_time(gradients, start[0], anew[0], weights, here, False)
-            more = (*products, *gradients.others)
-            totals = tuple(total + d for total, d in zip(totals, more, strict=True))
-            return index - 1, gradients.before, totals, array.write(index, gradients.projected)
-
-        summed = [w for w in (weights.kernel, weights.bias) if w is not None]
-        zeros = tuple(tf.zeros_like(w) for w in (*summed, *weights.others))
-        _, d_before, totals, array = tf.while_loop(
-            lambda index, *_: index >= 0,
-            step,
-            (count - 1, d_after, zeros, array),
-            maximum_iterations=count,
-        )
-        d_projected = tf.reshape(array.stack(), tf.shape(projected))
-        d_products, d_others = totals[: len(summed)], totals[len(summed) :]
-        return Gradients(d_projected, None, d_before, d_products, d_others)
-
-    def _back(
-        self,
-        projected: Tensor,
-        before: States,
-        weights: Weights,
-        masks: Masks,
-        kept: Tensors,
-        d_outputs: Tensor | None,
-        d_after: States,
-        how: How,
-        place: Place,
-    ) -> Gradients:
-        """Go back through consecutive steps whose states are all there."""
+        """Return all gradients but those that `sum_over_time` takes."""
         time = _length(projected)
         states = tuple(kept[: len(before)])
         # All that does not depend on the incoming gradient, for all steps at once.
-        previous = tuple(
-            _shift(s, first, how.reverse) for s, first in zip(states, before, strict=True)
-        )
+        previous = tuple(_shift(s, first, reverse) for s, first in zip(states, before, strict=True))
         recurrent = self._cut(kept[-1]) if self.derivative.needs_products else []
         factors = [
             _unstack(factor)
@@ -253,18 +155,20 @@ class Program:
         )
 
         def step(index: Tensor, d_states: States, d_others: Tensors, arrays: Any) -> Any:
-            now = time - 1 - index if how.reverse else index
+            now = time - 1 - index if reverse else index
             if incoming is not None:
                 d_states = (d_states[0] + incoming.read(now), *d_states[1:])
-            d_skipped = zeros = tuple(tf.zeros_like(d) for d in d_states)
             if valid is not None:
                 here = valid.read(now)
+                zeros = tuple(tf.zeros_like(d) for d in d_states)
                 d_skipped = _where(here, zeros, d_states)
                 d_states = _where(here, d_states, zeros)
             pulled = self.derivative.pull_back(
                 [factor.read(now) for factor in factors], d_states, weights.others, masks.dropout
             )
-            d_states = tuple(d + skip for d, skip in zip(pulled.states, d_skipped, strict=True))
+            d_states = pulled.states
+            if valid is not None:
+                d_states = tuple(d + skip for d, skip in zip(d_states, d_skipped, strict=True))
             parts = [tf.concat(pulled.projected, -1)]
             if not self.shared:
                 parts.append(tf.concat(pulled.recurrent, -1))
@@ -272,10 +176,6 @@ class Program:
                 d_h = tf.matmul(parts[-1], weights.transposed)
                 d_h = d_h if masks.dropout is None else d_h * masks.dropout
                 d_states = (d_states[0] + d_h, *d_states[1:])
-            if how.truncate is not None:
-                at = index + place.first
-                cut = (at % how.truncate == 0) & (at > 0) & (at < place.end)
-                d_states = _where(cut, zeros, d_states)
             d_others = tuple(total + d for total, d in zip(d_others, pulled.weights, strict=True))
             arrays = tuple(a.write(now, part) for a, part in zip(arrays, parts, strict=True))
             return index - 1, d_states, d_others, arrays
@@ -287,7 +187,7 @@ class Program:
             maximum_iterations=time,
         )
         d_projected, *rest = (array.stack() for array in arrays)
-        return Gradients(d_projected, rest[0] if rest else None, d_before, (), d_others)
+        return Gradients(d_projected, rest[0] if rest else None, d_before, d_others)
 
     def sum_over_time(
         self,

@@ -13,7 +13,7 @@ from rnnlayers.cells.base import RecurrentCell, States, Tensor
 
 def run(
     cell: RecurrentCell,
-    projected: Tensor,
+    inputs: Tensor,
     initial_states: States,
     *,
     mask: Tensor | None = None,
@@ -28,7 +28,7 @@ def run(
 
     Args:
         cell: A built cell.
-        projected: `(time, batch, gates * units)`, from `cell.project`.
+        inputs: `(time, batch, features)`.
         initial_states: One tensor `(batch, units)` for each of `cell.state_names`.
         mask: Booleans `(time, batch, 1)`, or None. Where False, the states stay as they are.
         recurrent_dropout_mask: `(batch, units)`, from `cell.draw_recurrent_dropout_mask`, or None.
@@ -43,8 +43,8 @@ def run(
         The outputs `(time, batch, units)`, or None without `return_sequences`, and the final
         states. Any number of steps will do, none too.
     """
-    time = ops.shape(projected)[0]
-    inputs = _unstack(projected)
+    time = ops.shape(inputs)[0]
+    projected = _unstack(cell.project(inputs))
     masks = None if mask is None else _unstack(mask)
     arrays: tuple[tf.TensorArray, ...] = ()
     if return_sequences:
@@ -59,7 +59,7 @@ def run(
         if truncate is not None:
             cut = ops.logical_and(index % truncate == 0, index > 0)
             states = tuple(ops.where(cut, ops.stop_gradient(s), s) for s in states)
-        new = cell.step(inputs.read(now), states, recurrent_dropout_mask)
+        new = cell.step(projected.read(now), states, recurrent_dropout_mask)
         if masks is not None:
             valid = masks.read(now)
             new = tuple(ops.where(valid, n, s) for n, s in zip(new, states, strict=True))

@@ -39,8 +39,9 @@ class Recurrent(keras.Layer):
         truncate: Truncated backpropagation through time: stop the gradient at every so many
             steps, counted from where the layer begins. None lets it flow all the way.
         remat: Rematerialisation, for long sequences: the fast engine keeps the states of every so
-            many steps only and computes the others anew on the way back. By default as many as
-            `truncate`; None keeps all.
+            many steps only and computes the others anew on the way back. It must divide `truncate`,
+            which it is by default. Otherwise None keeps all states of sequences of known length
+            below 2000 steps, and those of every 200th step, about, of longer ones.
         **kwargs: `name`, `dtype`, `trainable`, `activity_regularizer` of `keras.Layer`.
 
     Call arguments:
@@ -98,6 +99,11 @@ class Recurrent(keras.Layer):
                 raise ValueError(
                     f"`{name}` must be a positive number of steps, or None; received {steps!r}."
                 )
+        if truncate is not None and remat is not None and truncate % remat:
+            raise ValueError(
+                f"`remat` must divide `truncate`, {truncate}, so that the gradient stops between "
+                f"two spans; received {remat}. By default they are the same."
+            )
         super().__init__(**kwargs)
         self.cell = cell
         self.return_sequences = return_sequences
@@ -183,7 +189,7 @@ class Recurrent(keras.Layer):
         outputs, states = run(
             engine,
             self.cell,
-            self.cell.project(inputs),
+            inputs,
             states,
             mask=mask,
             recurrent_dropout_mask=recurrent_dropout_mask,
@@ -191,7 +197,7 @@ class Recurrent(keras.Layer):
             return_sequences=self.return_sequences,
             training=training,
             truncate=self.truncate,
-            remat=self.remat or self.truncate,
+            remat=self.remat,
         )
         if not self.return_sequences:
             outputs = states[0]

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis.extra import numpy as hnp
 
 import rnnlayers
-from rnnlayers.engines.fused import _padded_length
+from rnnlayers.engines.fused import _padded_length, _span
 from tests.cases import CORE, MASKS, each_case, each_core, randomize, sample, sample_states
 from tests.engines.twins import assert_engines_agree, twins
 from tests.numbers import assert_same, differentiate, refused
@@ -103,13 +103,12 @@ def test_lengths_and_batches_that_are_not_known(case, options, masked):
 
 
 def test_lengths_are_padded_to_few():
-    lengths = np.array([_padded_length(tf.constant(t), None) for t in range(1, 1025)])
+    lengths = np.array([_padded_length(tf.constant(t)) for t in range(1, 1025)])
     true = np.arange(1, 1025)
     assert np.all(lengths >= true)
     assert np.all((lengths <= true * 9 / 8) | (lengths < true + 8))
     assert len(set(lengths)) <= 8 * 4 + 8
-    assert _padded_length(13, None) == 13
-    assert _padded_length(13, 5) == 15
+    assert _padded_length(13) == 13
 
 
 @each_core
@@ -140,7 +139,7 @@ def in_segments(layer, x, mask, steps):
     [
         *((case, 4, {"go_backwards": True}) for case in CORE),
         (CORE[1], 1, {}),
-        (CORE[2], 4, {"remat": 3}),
+        (CORE[2], 4, {"remat": 2}),
         (CORE[3], 6, {}),
     ],
     ids=str,
@@ -278,6 +277,7 @@ def test_nested_tapes_without_a_second_derivative():
         ("engine", None),
         ("truncate", 0),
         ("truncate", 2.5),
+        ("remat", 0),
         ("remat", -1),
         ("remat", "all"),
     ],
@@ -285,3 +285,16 @@ def test_nested_tapes_without_a_second_derivative():
 def test_what_is_no_engine_or_no_number_of_steps_is_refused(argument, value):
     with refused(f"`{argument}`", repr(value)):
         rnnlayers.GRU(4, **{argument: value})
+
+
+def test_remat_that_does_not_divide_truncate_is_refused():
+    with refused("`remat`", "divide `truncate`", "100", "30"):
+        rnnlayers.GRU(4, truncate=100, remat=30)
+
+
+def test_long_sequences_are_rematerialised():
+    assert _span(None) is None
+    assert _span(1999) is None
+    for steps in (2000, 2001, 4000, 12345):
+        assert 100 < _span(steps) <= 200
+        assert -steps % _span(steps) <= steps // 100  # of masked steps, a hundredth at most

@@ -16,7 +16,7 @@ import tensorflow as tf
 import rnnlayers
 from rnnlayers import cells
 from rnnlayers.cells import slopes
-from rnnlayers.engines import program
+from rnnlayers.engines import program, segments
 from tests.cases import CASES, MASKS, randomize, sample, sample_states
 from tests.engines.odd_cells import PeepholeCell
 from tests.numbers import assert_same, differentiate
@@ -38,13 +38,14 @@ RUNS = {
     "lstm": (MAKE["lstm"], ALL, MASKED),
     "gru": (MAKE["gru"], ALL, MASKED),
     "backwards": (MAKE["gru"], {"go_backwards": True}, {}),
-    "truncated": (MAKE["gru"], {**ALL, "truncate": 4, "remat": 3}, MASKED),
-    "rematerialised": (MAKE["lstm"], {"truncate": 4, "remat": 5}, {"training": True}),
+    "truncated": (MAKE["gru"], {**ALL, "truncate": 4, "remat": 2}, MASKED),
+    "rematerialised": (MAKE["lstm"], {**ALL, "remat": 4, "go_backwards": True}, {"training": True}),
     "weights of its own": (make_peephole, {}, MASKED),
     "rematerialised weights": (make_peephole, {"remat": 4}, MASKED),
 }
 CELLS = ("elman", "relu", "sigmoid", "lstm", "gru")
 EVERY = tuple(RUNS)
+SEGMENTED = ("truncated", "rematerialised", "rematerialised weights")
 
 
 @pytest.fixture(autouse=True)
@@ -148,8 +149,8 @@ def mutants(owner, name):
         (cells.GRUCell, "pull_back", ("gru",)),
         (program, "_shift", EVERY),
         (program.Program, "sum_over_time", EVERY),
-        (program.Program, "_back", EVERY),
         (program.Program, "_backward", EVERY),
+        (segments, "_differentiable", SEGMENTED),
     ],
     ids=lambda value: getattr(value, "__name__", value if isinstance(value, str) else ""),
 )

@@ -29,7 +29,7 @@ def run(cell, sequences, states, mask=None, **options):
     """Run the engine on batch-major arrays."""
     outputs, finals = stepwise.run(
         cell,
-        cell.project(tf.transpose(sequences, (1, 0, 2))),
+        tf.transpose(sequences, (1, 0, 2)),
         tuple(map(tf.convert_to_tensor, states)),
         mask=None if mask is None else tf.constant(time_major(mask)[..., None]),
         **options,
@@ -146,8 +146,8 @@ def test_a_graph_with_dynamic_shapes_gives_the_same(case, jit_compile):
         ],
     )
     def in_graph(sequences, states, mask):
-        projected = cell.project(tf.transpose(sequences, (1, 0, 2)))
-        outputs, finals = stepwise.run(cell, projected, tuple(states), mask=mask, reverse=True)
+        inputs = tf.transpose(sequences, (1, 0, 2))
+        outputs, finals = stepwise.run(cell, inputs, tuple(states), mask=mask, reverse=True)
         return tf.transpose(outputs, (1, 0, 2)), finals
 
     for batch, timesteps in [(6, 6), (1, 1)]:

@@ -1,0 +1,171 @@
+"""Rematerialisation: keep the states of every so many steps only, and compute the others anew.
+
+The steps are cut in segments. Forwards, each is run and forgotten but for its outputs; backwards,
+each is run again, from the states it began with, and differentiated. Of all that lies between
+inputs and outputs, the projected inputs too, there is never more than one segment has.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+from rnnlayers.cells.base import RecurrentCell, States, Tensor
+from rnnlayers.engines.derivatives import Tensors
+from rnnlayers.engines.gradients import with_gradient
+
+
+def run(
+    through_time: Callable[..., tuple[Tensor | None, States]],
+    cell: RecurrentCell,
+    inputs: Tensor,
+    initial_states: States,
+    mask: Tensor | None,
+    *,
+    reverse: bool,
+    return_sequences: bool,
+    span: int,
+    truncate: int | None,
+) -> tuple[Tensor | None, States]:
+    """Run a cell over time, segment by segment.
+
+    Args:
+        through_time: Runs the cell over `(inputs, initial_states, mask, training=...)`, forwards.
+        cell: The cell.
+        inputs: `(time, batch, features)`.
+        initial_states: One tensor `(batch, units)` for each of `cell.state_names`.
+        mask: Booleans `(time, batch, 1)`, or None.
+        reverse: Whether to begin with the last step. Outputs stay at their steps.
+        return_sequences: Whether `through_time` keeps the output of each step.
+        span: The length of a segment in steps.
+        truncate: Stop the gradient at every so many steps, a multiple of `span`, or None.
+
+    Returns:
+        The outputs `(time, batch, units)`, or None, and the final states.
+    """
+    if reverse:  # segments are counted from where the layer begins
+        inputs, mask = _flip(inputs), None if mask is None else _flip(mask)
+    time = inputs.shape[0] if inputs.shape[0] is not None else tf.shape(inputs)[0]
+    count = -(-time // span)
+    if not isinstance(count, int):
+        count = tf.maximum(count, 1)  # arrays of none cannot be stacked
+    inputs, mask = pad(inputs, mask, count * span - time)
+    # Each in its own dtype: in a layer of mixed precision, what is read is cast already.
+    weights = [tf.cast(ops.convert_to_tensor(v), v.dtype) for v in cell.weights]
+    function = _differentiable(through_time, cell, mask, count, return_sequences, span, truncate)
+    results = function(inputs, *initial_states, *weights)
+    if not return_sequences:
+        return None, tuple(results)
+    outputs, *after = results
+    outputs = outputs[:time]
+    return _flip(outputs) if reverse else outputs, tuple(after)
+
+
+def _differentiable(
+    through_time: Callable[..., tuple[Tensor | None, States]],
+    cell: RecurrentCell,
+    mask: Tensor | None,
+    count: Tensor,
+    return_sequences: bool,
+    span: int,
+    truncate: int | None,
+) -> Callable[..., Tensors]:
+    """Return a function of inputs, initial states and weights; see `run`.
+
+    It returns the outputs, if wanted, and the final states.
+    """
+    held = len(cell.state_names)
+
+    def through_segment(
+        index: Tensor, part: Tensor, states: States, weights: Tensors, training: bool
+    ) -> tuple[Tensor | None, States]:
+        here = None if mask is None else _segment(mask, index, span)
+        with keras.StatelessScope(state_mapping=list(zip(cell.weights, weights, strict=True))):
+            return through_time(part, states, here, training=training)
+
+    def forward(inputs: Tensor, *tensors: Tensor) -> tuple[Tensors, Tensors]:
+        before, weights = tensors[:held], tensors[held:]
+        shapes = [state.shape for state in before]
+        if return_sequences:
+            shapes.append((span, *shapes[0]))
+        arrays = tuple(tf.TensorArray(before[0].dtype, count, element_shape=s) for s in shapes)
+
+        def step(index: Tensor, states: States, arrays: Any) -> tuple[Tensor, States, Any]:
+            part = _segment(inputs, index, span)
+            outputs, after = through_segment(index, part, states, weights, training=False)
+            # Without `return_sequences` there is no array for the outputs.
+            values = zip(arrays, (*states, outputs), strict=False)
+            return index + 1, after, tuple(array.write(index, value) for array, value in values)
+
+        _, after, arrays = tf.while_loop(
+            lambda index, *_: index < count,
+            step,
+            (0, before, arrays),
+            maximum_iterations=count,
+            parallel_iterations=1,  # or the next segments would be projected already
+        )
+        outputs = [_join(array) for array in arrays[held:]]
+        return (*outputs, *after), [array.stack() for array in arrays[:held]]
+
+    def backward(arguments: Tensors, starts: Tensors, upstream: Tensors) -> Tensors:
+        inputs, weights = arguments[0], tuple(arguments[1 + held :])
+        *d_outputs, d_after = *upstream[:-held], tuple(upstream[-held:])
+        array = tf.TensorArray(inputs.dtype, count, element_shape=(span, *inputs.shape[1:]))
+
+        def step(index: Tensor, d_after: States, totals: Tensors, array: Any) -> Any:
+            sources = _segment(inputs, index, span), tuple(s[index] for s in starts), weights
+            with tf.GradientTape() as tape:
+                tape.watch(sources)
+                outputs, after = through_segment(index, *sources, training=True)
+            d_part, d_before, d_weights = tape.gradient(
+                [outputs, *after] if return_sequences else list(after),
+                sources,
+                [*(_segment(d, index, span) for d in d_outputs), *d_after],
+                unconnected_gradients=tf.UnconnectedGradients.ZERO,
+            )
+            if truncate is not None:
+                cut = (index > 0) & (index * span % truncate == 0)
+                d_before = tuple(tf.where(cut, tf.zeros_like(d), d) for d in d_before)
+            totals = tuple(total + d for total, d in zip(totals, d_weights, strict=True))
+            return index - 1, d_before, totals, array.write(index, d_part)
+
+        _, d_before, totals, array = tf.while_loop(
+            lambda index, *_: index >= 0,
+            step,
+            (count - 1, d_after, tuple(tf.zeros_like(weight) for weight in weights), array),
+            maximum_iterations=count,
+            parallel_iterations=1,
+        )
+        return (_join(array), *d_before, *totals)
+
+    return with_gradient(forward, backward)
+
+
+def pad(sequence: Tensor, mask: Tensor | None, more: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Append so many masked steps to a sequence `(time, batch, ...)`."""
+    if isinstance(more, int) and not more:
+        return sequence, mask
+    valid = tf.ones_like(sequence[..., :1], "bool") if mask is None else mask
+    edges = [[0, more], [0, 0], [0, 0]]
+    return tf.pad(sequence, edges), tf.pad(valid, edges)
+
+
+def _flip(sequence: Tensor) -> Tensor:
+    return tf.reverse(sequence, [0])
+
+
+def _segment(sequence: Tensor, index: Tensor, span: int) -> Tensor:
+    """Return one segment of a sequence `(time, batch, ...)`."""
+    rest = tf.unstack(tf.shape(sequence))[1:]
+    segment = tf.slice(sequence, (index * span, *(0 for _ in rest)), (span, *rest))
+    return tf.ensure_shape(segment, (span, *sequence.shape[1:]))
+
+
+def _join(array: tf.TensorArray) -> Tensor:
+    """Return the sequence that an array of segments makes."""
+    segments = array.stack()
+    count, span, *rest = tf.unstack(tf.shape(segments))
+    joined = tf.reshape(segments, (count * span, *rest))
+    return tf.ensure_shape(joined, (None, *segments.shape[2:]))
