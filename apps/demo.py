@@ -21,6 +21,7 @@ INPUTS = {
         "Although the music was superb, the film as a whole was forgettable.",
         "Compared with this film, the remake was truly awful.",
     ),
+    "forecasting": (),
 }
 
 

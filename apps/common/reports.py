@@ -15,6 +15,7 @@ from sklearn.metrics import (
 )
 
 from apps.common.runs import Run, replacing
+from apps.common.sources.series import Series
 
 Scores = Mapping[str, float]
 
@@ -45,11 +46,12 @@ def report(
     print(f"\n{table.to_string(float_format='{:.4f}'.format)}\n\nWritten to {run.metrics_file}")
 
 
-def plot_history(run: Run, metric: str) -> None:
-    """Draws the loss and one metric over the epochs, training and validation, as `curves.png`."""
+def plot_history(run: Run, *metrics: str) -> None:
+    """Draws loss and metrics over the epochs, training and validation, as `curves.png`."""
     history = run.history()
-    figure = Figure(figsize=(8, 3), layout="constrained")
-    for axes, name in zip(figure.subplots(1, 2), ("loss", metric), strict=True):
+    names = ("loss", *metrics)
+    figure = Figure(figsize=(4 * len(names), 3), layout="constrained")
+    for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
         axes.plot(history["epoch"], history[name], marker="o", label="training")
         axes.plot(history["epoch"], history[f"val_{name}"], marker="o", label="validation")
         axes.axvline(run.best_epoch(), color="grey", linestyle=":", label="chosen")
@@ -73,6 +75,47 @@ def plot_binary(
         labels, probabilities >= 0.5, display_labels=names, colorbar=False, ax=figure.subplots()
     )
     _save(figure, run.plots / "confusion.png")
+
+
+def plot_step_errors(run: Run, errors: Mapping[str, Mapping[str, np.ndarray]]) -> None:
+    """Draws the errors of forecasts by the step of the horizon, as `error_by_step.png`.
+
+    Args:
+        run: The run, first among the forecasters.
+        errors: For each forecaster `mse` and `mae`, both `(horizon,)`.
+    """
+    figure = Figure(figsize=(8, 3), layout="constrained")
+    for axes, name in zip(figure.subplots(1, 2), ("mse", "mae"), strict=True):
+        for place, (forecaster, scores) in enumerate(errors.items()):
+            steps = np.arange(1, len(scores[name]) + 1)
+            axes.plot(steps, scores[name], label=forecaster, linewidth=1 if place else 2.5)
+        axes.set(xlabel="steps ahead", ylabel=f"{name} on the scaled series")
+    axes.legend()
+    _save(figure, run.plots / "error_by_step.png")
+
+
+def plot_forecast(run: Run, name: str, series: Series, table: pd.DataFrame, window: int) -> None:
+    """Draws the end of series and what is forecast of them.
+
+    Args:
+        run: The run.
+        name: The name of the plot.
+        series: The series.
+        table: The forecasts: `time`, `variable`, `point` and quantiles, the outermost at the ends.
+        window: The number of steps looked back on.
+    """
+    figure = Figure(figsize=(8, 2.5 * len(series.names)), layout="constrained")
+    panels = figure.subplots(len(series.names), 1, squeeze=False)[:, 0]
+    for variable, (axes, title) in enumerate(zip(panels, series.names, strict=True)):
+        rows = table[table["variable"] == title]
+        low, high = rows.iloc[:, 3], rows.iloc[:, -1]
+        axes.plot(series.times[-window:], series.values[-window:, variable], label="measured")
+        axes.plot(rows["time"], rows["point"], label="forecast")
+        interval = f"{rows.columns[3]} to {rows.columns[-1]}"
+        axes.fill_between(rows["time"], low, high, alpha=0.3, color="C1", label=interval)
+        axes.set(ylabel=title)
+    panels[0].legend()
+    _save(figure, run.plots / f"{name}.png")
 
 
 def _save(figure: Figure, path: Path) -> None:

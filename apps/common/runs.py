@@ -18,7 +18,7 @@ import json
 import os
 import sys
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -138,8 +138,8 @@ class Run:
 
     def _check_same(self, settings: Any) -> None:
         asked, held = (
-            dataclasses.asdict(settings),
-            dataclasses.asdict(self.settings(type(settings))),
+            json.loads(json.dumps(dataclasses.asdict(values)))  # a list and a tuple are the same
+            for values in (settings, self.settings(type(settings)))
         )
         differing = [
             f"{name} {held[name]!r} (asked for: {asked[name]!r})"
@@ -207,6 +207,7 @@ class Run:
         epochs: int,
         patience: int,
         callbacks: Sequence[keras.callbacks.Callback] = (),
+        finish: Callable[[keras.Model], object] | None = None,
     ) -> None:
         """Trains what remains of the epochs and keeps the model of the best one.
 
@@ -217,6 +218,7 @@ class Run:
             epochs: Epochs in all.
             patience: Stop after so many epochs without a better monitored value.
             callbacks: More callbacks for `fit`; what they log goes into the history.
+            finish: What is done to the model of the best epoch before it is kept.
         """
         done = self.epochs_done()
         if not (done and done - self.best_epoch() >= patience):
@@ -234,6 +236,8 @@ class Run:
                 ],
             )
         best = load_model(self.checkpoint(self.best_epoch()), compile=False)
+        if finish is not None:
+            finish(best)
         with replacing(self.model_file) as temporary:
             best.save(temporary)
         print(f"Training has finished: {self.model_file} is the model of epoch {self.best_epoch()}")

@@ -47,7 +47,7 @@ def read(path: Path, fields: Sequence[str]) -> list[tuple[str, tuple]]:
     suffix = kind(path)
     if suffix not in SUFFIXES:
         raise ValueError(f"{path}: expected a file that ends in {FORMATS}")
-    with _damage_named(path):
+    with damage_named(path):
         records = list(_table(path, fields) if suffix in SEPARATORS else _json_lines(path, fields))
     if not records:
         raise ValueError(f"{path}: the file holds no records")
@@ -86,7 +86,7 @@ def _table(path: Path, fields: Sequence[str]) -> Iterator[tuple[str, tuple]]:
 
 
 @contextlib.contextmanager
-def _damage_named(path: Path) -> Iterator[None]:
+def damage_named(path: Path) -> Iterator[None]:
     """Names the file where Python's own message about a damaged `.gz` does not."""
     try:
         yield
