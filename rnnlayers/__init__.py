@@ -1,9 +1,17 @@
 """Recurrent layers for Keras 3 on TensorFlow. This module is the only public door."""
 
-from rnnlayers.cells import ElmanCell, GRUCell, LSTMCell, RecurrentCell
+from rnnlayers.cells import (
+    AdditiveAttention,
+    AttentionCell,
+    ElmanCell,
+    GRUCell,
+    LSTMCell,
+    MultiplicativeAttention,
+    RecurrentCell,
+)
 from rnnlayers.engines.choose import explain_engine
 from rnnlayers.export import export_model
-from rnnlayers.layers import GRU, LSTM, Bidirectional, Elman, Recurrent
+from rnnlayers.layers import GRU, LSTM, AttentiveDecoder, Bidirectional, Elman, Recurrent
 from rnnlayers.layers.accelerate import accelerate
 from rnnlayers.optimizers import ClippedOptimizer
 
@@ -12,12 +20,16 @@ __version__ = "0.1.0"
 __all__ = [
     "GRU",
     "LSTM",
+    "AdditiveAttention",
+    "AttentionCell",
+    "AttentiveDecoder",
     "Bidirectional",
     "ClippedOptimizer",
     "Elman",
     "ElmanCell",
     "GRUCell",
     "LSTMCell",
+    "MultiplicativeAttention",
     "Recurrent",
     "RecurrentCell",
     "accelerate",

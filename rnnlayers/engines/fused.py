@@ -119,7 +119,7 @@ def _span(steps: int | None) -> int | None:
     """
     if steps is None or steps < 2000:
         return None
-    return -(-steps // -(-steps // 200))  # nearly 200, in equal parts
+    return -(-steps // -(-steps // 125))  # nearly 125, in equal parts
 
 
 def _padded_length(time: Tensor) -> Tensor:

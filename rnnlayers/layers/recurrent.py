@@ -41,7 +41,7 @@ class Recurrent(keras.Layer):
         remat: Rematerialisation, for long sequences: the fast engine keeps the states of every so
             many steps only and computes the others anew on the way back. It must divide `truncate`,
             which it is by default. Otherwise None keeps all states of sequences of known length
-            below 2000 steps, and those of every 200th step, about, of longer ones.
+            below 2000 steps, and those of every 125th step, about, of longer ones.
         **kwargs: `name`, `dtype`, `trainable`, `activity_regularizer` of `keras.Layer`.
 
     Call arguments:

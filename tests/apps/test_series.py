@@ -149,6 +149,8 @@ def test_columns_of_values_are_found(tmp_path, capsys):
     assert series.names == ("count", "x")
     np.testing.assert_allclose(series.values[3], [3, NUMBERS[3]])
     assert "left out" not in capsys.readouterr().out
+    with pytest.raises(ValueError, match=r"row 1: 'flag' must be a finite number .* 'True'"):
+        load("series", path, columns=("flag",))
 
 
 @pytest.mark.parametrize(

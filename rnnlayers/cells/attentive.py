@@ -1,0 +1,289 @@
+"""One step of a recurrent decoder that attends to a memory."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import keras
+from keras import ops
+
+from rnnlayers.cells.attention import (
+    AdditiveAttention,
+    Attention,
+    Memory,
+    MultiplicativeAttention,
+    check_units,
+)
+from rnnlayers.cells.base import RecurrentCell, States, Tensor
+
+_BY_NAME: dict[str, Callable[..., Attention]] = {
+    "additive": AdditiveAttention,
+    "concat": AdditiveAttention,
+    "dot": lambda **kwargs: MultiplicativeAttention("dot", **kwargs),
+    "general": lambda **kwargs: MultiplicativeAttention("general", **kwargs),
+}
+
+
+class Drops(NamedTuple):
+    """The dropout masks of a sequence, one for all steps, or None."""
+
+    inputs: Tensor | None = None  # (batch, features)
+    fed: Tensor | None = None  # (batch, fed size), of what is fed to the cell beside the inputs
+    recurrent: Tensor | None = None  # (batch, units)
+
+
+NO_DROPS = Drops()
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class AttentionCell(keras.Layer):
+    """A recurrent cell that attends to a memory: one step of a decoder.
+
+    The output of a step is Luong's attentional vector, a layer over the context c and the state h
+    of the cell. There are three ways to make them:
+
+        h, s = cell(x, s)            c = attention(h)         attend="after", the default
+        h, s = cell([x; y_prev], s)  c = attention(h)         and input_feeding=True
+        c = attention(h_prev)        h, s = cell([x; c], s)   attend="before"
+
+        y = activation(W [c; h])
+
+    The first two are Luong's, the last is Bahdanau's. The first is by far the fastest to train:
+    what is attended to changes no state, so that the recurrence runs on the fast engine and
+    attention is taken of all steps at once. `AttentiveDecoder` runs a cell over time; the cell
+    itself takes the single steps of inference, as `rnnlayers.decoding.decode` asks for them:
+
+        memory = cell.prepare(encoded, mask)
+        outputs, states, weights = cell(inputs, states, memory)
+
+    There may be several rows for each row of the memory, side by side, such as the hypotheses of a
+    beam; the memory is not repeated.
+
+    Weights: those of the cell and of the attention, and `kernel` W
+    `(features + units of the cell, units)`.
+
+    Args:
+        cell: A `RecurrentCell`, such as `GRUCell(512)`.
+        attention: "general", "dot", "additive" (or "concat", Luong's name for it), or an
+            `AdditiveAttention` or `MultiplicativeAttention`.
+        units: Positive integer, the size of the output y. By default that of the cell's.
+        activation: Function of the output.
+        attend: "after" the step of the cell, from its new output, or "before" it, from the
+            previous one, so that the context enters the step.
+        input_feeding: Whether the output enters the next step, which tells the cell where was
+            attended to before. With attend="after" only.
+        kernel_initializer: Initializer of `kernel`.
+        **kwargs: `name`, `dtype`, `trainable` of `keras.Layer`.
+
+    Call arguments:
+        inputs: `(rows, features)`.
+        states: One tensor `(rows, units)` for each of `state_names`: those of the cell, and the
+            previous output y with input feeding.
+        memory: From `prepare`; its batch size divides the number of rows.
+        training: Whether the dropout of the cell applies.
+
+    Returns:
+        The output `(rows, units)`, the list of new states, and the weights of the attention,
+        `(rows, source)`.
+
+    Raises:
+        ValueError: if an argument is out of its range or a shape does not fit.
+
+    Example:
+
+    >>> cell = rnnlayers.AttentionCell(rnnlayers.GRUCell(4), "additive", input_feeding=True)
+    >>> cell.build((None, 3), (None, None, 6))
+    >>> memory = cell.prepare(np.ones((2, 7, 6)))
+    >>> output, states, weights = cell(np.ones((2, 3)), cell.get_initial_state(2), memory)
+    >>> output.shape, weights.shape, cell.state_names
+    (TensorShape([2, 4]), TensorShape([2, 7]), ('h', 'y'))
+
+    References: Luong, Pham and Manning (2015), Effective approaches to attention-based neural
+    machine translation, equations 5 and 6 and section 3.3; Bahdanau, Cho and Bengio (2015), Neural
+    machine translation by jointly learning to align and translate, section 3.1.
+    """
+
+    def __init__(
+        self,
+        cell: RecurrentCell,
+        attention: str | Attention = "general",
+        units: int | None = None,
+        activation: Any = "tanh",
+        attend: str = "after",
+        input_feeding: bool = False,
+        kernel_initializer: Any = "glorot_uniform",
+        **kwargs: Any,
+    ) -> None:
+        if not isinstance(cell, RecurrentCell):
+            raise ValueError(
+                f"`cell` must be an `rnnlayers.RecurrentCell`, such as GRUCell(512); got {cell!r}."
+            )
+        if attention not in _BY_NAME and not isinstance(attention, Attention):
+            raise ValueError(
+                f"`attention` must be one of {', '.join(map(repr, _BY_NAME))}, or an "
+                f"`AdditiveAttention` or `MultiplicativeAttention`; received {attention!r}."
+            )
+        check_units("units", units, "the size of the output")
+        if attend not in ("after", "before"):
+            raise ValueError(
+                f"`attend` must be 'after' the step of the cell or 'before' it; got {attend!r}."
+            )
+        if input_feeding and attend == "before":
+            raise ValueError(
+                "`input_feeding` must be False with attend='before', where the context enters the "
+                "step anyway; received True."
+            )
+        super().__init__(**kwargs)
+        if isinstance(attention, str):
+            attention = _BY_NAME[attention](dtype=self.dtype_policy, name="attention")
+        self.cell = cell
+        self.attention = attention
+        self.units = cell.units if units is None else int(units)
+        self.activation = keras.activations.get(activation)
+        self.attend = attend
+        self.input_feeding = input_feeding
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """Names of the states: those of the cell, and y, the previous output, if it is fed."""
+        return (*self.cell.state_names, "y") if self.input_feeding else self.cell.state_names
+
+    @property
+    def feeds(self) -> bool:
+        """Whether what is attended to enters the recurrence, so that steps must wait."""
+        return self.input_feeding or self.attend == "before"
+
+    def build(
+        self,
+        inputs_shape: Sequence[int | None],
+        memory_shape: Sequence[int | None],
+    ) -> None:
+        """Create the weights for inputs `(..., features)` and a memory `(..., features)`."""
+        features, size = inputs_shape[-1], memory_shape[-1]
+        if features is None or size is None:
+            raise ValueError(
+                f"The last dimensions of the inputs and of the memory of {self.name!r} must be "
+                f"known; received {tuple(inputs_shape)} and {tuple(memory_shape)}."
+            )
+        if not self.cell.built:
+            fed = self.units if self.input_feeding else size if self.feeds else 0
+            self.cell.build((None, features + fed))
+        if not self.attention.built:
+            self.attention.build((None, None, self.cell.units), (None, None, size))
+        self.features = features
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(size + self.cell.units, self.units),
+            initializer=self.kernel_initializer,
+        )
+
+    def prepare(self, values: Tensor, mask: Tensor | None = None) -> Memory:
+        """Return the memory as steps take it, from `(batch, source, features)` and its mask."""
+        if not self.built:
+            raise ValueError(
+                f"{self.name!r} has no weights yet. Call `build(inputs_shape, memory_shape)`, or "
+                "the `AttentiveDecoder` it belongs to, first."
+            )
+        return self.attention.prepare(values, mask)
+
+    def get_initial_state(self, batch_size: Any = None) -> list[Tensor]:
+        """Return a zero state for each of `state_names`."""
+        states = self.cell.get_initial_state(batch_size)
+        return [*states, ops.zeros((batch_size, self.units), self.compute_dtype)][
+            : len(self.state_names)
+        ]
+
+    def combine(self, contexts: Tensor, h: Tensor) -> Tensor:
+        """Return the output y of contexts `(..., features)` and of the cell's outputs."""
+        return self.activation(ops.matmul(ops.concatenate([contexts, h], -1), self.kernel))
+
+    def project(self, inputs: Tensor) -> Tensor:
+        """Return what the cell takes from inputs `(..., features)`, for all steps at once.
+
+        Of a cell with a `project` of its own, which may be anything, it is the inputs themselves.
+        """
+        if not self._is_linear:
+            return inputs
+        projected = ops.matmul(inputs, self.cell.kernel[: self.features])
+        return projected if self.cell.input_bias is None else projected + self.cell.input_bias
+
+    def step(
+        self, projected: Tensor, states: States, memory: Memory, drops: Drops = NO_DROPS
+    ) -> tuple[Tensor, States, Tensor]:
+        """Return the output, the states and the weights after one step, from `project`."""
+        inner, before = states[: len(self.cell.state_names)], states[-1]
+        weights = context = None
+        if self.attend == "before":
+            context, weights = self._look(inner[0], memory)
+            before = context
+        if self.feeds:
+            before = before if drops.fed is None else before * drops.fed
+            projected = (
+                projected + ops.matmul(before, self.cell.kernel[self.features :])
+                if self._is_linear
+                else self.cell.project(ops.concatenate([projected, before], -1))
+            )
+        elif not self._is_linear:
+            projected = self.cell.project(projected)
+        inner = self.cell.step(projected, inner, drops.recurrent)
+        if context is None:
+            context, weights = self._look(inner[0], memory)
+        y = self.combine(context, inner[0])
+        return y, (*inner, y) if self.input_feeding else inner, weights
+
+    def draw_drops(self, h: Tensor) -> Drops:
+        """Return the dropout masks of a sequence, for states like `h` `(rows, units)`."""
+        recurrent = self.cell.draw_recurrent_dropout_mask(h)
+        width = self.cell.kernel.shape[0]
+        kept = self.cell.drop_inputs(ops.ones((ops.shape(h)[0], width), h.dtype))
+        if not self.cell.dropout:
+            return Drops(recurrent=recurrent)
+        return Drops(kept[:, : self.features], kept[:, self.features :], recurrent)
+
+    def call(
+        self, inputs: Tensor, states: Any, memory: Memory, training: bool = False
+    ) -> tuple[Tensor, list[Tensor], Tensor]:
+        """Take one step."""
+        drops = self.draw_drops(states[0]) if training else NO_DROPS
+        if drops.inputs is not None:
+            inputs = inputs * drops.inputs
+        y, new, weights = self.step(self.project(inputs), tuple(states), Memory(*memory), drops)
+        return y, list(new), weights
+
+    def _look(self, h: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+        """Return the context and the weights of each row."""
+        # The rows of one memory are queries side by side, so that it need not be repeated.
+        rows, batch = ops.shape(h)[0], ops.shape(memory.values)[0]
+        side_by_side = (batch, rows // ops.maximum(batch, 1), h.shape[-1])
+        contexts, weights = self.attention.attend(ops.reshape(h, side_by_side), memory)
+        return (
+            ops.reshape(contexts, (rows, contexts.shape[-1])),
+            ops.reshape(weights, (rows, ops.shape(weights)[-1])),
+        )
+
+    @property
+    def _is_linear(self) -> bool:
+        """Whether what is fed can be projected apart from the inputs."""
+        return type(self.cell).project is RecurrentCell.project
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that create this cell anew."""
+        return {
+            **super().get_config(),
+            "cell": keras.saving.serialize_keras_object(self.cell),
+            "attention": keras.saving.serialize_keras_object(self.attention),
+            "units": self.units,
+            "activation": keras.activations.serialize(self.activation),
+            "attend": self.attend,
+            "input_feeding": self.input_feeding,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "AttentionCell":
+        """Create a cell from what `get_config` returned."""
+        inner = {
+            name: keras.saving.deserialize_keras_object(config[name])
+            for name in ("cell", "attention")
+        }
+        return cls(**{**config, **inner})

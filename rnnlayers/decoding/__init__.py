@@ -1,0 +1,17 @@
+"""Decoding: greedy, sampling and beam search. It knows a step function, never a model."""
+
+from rnnlayers.decoding.beam import BeamSearch
+from rnnlayers.decoding.loop import Decoded, decode
+from rnnlayers.decoding.samplers import Choice, Finish, Greedy, Moment, Sampler, Sampling
+
+__all__ = [
+    "BeamSearch",
+    "Choice",
+    "Decoded",
+    "Finish",
+    "Greedy",
+    "Moment",
+    "Sampler",
+    "Sampling",
+    "decode",
+]

@@ -1,0 +1,92 @@
+"""What was chosen and collected at each step, and the way back to it."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from rnnlayers.decoding.samplers import Finish, Tensor
+
+
+class History(NamedTuple):
+    """A `tf.TensorArray` for each thing to remember, or what is written to it at one step.
+
+    Nothing in it is put in another order while the loop runs: parents are kept, and followed back
+    at the end.
+    """
+
+    tokens: Any  # (time, batch, columns)
+    parents: Any  # (time, batch, columns), or ()
+    extras: Any  # (time, rows, ...) each
+
+    @classmethod
+    def start(cls, reorders: bool, extras: Any, steps: Tensor) -> "History":
+        """Return empty arrays for at most so many steps, for extras of these specs."""
+
+        def array(spec: Any) -> tf.TensorArray:
+            return tf.TensorArray(spec.dtype, steps, element_shape=[None, *spec.shape[1:]])
+
+        ids = tf.TensorSpec([None, None], tf.int32)
+        return cls(*tf.nest.map_structure(array, (ids, ids if reorders else (), extras)))
+
+    def write(self, time: Tensor, now: "History") -> "History":
+        """Return the arrays with the values of one step."""
+        return tf.nest.map_structure(lambda array, value: array.write(time, value), self, now)
+
+    def follow(self, finish: Finish, steps: Tensor, width: int) -> tuple[Tensor, Any, Tensor]:
+        """Follow hypotheses back from their last places.
+
+        Args:
+            finish: The places, and the scores.
+            steps: `(time,)`, the steps that were taken.
+            width: Number of rows for each example.
+
+        Returns:
+            Tokens `(batch, n, time)`; the extras, each `(batch, n, time, ...)`; and booleans
+            `(batch, n, time)`, False after the end, where tokens mean nothing and extras are zero.
+        """
+        tokens, parents, extras = tf.nest.map_structure(lambda array: array.gather(steps), self)
+        if finish.places is None:
+            columns = tf.broadcast_to(tf.range(width), tf.shape(tokens))
+        else:
+            places = trace_back(parents, finish.places)
+            tokens = tf.gather(tokens, places, batch_dims=2)
+            columns = tf.gather(parents, places, batch_dims=2)  # where the extras were collected
+        there = (tokens >= 0) & (finish.scores != -np.inf)
+        rows = tf.range(tf.shape(columns)[1])[:, None] * width + columns
+        rows = tf.transpose(tf.where(there, rows, 0), (1, 2, 0))
+        there = tf.transpose(there, (1, 2, 0))
+        at = tf.stack([tf.broadcast_to(steps, tf.shape(rows)), rows], -1)
+
+        def collect(values: Tensor) -> Tensor:
+            found = tf.gather_nd(values, at)
+            ones = tf.ones_like(tf.shape(values)[2:])
+            shown = tf.reshape(there, tf.concat([tf.shape(there), ones], 0))
+            return tf.where(shown, found, tf.zeros([], found.dtype))
+
+        extras = tf.nest.map_structure(collect, extras)
+        return tf.transpose(tokens, (1, 2, 0)), extras, there
+
+
+def trace_back(parents: Tensor, places: Tensor) -> Tensor:
+    """Return the places at all steps of hypotheses from those after the last.
+
+    Args:
+        parents: `(time, batch, columns)`, the place before each step of what is in a place after.
+        places: `(batch, n)`, after the last step.
+
+    Returns:
+        `(time, batch, n)`, the places after each step.
+    """
+    steps = tf.shape(parents)[0]
+    array = tf.TensorArray(tf.int32, steps, element_shape=places.shape)
+
+    def back(time: Tensor, places: Tensor, array: tf.TensorArray) -> Any:
+        array = array.write(time, places)
+        return time - 1, tf.gather(parents[time], places, batch_dims=1), array
+
+    shapes = (tf.TensorShape([]), places.shape, tf.TensorShape(None))
+    *_, array = tf.while_loop(
+        lambda time, *_: time >= 0, back, (steps - 1, places, array), shape_invariants=shapes
+    )
+    return array.stack()

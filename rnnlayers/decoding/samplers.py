@@ -1,0 +1,243 @@
+"""How the next token is chosen: what every sampler offers, the most likely token, and chance."""
+
+import abc
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any, ClassVar, NamedTuple, TypeAlias
+
+import numpy as np
+import tensorflow as tf
+
+from rnnlayers.decoding.largest import largest
+
+Tensor: TypeAlias = Any  # tf.Tensor; TensorFlow ships no types
+NONE = -1  # stands in place of a token where a hypothesis has none
+
+
+class Moment(NamedTuple):
+    """What a sampler may look at beside the logits."""
+
+    time: Tensor  # scalar, the number of tokens chosen before
+    stop: int  # the token that ends a hypothesis
+    limits: Tensor  # (batch, 1), the length at which a hypothesis is cut
+    attention: Tensor | None  # (rows, source), that of this step, where the step returns it
+    source_mask: Tensor | None  # (batch, source), False where there is nothing to attend to
+
+
+class Choice(NamedTuple):
+    """What was chosen at one step.
+
+    Columns are places for hypotheses. The first `width` are run on, and rows of the step function
+    are `(batch, width)`, flat; a sampler may keep others that have ended.
+    """
+
+    tokens: Tensor  # (batch, columns), NONE in places that do not change
+    parents: Any = ()  # (batch, columns), the place each was in before; () if always in its own
+
+
+class Finish(NamedTuple):
+    """What a sampler returns of its places."""
+
+    places: Tensor | None  # (batch, n); None for all, in their order
+    scores: Tensor  # (batch, n)
+
+
+class Sampler(abc.ABC):
+    """Chooses the next token of each hypothesis, and says when enough has been chosen.
+
+    Write another one as a subclass: `start`, `choose` and `finish` take and return tensors only,
+    and run in a graph. The state is a `NamedTuple` with a field `done`, booleans that are all True
+    when the search is over.
+    """
+
+    reorders: ClassVar[bool] = False  # whether hypotheses change places, so that there are parents
+
+    @property
+    @abc.abstractmethod
+    def width(self) -> int:
+        """Number of hypotheses for each example that are run on side by side."""
+
+    def check(self, vocabulary: int) -> None:  # noqa: B027 - any vocabulary may fit
+        """Raise a ValueError if the sampler does not fit a vocabulary of this size."""
+
+    @abc.abstractmethod
+    def start(self, moment: Moment) -> Any:
+        """Return the state before the first token."""
+
+    @abc.abstractmethod
+    def choose(
+        self, logits: Tensor, log_total: Tensor, state: Any, moment: Moment
+    ) -> tuple[Choice, Any]:
+        """Choose one token for each row.
+
+        Args:
+            logits: `(rows, vocabulary)`, -inf at tokens that are not allowed.
+            log_total: `(rows, 1)`, what to subtract from logits to get log probabilities. It is
+                that of all tokens, allowed or not.
+            state: From `start` or from the last `choose`.
+            moment: See `Moment`.
+
+        Returns:
+            The choice and the new state.
+        """
+
+    @abc.abstractmethod
+    def finish(self, state: Any, moment: Moment) -> Finish:
+        """Return which places hold the results, and their scores."""
+
+
+class _Walk(NamedTuple):
+    """The state of hypotheses that know nothing of one another."""
+
+    scores: Tensor  # (batch, width), log probabilities
+    done: Tensor  # (batch, width)
+
+
+class Independent(Sampler):
+    """What samplers have in common whose hypotheses know nothing of one another."""
+
+    @abc.abstractmethod
+    def pick(self, logits: Tensor, time: Tensor) -> Tensor:
+        """Return a token `(rows,)` for each row of `(rows, vocabulary)`."""
+
+    def start(self, moment: Moment) -> _Walk:
+        """Return the state before the first token."""
+        shape = [tf.shape(moment.limits)[0], self.width]
+        return _Walk(tf.zeros(shape), tf.zeros(shape, tf.bool))
+
+    def choose(
+        self, logits: Tensor, log_total: Tensor, state: _Walk, moment: Moment
+    ) -> tuple[Choice, _Walk]:
+        """Choose one token for each row; see `Sampler.choose`."""
+        tokens = self.pick(logits, moment.time)
+        log_probs = tf.gather(logits, tokens, batch_dims=1) - log_total[:, 0]
+        tokens, log_probs = (tf.reshape(x, (-1, self.width)) for x in (tokens, log_probs))
+        scores = tf.where(state.done, state.scores, state.scores + log_probs)
+        ends = (tokens == moment.stop) | (moment.time + 1 >= moment.limits)
+        chosen = tf.where(state.done, NONE, tokens)
+        return Choice(chosen), _Walk(scores, state.done | ends)
+
+    def finish(self, state: _Walk, moment: Moment) -> Finish:
+        """Return every hypothesis."""
+        return Finish(None, state.scores)
+
+
+@dataclass(frozen=True)
+class Greedy(Independent):
+    """The most likely token at each step; of several alike, the one with the lowest id.
+
+    Example:
+
+    >>> from rnnlayers.decoding import Greedy, decode
+    >>> logits = tf.constant([[0.0, 1.0, 3.0], [0.0, 9.0, 2.0], [9.0, 0.0, 0.0]])
+    >>> def step(tokens, states):
+    ...     return tf.gather(logits, tokens), states
+    >>> result = decode(step, (), [0, 1], Greedy(), stop_token_id=1, max_length=4)
+    >>> result.tokens.numpy().tolist()
+    [[[2, 0, 2, 0]], [[1, 0, 0, 0]]]
+    """
+
+    @property
+    def width(self) -> int:
+        """One hypothesis for each example."""
+        return 1
+
+    def pick(self, logits: Tensor, time: Tensor) -> Tensor:
+        """Return the most likely token of each row."""
+        return tf.argmax(logits, -1, output_type=tf.int32)
+
+
+@dataclass(frozen=True, eq=False)
+class Sampling(Independent):
+    """Tokens drawn at random, each with its probability.
+
+    First the logits are divided by the temperature, then all but the `top_k` most likely tokens
+    are left out, then all but the smallest set of most likely tokens that holds at least `top_p`
+    of what is left (Holtzman et al., 2020). The draw at a step depends on nothing but the seed,
+    the step and the number of rows, also in an exported graph. Scores are the log probabilities
+    that the model gives, at temperature one and among all tokens.
+
+    Args:
+        temperature: Positive number; below one likely tokens become likelier.
+        top_k: Number of tokens to draw from, or None for all.
+        top_p: Share of the probability to draw from, in (0, 1].
+        seed: Integer, or a scalar int32 tensor, so that a graph may take it as an input.
+        num_return: Number of hypotheses to draw for each example, in no order.
+
+    Raises:
+        ValueError: if an argument is out of its range.
+
+    Example:
+
+    >>> from rnnlayers.decoding import Sampling, decode
+    >>> logits = tf.math.log([[0.5, 0.4, 0.1]] * 3)
+    >>> def step(tokens, states):
+    ...     return tf.gather(logits, tokens), states
+    >>> result = decode(step, (), [0], Sampling(top_k=2, num_return=3), stop_token_id=1,
+    ...     max_length=20)
+    >>> result.tokens.shape[:2], bool(tf.reduce_any(result.tokens == 2))
+    (TensorShape([1, 3]), False)
+
+    Reference: Holtzman et al. (2020), The curious case of neural text degeneration, section 3.
+    """
+
+    temperature: float = 1.0
+    top_k: int | None = None
+    top_p: float = 1.0
+    seed: Any = 0
+    num_return: int = 1
+
+    def __post_init__(self) -> None:
+        number = isinstance(self.temperature, Real) and not isinstance(self.temperature, bool)
+        if not number or not 0.0 < self.temperature < float("inf"):
+            raise ValueError(
+                f"`temperature` must be a positive number; received {self.temperature!r}. "
+                "`Greedy()` is its limit at zero."
+            )
+        if self.top_k is not None:
+            check_count("top_k", self.top_k, "the number of tokens to draw from, or None for all")
+        if not isinstance(self.top_p, Real) or not 0.0 < self.top_p <= 1.0:
+            raise ValueError(
+                "`top_p` must be a number in (0, 1], the share of the probability to draw from; "
+                f"received {self.top_p!r}. Pass 1.0 to draw from all."
+            )
+        if not tf.is_tensor(self.seed) and (
+            not isinstance(self.seed, int | np.integer) or not -(2**31) <= self.seed < 2**31
+        ):
+            raise ValueError(
+                "`seed` must be an integer that fits in 32 bits, or a scalar tensor; received "
+                f"{self.seed!r}."
+            )
+        check_count("num_return", self.num_return, "the number of hypotheses for each example")
+
+    @property
+    def width(self) -> int:
+        """As many hypotheses for each example as are returned."""
+        return self.num_return
+
+    def check(self, vocabulary: int) -> None:
+        """Raise a ValueError if there are not `top_k` tokens."""
+        if self.top_k is not None and self.top_k > vocabulary:
+            raise ValueError(
+                f"`top_k` must be at most the size of the vocabulary, {vocabulary}; received "
+                f"{self.top_k}. Pass None to draw from all."
+            )
+
+    def pick(self, logits: Tensor, time: Tensor) -> Tensor:
+        """Return a token drawn for each row."""
+        logits = logits / self.temperature
+        seed = tf.stack([tf.cast(self.seed, tf.int32), time])
+        if self.top_k is None and self.top_p == 1.0:
+            return tf.random.stateless_categorical(logits, 1, seed, tf.int32)[:, 0]
+        logits, tokens = largest(logits, self.top_k or logits.shape[-1])
+        if self.top_p < 1.0:
+            likelier = tf.cumsum(tf.nn.softmax(logits), axis=-1, exclusive=True)
+            logits = tf.where(likelier < self.top_p, logits, -np.inf)
+        drawn = tf.random.stateless_categorical(logits, 1, seed, tf.int32)
+        return tf.gather(tokens, drawn, batch_dims=1)[:, 0]
+
+
+def check_count(name: str, value: Any, what: str) -> None:
+    """Raise a ValueError unless a value is a positive integer."""
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"`{name}` must be a positive integer, {what}; received {value!r}.")

@@ -1,0 +1,85 @@
+"""The loop of a decoder whose steps must wait for what the step before has attended to."""
+
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+
+import tensorflow as tf
+from keras import ops
+
+from rnnlayers.cells.attention import Memory
+from rnnlayers.cells.attentive import NO_DROPS, AttentionCell, Drops
+from rnnlayers.cells.base import States, Tensor
+
+
+def run(
+    cell: AttentionCell,
+    projected: Tensor,
+    initial_states: States,
+    memory: Memory,
+    *,
+    mask: Tensor | None = None,
+    drops: Drops = NO_DROPS,
+) -> tuple[Tensor, Tensor, States]:
+    """Run an `AttentionCell` over time.
+
+    Args:
+        cell: A built cell.
+        projected: `(time, batch, ...)`, from `cell.project`.
+        initial_states: One tensor `(batch, units)` for each of `cell.state_names`.
+        memory: From `cell.prepare`.
+        mask: Booleans `(time, batch, 1)`, or None. Where False, the states stay as they are.
+        drops: From `cell.draw_drops`.
+
+    Returns:
+        The outputs `(time, batch, units)` and the weights `(time, batch, source)`, of masked steps
+        too, and the final states.
+    """
+    if not tf.executing_eagerly():
+        return _loop(cell, projected, initial_states, memory, mask, drops)
+    # Outside a graph build one and keep it with the cell: eager steps cost ten times as much.
+    graphs = cell.__dict__.setdefault("_graphs", SimpleNamespace())
+    if not hasattr(graphs, "loop"):
+        graphs.loop = tf.function(partial(_loop, cell), autograph=False, reduce_retracing=True)
+    return graphs.loop(projected, initial_states, memory, mask, drops)
+
+
+def _loop(
+    cell: AttentionCell,
+    projected: Tensor,
+    initial_states: States,
+    memory: Memory,
+    mask: Tensor | None,
+    drops: Drops,
+) -> tuple[Tensor, Tensor, States]:
+    time = ops.shape(projected)[0]
+    inputs = _unstack(projected)
+    masks = None if mask is None else _unstack(mask)
+    # One slot, and one element, even where there is no step: an empty array cannot be stacked.
+    batch, source = ops.shape(memory.values)[:2]
+    firsts = [ops.zeros((batch, size), projected.dtype) for size in (cell.units, source)]
+    arrays = tuple(
+        tf.TensorArray(first.dtype, ops.maximum(time, 1)).write(0, first) for first in firsts
+    )
+
+    def step(index: Tensor, states: States, arrays: Any) -> tuple[Tensor, States, Any]:
+        y, new, weights = cell.step(inputs.read(index), states, memory, drops)
+        if masks is not None:
+            valid = masks.read(index)
+            new = tuple(ops.where(valid, n, s) for n, s in zip(new, states, strict=True))
+        arrays = tuple(a.write(index, x) for a, x in zip(arrays, (y, weights), strict=True))
+        return index + 1, new, arrays
+
+    _, states, arrays = tf.while_loop(
+        lambda index, *_: index < time,
+        step,
+        (0, tuple(initial_states), arrays),
+        maximum_iterations=time,  # XLA differentiates only loops with a bound
+    )
+    outputs, weights = (array.stack()[:time] for array in arrays)
+    return outputs, weights, states
+
+
+def _unstack(sequence: Tensor) -> tf.TensorArray:
+    array = tf.TensorArray(sequence.dtype, ops.shape(sequence)[0], element_shape=sequence.shape[1:])
+    return array.unstack(sequence)
