@@ -84,13 +84,13 @@ def plot_step_errors(run: Run, errors: Mapping[str, Mapping[str, np.ndarray]]) -
         run: The run, first among the forecasters.
         errors: For each forecaster `mse` and `mae`, both `(horizon,)`.
     """
-    figure = Figure(figsize=(8, 3), layout="constrained")
+    figure = Figure(figsize=(8, 4), layout="constrained")
     for axes, name in zip(figure.subplots(1, 2), ("mse", "mae"), strict=True):
         for place, (forecaster, scores) in enumerate(errors.items()):
             steps = np.arange(1, len(scores[name]) + 1)
             axes.plot(steps, scores[name], label=forecaster, linewidth=1 if place else 2.5)
         axes.set(xlabel="steps ahead", ylabel=f"{name} on the scaled series")
-    axes.legend()
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     _save(figure, run.plots / "error_by_step.png")
 
 

@@ -162,6 +162,28 @@ def test_dropout_applies_while_training(way):
 
 
 @each_way
+def test_dropout_falls_on_the_inputs_on_what_is_fed_and_on_the_state(way, monkeypatch):
+    cell = make(inner={"dropout": 0.5, "recurrent_dropout": 0.5}, **way)
+    x, memory, states, _ = sample(cell)
+    prepared = cell.prepare(memory)
+    rng = np.random.default_rng(0)
+    width = cell.cell.kernel.shape[0]
+    on_inputs, on_state = rng.normal(size=(6, width)), rng.normal(size=(6, UNITS))
+    monkeypatch.setattr(cell.cell, "drop_inputs", lambda ones: ones * on_inputs)
+    monkeypatch.setattr(cell.cell, "draw_recurrent_dropout_mask", lambda h: on_state)
+    y, new, _ = cell(x[:, 0], states, prepared, training=True)
+
+    def look(h):
+        return cell.attention.attend(h[:, None], prepared)[0][:, 0]
+
+    fed = look(states[0]) if "attend" in way else states[-1] if way else x[:, :0, 0]
+    inner = cell.cell.project(np.concatenate([x[:, 0], fed], -1) * on_inputs)
+    inner = cell.cell.step(inner, states[: len(cell.cell.state_names)], on_state)
+    context = look(states[0]) if "attend" in way else look(inner[0])
+    assert_same([y, *new[: len(inner)]], [cell.combine(context, inner[0]), *inner], "float64")
+
+
+@each_way
 def test_the_configuration_is_complete(way):
     cell = AttentionCell(
         rnnlayers.LSTMCell(4, dropout=0.1), "dot", 7, "relu", kernel_initializer="ones", **way
