@@ -13,6 +13,7 @@ from rnnlayers.engines.choose import explain_engine
 from rnnlayers.export import export_model
 from rnnlayers.layers import GRU, LSTM, AttentiveDecoder, Bidirectional, Elman, Recurrent
 from rnnlayers.layers.accelerate import accelerate
+from rnnlayers.models import EncoderDecoder
 from rnnlayers.optimizers import ClippedOptimizer
 
 __version__ = "0.1.0"
@@ -27,6 +28,7 @@ __all__ = [
     "ClippedOptimizer",
     "Elman",
     "ElmanCell",
+    "EncoderDecoder",
     "GRUCell",
     "LSTMCell",
     "MultiplicativeAttention",

@@ -117,6 +117,31 @@ def read_inputs(inputs: Sequence[str]) -> Iterator[bytes]:
             yield os.fsencode(text)
 
 
+def read_lines(inputs: Sequence[str]) -> Iterator[tuple[str, list[bytes]]]:
+    """Reads the lines that a command was given, as they are, byte for byte.
+
+    Args:
+        inputs: Texts, names of files with one text a line, or `-` for standard input likewise.
+
+    Yields:
+        The name of a file, and its lines; or no name, and texts that were given themselves.
+
+    Raises:
+        ValueError: If there are none.
+        OSError: If a file cannot be read.
+    """
+    if not inputs:
+        raise ValueError("inputs: give at least one text or file, or - for standard input")
+    for text in inputs:
+        if text == "-":
+            yield "standard input", [line.rstrip(b"\r\n") for line in sys.stdin.buffer]
+        elif os.path.isfile(text):  # noqa: PTH113 (a long text is no error)
+            with Path(text).open("rb") as lines:
+                yield text, [line.rstrip(b"\r\n") for line in lines]
+        else:
+            yield "", [os.fsencode(text)]
+
+
 def is_users_mistake(error: Exception) -> bool:
     """Tells what the user can mend, a file or an argument, from a bug.
 

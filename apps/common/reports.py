@@ -1,6 +1,6 @@
 """Results: the table and the file of figures, and the plots of a run."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,9 +30,18 @@ def binary_scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, fl
 
 
 def report(
-    run: Run, app: str, source: str, metrics: Scores, baselines: Mapping[str, Scores]
+    run: Run, app: str, source: str, metrics: Scores, baselines: Mapping[str, Scores], **notes
 ) -> None:
-    """Prints the scores on the test split beside those of the baselines, and writes them."""
+    """Prints the scores on the test split beside those of the baselines, and writes them.
+
+    Args:
+        run: The run.
+        app: The application.
+        source: Where the examples came from.
+        metrics: The scores of the run.
+        baselines: The scores of each baseline.
+        **notes: What else is to be written with them, by name.
+    """
     run.write_metrics(
         {
             "app": app,
@@ -40,10 +49,12 @@ def report(
             "split": "test",
             "metrics": metrics,
             "baselines": baselines,
+            **notes,
         }
     )
     table = pd.DataFrame({f"{app} (this run)": metrics, **baselines}).T
-    print(f"\n{table.to_string(float_format='{:.4f}'.format)}\n\nWritten to {run.metrics_file}")
+    text = table.to_string(float_format="{:.4f}".format, na_rep="")
+    print(f"\n{text}\n\nWritten to {run.metrics_file}")
 
 
 def plot_history(run: Run, *metrics: str) -> None:
@@ -115,6 +126,37 @@ def plot_forecast(run: Run, name: str, series: Series, table: pd.DataFrame, wind
         axes.fill_between(rows["time"], low, high, alpha=0.3, color="C1", label=interval)
         axes.set(ylabel=title)
     panels[0].legend()
+    _save(figure, run.plots / f"{name}.png")
+
+
+def plot_attention(
+    run: Run,
+    name: str,
+    attention: np.ndarray,
+    source_pieces: Sequence[bytes],
+    target_pieces: Sequence[bytes],
+    **_,
+) -> None:
+    """Draws which pieces of the source each piece of the translation looked at.
+
+    Args:
+        run: The run.
+        name: The name of the plot.
+        attention: The weights, `(target, source)`.
+        source_pieces: The pieces of the source, `(source,)`.
+        target_pieces: The pieces of the translation, `(target,)`, empty after its end.
+    """
+    sources, targets = (
+        [piece.decode("utf-8") for piece in np.asarray(pieces).tolist() if piece]
+        for pieces in (source_pieces, target_pieces)
+    )
+    size = (2 + 0.3 * len(sources), 1.5 + 0.3 * len(targets))
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(np.asarray(attention)[: len(targets), : len(sources)], cmap="Greys", vmin=0, vmax=1)
+    axes.set_xticks(range(len(sources)), sources, rotation=90)
+    axes.set_yticks(range(len(targets)), targets)
+    axes.xaxis.tick_top()
     _save(figure, run.plots / f"{name}.png")
 
 

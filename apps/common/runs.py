@@ -165,6 +165,11 @@ class Run:
         """Reads what `write_lines` wrote."""
         return (self.folder / name).read_text("utf-8").split("\n")
 
+    def write_table(self, name: str, table: pd.DataFrame) -> None:
+        """Writes a table of the run as CSV."""
+        with replacing(self.folder / name) as temporary:
+            table.to_csv(temporary, index=False)
+
     def write_metrics(self, metrics: dict) -> None:
         """Writes `metrics.json`."""
         self._write_json(self.metrics_file, metrics)

@@ -13,14 +13,15 @@ from pathlib import Path
 from apps.common.sources.series import Series
 from apps.common.sources.splits import Splits
 
-DATA_SETS = {"imdb_reviews": "reviews", "series": "series"}
+DATA_SETS = {"imdb_reviews": "reviews", "series": "series", "translations": "pairs"}
 
 
 def load(name: str, source: str, **options) -> Splits | Series:
     """Loads a data set and says on standard output where it came from.
 
     Args:
-        name: A data set, as the TensorFlow Datasets catalogue calls it, or `"series"`.
+        name: A data set, as the TensorFlow Datasets catalogue calls it, `"series"` or
+            `"translations"`.
         source: `"sample"`, `"tfds"`, or the path of a folder or a file.
         **options: What the three functions of the data set take, such as the names of columns.
             One that does not concern the source has no effect.

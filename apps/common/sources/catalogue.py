@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 
 def read(name: str, splits: Sequence[str]) -> list[list]:
@@ -19,6 +20,25 @@ def read(name: str, splits: Sequence[str]) -> list[list]:
     Raises:
         ValueError: If the data set is not on the disk and cannot be downloaded.
     """
+    return _read(_prepared(name), splits)
+
+
+def read_pairs(name: str, splits: Sequence[str]) -> tuple[list[list[tuple[str, str]]], list[str]]:
+    """Reads splits of a data set of translations, as `read` does.
+
+    Returns:
+        Pairs of texts for each split, and the names of the two languages.
+    """
+    builder = _prepared(name)
+    pairs = [
+        [tuple(text.decode("utf-8", "replace") for text in pair) for pair in part]
+        for part in _read(builder, splits)
+    ]
+    return pairs, list(builder.info.supervised_keys)
+
+
+def _prepared(name: str) -> Any:
+    """Returns the builder of a data set that is on the disk."""
     import tensorflow_datasets as tfds
     from tensorflow_datasets.core.download import download_manager, downloader, util
 
@@ -26,7 +46,10 @@ def read(name: str, splits: Sequence[str]) -> list[list]:
     downloader.MAX_RETRIES = 0
     if not sys.stderr.isatty():
         tfds.disable_progress_bar()
-    builder = tfds.builder(name)
+    try:
+        builder = tfds.builder(name)
+    except tfds.core.registered.DatasetNotFoundError as error:
+        raise ValueError(f"source 'tfds': the catalogue has no data set {name!r}") from error
     try:
         builder.download_and_prepare()  # does nothing where the data set is on the disk
     except (OSError, util.DownloadError, download_manager.NonMatchingChecksumError) as error:
@@ -34,5 +57,11 @@ def read(name: str, splits: Sequence[str]) -> list[list]:
             f"source 'tfds': {name} is not in {builder.data_dir} and cannot be downloaded "
             f"({type(error).__name__}); without a network choose 'sample' or a folder"
         ) from error
+    return builder
+
+
+def _read(builder: Any, splits: Sequence[str]) -> list[list]:
+    import tensorflow_datasets as tfds
+
     data_sets = builder.as_dataset(split=list(splits), as_supervised=True)
     return [list(tfds.as_numpy(data_set)) for data_set in data_sets]

@@ -2,8 +2,8 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from sklearn.model_selection import train_test_split
@@ -20,15 +20,26 @@ class Splits:
         train: Training examples; what validates a model is taken from these.
         test: Test examples, for the final figures only.
         origin: Where they came from, in words for people.
+        validation: Validation examples, where the data set has its own.
+        further: More examples to test on, by the name of what they test.
     """
 
     train: Sequence
     test: Sequence
     origin: str
+    validation: Sequence = ()
+    further: Mapping[str, Sequence] = field(default_factory=dict)
 
     def counts(self) -> str:
         """Says in words how many examples there are."""
         return f"{len(self.train):,} training and {len(self.test):,} test examples"
+
+    def with_validation(self, seed: int) -> "Splits":
+        """Draws a tenth of the training examples to validate on, where there are none."""
+        if self.validation:
+            return self
+        train, validation = train_test_split(self.train, test_size=0.1, random_state=seed)
+        return replace(self, train=train, validation=validation)
 
     def limited(self, limit: int | None, seed: int) -> "Splits":
         """Draws at most so many training and so many test examples, both classes alike."""

@@ -1,0 +1,83 @@
+"""Unicode normalisation in the graph, with TensorFlow operations only."""
+
+import functools
+import sys
+import unicodedata
+
+import tensorflow as tf
+
+MARKS = 3  # of one letter, as many as any composed letter has
+
+
+class Normalizer(tf.Module):
+    """Brings texts into Unicode's form NFKC, so that what looks the same is the same.
+
+    Compatibility characters give way to ordinary ones (a no-break space to a space, a ligature to
+    its letters), and a letter with marks that stand apart to the one composed letter. Marks that
+    stand apart must be in their canonical order. Bytes that are not UTF-8 become U+FFFD.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.single = _table(_compatible())
+        self.pairs = _table(_composed())
+
+    def __call__(self, texts: tf.Tensor) -> tf.Tensor:
+        """Normalises texts, shape `(batch,)`."""
+        characters = tf.strings.unicode_split(texts, "UTF-8", errors="replace")
+        characters = characters.with_flat_values(_replaced(self.single, characters.flat_values))
+        # A compatible form may be several characters, each of which may take a mark.
+        texts = tf.strings.reduce_join(characters, axis=-1)
+        characters = tf.strings.unicode_split(texts, "UTF-8")
+        for _ in range(MARKS):
+            characters = self._compose(characters)
+        return tf.strings.reduce_join(characters, axis=-1)
+
+    def _compose(self, characters: tf.RaggedTensor) -> tf.RaggedTensor:
+        """Joins each letter with the mark behind it, where the two have a composed form."""
+        here = characters.flat_values
+        # A sign between two texts, so that no pair reaches from one into the next.
+        rows = characters.value_rowids()
+        same = tf.concat([rows[1:] == rows[:-1], [False]], 0)[: tf.size(here)]
+        behind = tf.where(same, tf.concat([here[1:], [""]], 0)[: tf.size(here)], "")
+        composed = self.pairs.lookup(here + behind)
+        joined = composed != ""
+        taken = tf.concat([[False], joined[:-1]], 0)[: tf.size(here)]
+        characters = characters.with_flat_values(tf.where(joined, composed, here))
+        return tf.ragged.boolean_mask(characters, characters.with_flat_values(~taken))
+
+
+def _replaced(table: tf.lookup.StaticHashTable, characters: tf.Tensor) -> tf.Tensor:
+    found = table.lookup(characters)
+    return tf.where(found == "", characters, found)
+
+
+def _table(entries: dict[str, str]) -> tf.lookup.StaticHashTable:
+    keys, values = tf.constant(list(entries)), tf.constant(list(entries.values()))
+    return tf.lookup.StaticHashTable(
+        tf.lookup.KeyValueTensorInitializer(keys, values), default_value=""
+    )
+
+
+def _characters() -> list[str]:
+    surrogates = range(0xD800, 0xE000)
+    return [chr(code) for code in range(1, sys.maxunicode + 1) if code not in surrogates]
+
+
+@functools.cache
+def _compatible() -> dict[str, str]:
+    """Returns the characters that NFKC replaces."""
+    pairs = ((character, unicodedata.normalize("NFKC", character)) for character in _characters())
+    return {character: normal for character, normal in pairs if character != normal}
+
+
+@functools.cache
+def _composed() -> dict[str, str]:
+    """Returns pairs of a letter and a mark, with the letter composed of them."""
+    composed = {}
+    for character in _characters():
+        *letter, mark = unicodedata.normalize("NFD", character)
+        pair = unicodedata.normalize("NFC", "".join(letter)) + mark
+        if letter and unicodedata.normalize("NFC", pair) == character:
+            composed[pair] = character
+    return composed

@@ -1,0 +1,5 @@
+"""Whole models: what an encoder and a decoder are together."""
+
+from rnnlayers.models.encoder_decoder import Encoded, EncoderDecoder
+
+__all__ = ["Encoded", "EncoderDecoder"]

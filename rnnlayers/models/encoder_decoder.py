@@ -1,0 +1,408 @@
+"""A sequence of tokens from whatever can be encoded, as one Keras model."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+from rnnlayers.cells.attention import Memory
+from rnnlayers.cells.base import Tensor
+from rnnlayers.decoding import Decoded, Greedy, Sampler, decode
+from rnnlayers.layers.attentive import AttentiveDecoder
+from rnnlayers.layers.recurrent import Recurrent
+
+
+class Encoded(NamedTuple):
+    """Sources, encoded.
+
+    Attributes:
+        values: The memory to attend to, `(batch, source, features)`.
+        mask: Booleans `(batch, source)`, False where there is nothing, or None.
+        states: The states before the first step, `(batch, units)` each, a list for each recurrent
+            layer of the decoder.
+    """
+
+    values: Tensor
+    mask: Tensor | None
+    states: list[list[Tensor]]
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class EncoderDecoder(keras.Model):
+    """An encoder and a recurrent decoder: `call` trains, `generate` answers.
+
+        memory = encoder(sources)                          (batch, source, features)
+        s_0    = tanh(B mean(memory) + b)                  each state of the decoder
+        logits = head(decoder(embedding(targets), s_0, memory))
+
+    The mean leaves out what is masked. Text, images and series differ in the encoder alone. It is
+    trained with teacher forcing: at each step it is given the target of the step before, so that
+    `targets` begin with the start token and the labels, one step ahead, end with the stop token.
+    The mask of the padded targets reaches losses and metrics by itself.
+
+    With `sampling_rate`, scheduled sampling: that part of the tokens, drawn for each call, is
+    replaced by what the model itself would have said there. As the model has no such tokens before
+    it has run, it runs first with the targets and then with the mixture (Mihaylova and Martins
+    2019); after as many such passes as there are steps the mixture is that of Bengio et al. (2015),
+    which goes step by step.
+
+    Args:
+        encoder: A layer or model that makes of sources the memory, `(batch, source, features)`, or
+            a pair of the memory and its mask, booleans `(batch, source)`.
+        embedding: A layer that makes vectors `(..., features)` of tokens `(...)`.
+        decoder: A layer, or a list of layers one after the other: `AttentiveDecoder`, at most once,
+            recurrent layers with `return_sequences=True`, and layers that treat each step alone,
+            such as `Dropout` or `Dense`.
+        head: A layer that makes logits `(..., vocabulary)` of the decoder's outputs. None uses the
+            embedding the other way round, which must be a `keras.layers.ReversibleEmbedding`.
+        start_token_id: What the first step is given.
+        stop_token_id: What ends a sequence.
+        pad_token_id: What stands after the end.
+        sampling_rate: The part of the tokens replaced while training, from 0 to 1, or a schedule of
+            it over the steps of the optimizer, a
+            `keras.optimizers.schedules.LearningRateSchedule`.
+        sampling_passes: How often the mixture is made.
+        seed: Of the mixture.
+        **kwargs: `name`, `dtype`, `trainable` of `keras.Model`.
+
+    Call arguments:
+        inputs: A pair: the sources, as the encoder takes them, and the targets `(batch, target)`,
+            integers.
+        training: Whether dropout and scheduled sampling apply.
+
+    Returns:
+        Logits `(batch, target, vocabulary)`.
+
+    Masking:
+        Padding changes nothing, of the sources where the encoder returns a mask, and of the
+        targets. Losses and metrics leave padded targets out.
+
+    Raises:
+        ValueError: if an argument does not fit.
+
+    Example:
+
+    >>> cell = rnnlayers.AttentionCell(rnnlayers.GRUCell(8), units=4)
+    >>> model = rnnlayers.EncoderDecoder(
+    ...     encoder=rnnlayers.Bidirectional(rnnlayers.GRU(4, return_sequences=True)),
+    ...     embedding=keras.layers.ReversibleEmbedding(20, 4),
+    ...     decoder=rnnlayers.AttentiveDecoder(cell),
+    ...     start_token_id=2,
+    ...     stop_token_id=3,
+    ... )
+    >>> model((np.ones((2, 7, 5)), np.ones((2, 6)))).shape
+    TensorShape([2, 6, 20])
+    >>> model.generate(np.ones((2, 7, 5)), max_length=9).tokens.shape[:2]
+    TensorShape([2, 1])
+
+    References: Cho et al. (2014), Learning phrase representations using RNN encoder-decoder;
+    Bahdanau, Cho and Bengio (2015); Xu et al. (2015), Show, attend and tell, section 3.1.2 (the
+    first states); Bengio et al. (2015), Scheduled sampling for sequence prediction with recurrent
+    neural networks; Mihaylova and Martins (2019), Scheduled sampling for transformers.
+    """
+
+    def __init__(
+        self,
+        encoder: keras.Layer,
+        embedding: keras.Layer,
+        decoder: keras.Layer | Sequence[keras.Layer],
+        head: keras.Layer | None = None,
+        *,
+        start_token_id: int,
+        stop_token_id: int,
+        pad_token_id: int = 0,
+        sampling_rate: Any = 0.0,
+        sampling_passes: int = 1,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        decoder = list(decoder) if isinstance(decoder, list | tuple) else [decoder]
+        _check_decoder(decoder)
+        if head is None and not isinstance(embedding, keras.layers.ReversibleEmbedding):
+            raise ValueError(
+                "`head` may be None where `embedding` is a `keras.layers.ReversibleEmbedding`; "
+                f"received {embedding!r}. Give a head, such as Dense(vocabulary)."
+            )
+        if len({start_token_id, stop_token_id, pad_token_id}) < 3:
+            raise ValueError(
+                "`start_token_id`, `stop_token_id` and `pad_token_id` must be three different ids; "
+                f"received {start_token_id}, {stop_token_id} and {pad_token_id}."
+            )
+        if isinstance(sampling_rate, dict):
+            sampling_rate = keras.optimizers.schedules.deserialize(sampling_rate)
+        scheduled = isinstance(sampling_rate, keras.optimizers.schedules.LearningRateSchedule)
+        if not scheduled and not 0 <= sampling_rate <= 1:
+            raise ValueError(
+                "`sampling_rate` must be from 0 to 1, or a Keras LearningRateSchedule; received "
+                f"{sampling_rate!r}."
+            )
+        if not isinstance(sampling_passes, int) or sampling_passes < 1:
+            raise ValueError(
+                f"`sampling_passes` must be a positive integer; received {sampling_passes!r}."
+            )
+        super().__init__(**kwargs)
+        self.encoder = encoder
+        self.embedding = embedding
+        self.decoder = decoder
+        self.head = head
+        self.start_token_id = start_token_id
+        self.stop_token_id = stop_token_id
+        self.pad_token_id = pad_token_id
+        self.sampling_rate = sampling_rate
+        self.sampling_passes = sampling_passes
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.bridges = [
+            [
+                keras.layers.Dense(size, activation="tanh", name=f"bridge_{i}_{j}")
+                for j, size in enumerate(_state_sizes(layer))
+            ]
+            for i, layer in enumerate(decoder)
+        ]
+        self.supports_masking = True
+
+    @property
+    def attends(self) -> bool:
+        """Whether a layer of the decoder attends to the memory."""
+        return any(isinstance(layer, AttentiveDecoder) for layer in self.decoder)
+
+    def build(self, inputs_shape: Any) -> None:
+        """Create the weights for sources and targets of these shapes."""
+        source_shape, target_shape = inputs_shape
+        if not self.encoder.built:
+            self.encoder.build(source_shape)
+        memory_shape = self.encoder.compute_output_shape(source_shape)
+        if isinstance(memory_shape[0], list | tuple):
+            memory_shape = memory_shape[0]
+        if not self.embedding.built:
+            self.embedding.build(target_shape)
+        shape = self.embedding.compute_output_shape(target_shape)
+        for layer, bridges in zip(self.decoder, self.bridges, strict=True):
+            shapes = (shape, memory_shape) if isinstance(layer, AttentiveDecoder) else (shape,)
+            if not layer.built:
+                layer.build(*shapes)
+            shape = layer.compute_output_shape(*shapes)
+            for bridge in bridges:
+                bridge.build((None, memory_shape[-1]))
+        if self.head is not None and not self.head.built:
+            self.head.build(shape)
+        self.built = True
+
+    def call(self, inputs: Any, training: bool = False) -> Tensor:
+        """Return the logits of all steps, each given the target before it."""
+        sources, targets = inputs
+        targets = ops.cast(targets, "int32")
+        encoded = self.encode(sources, training=training)
+        if training and self.sampling_rate != 0.0:
+            targets = self._mix(targets, encoded)
+        return self._logits(targets, encoded, training)
+
+    def encode(self, sources: Any, training: bool = False) -> Encoded:
+        """Encode sources, as the encoder takes them."""
+        values = self.encoder(sources, training=training)
+        values, mask = values if isinstance(values, list | tuple) else (values, None)
+        if mask is None:
+            mean = ops.mean(values, axis=1)
+        else:
+            mask = ops.cast(mask, "bool")
+            weights = ops.cast(ops.expand_dims(mask, -1), values.dtype)
+            mean = ops.sum(values * weights, 1) / ops.maximum(ops.sum(weights, 1), 1.0)
+        states = []
+        for layer, bridges in zip(self.decoder, self.bridges, strict=True):
+            first = [bridge(mean) for bridge in bridges]
+            if isinstance(layer, AttentiveDecoder) and layer.cell.input_feeding:
+                first.append(layer.cell.get_initial_state(ops.shape(mean)[0])[-1])
+            states += [first] if first else []
+        return Encoded(values, mask, states)
+
+    def _logits(self, targets: Tensor, encoded: Encoded, training: bool) -> Tensor:
+        """Return the logits of all steps."""
+        mask = self.compute_mask((None, targets))
+        outputs, states = self.embedding(targets), iter(encoded.states)
+        for layer in self.decoder:
+            if isinstance(layer, AttentiveDecoder):
+                outputs = layer(
+                    outputs,
+                    encoded.values,
+                    next(states),
+                    mask=mask,
+                    memory_mask=encoded.mask,
+                    training=training,
+                )
+            elif isinstance(layer, Recurrent):
+                outputs = layer(outputs, next(states), mask=mask, training=training)
+            else:
+                outputs = layer(outputs, training=training)
+        return self._head(outputs)
+
+    def _head(self, outputs: Tensor) -> Tensor:
+        outputs = ops.copy(outputs)  # without the mask, which not every layer wants to see
+        return self.embedding(outputs, reverse=True) if self.head is None else self.head(outputs)
+
+    def _mix(self, targets: Tensor, encoded: Encoded) -> Tensor:
+        """Return the targets, some of them replaced by what the model says after the others."""
+        rate = self.sampling_rate
+        if callable(rate):
+            optimizer = getattr(self, "optimizer", None)
+            rate = rate(0 if optimizer is None else optimizer.iterations)
+        chance = keras.random.uniform(ops.shape(targets), seed=self.seed_generator)
+        # The first token is the start token, and padding stays.
+        replaced = (chance < rate) & (targets != self.pad_token_id)
+        replaced = replaced & (ops.arange(ops.shape(targets)[1]) > 0)
+        mixed = targets
+        for _ in range(self.sampling_passes):
+            said = ops.argmax(self._logits(mixed, encoded, training=False), -1)
+            before = ops.concatenate([targets[:, :1], ops.cast(said[:, :-1], targets.dtype)], 1)
+            mixed = ops.where(replaced, before, targets)
+        return ops.stop_gradient(mixed)
+
+    def prepare(self, encoded: Encoded) -> Memory | None:
+        """Return the memory as `decode_step` takes it; None where nothing attends to it."""
+        for layer in self.decoder:
+            if isinstance(layer, AttentiveDecoder):
+                return layer.cell.prepare(encoded.values, encoded.mask)
+        return None
+
+    def decode_step(
+        self, tokens: Tensor, states: list[list[Tensor]], memory: Memory | None
+    ) -> tuple[Tensor, list[list[Tensor]], Tensor | None]:
+        """Take one step.
+
+        Args:
+            tokens: `(rows,)`, integers, those before this step.
+            states: Like `Encoded.states`, `(rows, units)` each.
+            memory: From `prepare`; its batch size divides the number of rows.
+
+        Returns:
+            Logits `(rows, vocabulary)`, the states after the step, and the weights of the
+            attention `(rows, source)`, or None.
+        """
+        outputs, attention = self.embedding(tokens), None
+        before, after = iter(states), []
+        for layer in self.decoder:
+            if isinstance(layer, AttentiveDecoder):
+                outputs, new, attention = layer.cell(outputs, next(before), memory)
+                after.append(list(new))
+            elif isinstance(layer, Recurrent):
+                outputs, new = layer.cell(outputs, next(before))
+                after.append(list(new))
+            else:
+                outputs = layer(outputs)
+        return self._head(outputs), after, attention
+
+    def generate(
+        self,
+        sources: Any,
+        sampler: Sampler | None = None,
+        *,
+        max_length: Any,
+        **options: Any,
+    ) -> Decoded:
+        """Produce the tokens of sources.
+
+        Args:
+            sources: As the encoder takes them.
+            sampler: How tokens are chosen, see `rnnlayers.decoding`; greedily by default.
+            max_length: Largest number of tokens, the stop token among them: an integer, or integers
+                `(batch,)`.
+            **options: Further options of `rnnlayers.decoding.decode`: `min_length`,
+                `forbidden_tokens`, `forced_tokens`.
+
+        Returns:
+            A `Decoded`. Its `extras` are the weights of the attention,
+            `(batch, n, time, source)`, or None where nothing attends.
+        """
+        encoded = self.encode(sources)
+        memory = self.prepare(encoded)
+
+        def step(tokens: Tensor, states: Any) -> Any:
+            logits, states, attention = self.decode_step(tokens, states, memory)
+            return (logits, states) if attention is None else (logits, states, attention)
+
+        start = tf.fill([tf.shape(encoded.values)[0]], self.start_token_id)
+        return decode(
+            step,
+            encoded.states,
+            start,
+            Greedy() if sampler is None else sampler,
+            stop_token_id=self.stop_token_id,
+            pad_token_id=self.pad_token_id,
+            max_length=max_length,
+            source_mask=encoded.mask,
+            **options,
+        )
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Tensor:
+        """Return the mask of the logits, False at padded targets."""
+        return ops.not_equal(ops.cast(inputs[1], "int32"), self.pad_token_id)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that create this model anew."""
+        rate = self.sampling_rate
+        return {
+            **super().get_config(),
+            **{
+                name: keras.saving.serialize_keras_object(getattr(self, name))
+                for name in ("encoder", "embedding", "head")
+            },
+            "decoder": [keras.saving.serialize_keras_object(layer) for layer in self.decoder],
+            "start_token_id": self.start_token_id,
+            "stop_token_id": self.stop_token_id,
+            "pad_token_id": self.pad_token_id,
+            "sampling_rate": keras.saving.serialize_keras_object(rate) if callable(rate) else rate,
+            "sampling_passes": self.sampling_passes,
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "EncoderDecoder":
+        """Create a model from what `get_config` returned."""
+        layers = {
+            name: keras.saving.deserialize_keras_object(config[name], custom_objects)
+            for name in ("encoder", "embedding", "head")
+        }
+        decoder = [
+            keras.saving.deserialize_keras_object(layer, custom_objects)
+            for layer in config["decoder"]
+        ]
+        return cls(**{**config, **layers, "decoder": decoder})
+
+
+def _check_decoder(decoder: Sequence[Any]) -> None:
+    """Raise a ValueError unless these layers make a decoder."""
+    attentive = sum(isinstance(layer, AttentiveDecoder) for layer in decoder)
+    recurrent = [layer for layer in decoder if isinstance(layer, AttentiveDecoder | Recurrent)]
+    if attentive > 1 or not recurrent:
+        raise ValueError(
+            "`decoder` must hold recurrent layers, and `AttentiveDecoder` at most once; received "
+            f"{list(decoder)}."
+        )
+    for layer in recurrent:
+        config = layer.get_config()
+        wrong = {
+            name: config[name]
+            for name, value in {
+                "return_sequences": True,
+                "return_state": False,
+                "return_attention": False,
+                "go_backwards": False,
+                "stateful": False,
+            }.items()
+            if config.get(name, value) != value
+        }
+        if wrong:
+            raise ValueError(
+                f"The layer {layer.name!r} of `decoder` must return all its outputs in the order "
+                "of time, and nothing else: return_sequences=True, and return_state, "
+                f"return_attention, go_backwards and stateful False; it has {wrong}."
+            )
+
+
+def _state_sizes(layer: keras.Layer) -> list[int]:
+    """Return the sizes of the states of a layer of a decoder, those that a bridge makes."""
+    if not isinstance(layer, AttentiveDecoder | Recurrent):
+        return []
+    cell = layer.cell.cell if isinstance(layer, AttentiveDecoder) else layer.cell
+    return [cell.output_size] * len(cell.state_names)
