@@ -22,6 +22,11 @@ INPUTS = {
         "Compared with this film, the remake was truly awful.",
     ),
     "forecasting": (),
+    "translation": (
+        "My cat is near this strange car.",
+        "I do not love some old trees.",
+        "Is it true that she has not forgotten the black horses?",
+    ),
 }
 
 

@@ -272,7 +272,7 @@ class Translator(tf.Module):
             ids.to_tensor(),
             sampler,
             max_length=tf.minimum(2 * lengths + 8, self.settings.max_length),
-            forbidden_tokens=(PAD, UNKNOWN, START),
+            forbidden_tokens=[UNKNOWN],
         )
         # Of nothing the translation is nothing.
         tokens = tf.where(lengths[:, None, None] > 0, decoded.tokens, PAD)

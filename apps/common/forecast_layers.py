@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from apps.common.windows import Windows
+from apps.common.windows import Inputs, Windows
 
 DAY = 24 * 60 * 60
 PERIODS = (DAY, 7 * DAY, 31556952)  # in seconds: a day, a week, a mean year
@@ -100,22 +100,24 @@ class LinearShare(keras.Layer):
         return {**super().get_config(), "middle": self.middle}
 
     def choose(self, model: keras.Model, windows: Windows) -> None:
-        """Sets the share with which the squared error of the median is the smallest.
+        """Sets the share with which the median has the smallest absolute error, its own loss.
 
         Args:
             model: The model of which this is a layer.
             windows: What to choose it on.
         """
-        across = along = 0.0
+        shares = np.linspace(0, 1, 21)
+        errors = np.zeros(len(shares))
         for inputs, targets in windows:
-            medians = []
-            for share in (0.0, 1.0):
-                self.share.assign(share)
-                medians.append(model.predict_on_batch(inputs)[..., self.middle].astype("float64"))
-            network, difference = medians[0], medians[1] - medians[0]
-            across += np.sum(np.square(difference))
-            along += np.sum(difference * (targets[..., 0] - network))
-        self.share.assign(np.clip(along / across, 0, 1) if across else 0.0)
+            network, linear = (
+                self._median(model, inputs, share) - targets[..., 0] for share in (0.0, 1.0)
+            )
+            errors += [np.abs((1 - share) * network + share * linear).sum() for share in shares]
+        self.share.assign(shares[np.argmin(errors)])
+
+    def _median(self, model: keras.Model, inputs: Inputs, share: float) -> np.ndarray:
+        self.share.assign(share)
+        return model.predict_on_batch(inputs)[..., self.middle].astype("float64")
 
 
 @keras.saving.register_keras_serializable("apps.common")

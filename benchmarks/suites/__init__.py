@@ -1,6 +1,6 @@
 """The suites, in the order in which they run. A new one adds a module and a line."""
 
-from benchmarks.suites import cells, eager, fit, length, memory, variants
+from benchmarks.suites import cells, decoding, eager, encoder_decoder, fit, length, memory, variants
 
 SUITES = {
     "cells": cells.SUITE,
@@ -9,4 +9,6 @@ SUITES = {
     "eager": eager.SUITE,
     "fit": fit.SUITE,
     "memory": memory.SUITE,
+    "encoder_decoder": encoder_decoder.SUITE,
+    "decoding": decoding.SUITE,
 }

@@ -298,6 +298,7 @@ class EncoderDecoder(keras.Model):
         sampler: Sampler | None = None,
         *,
         max_length: Any,
+        forbidden_tokens: Sequence[int] = (),
         **options: Any,
     ) -> Decoded:
         """Produce the tokens of sources.
@@ -307,8 +308,8 @@ class EncoderDecoder(keras.Model):
             sampler: How tokens are chosen, see `rnnlayers.decoding`; greedily by default.
             max_length: Largest number of tokens, the stop token among them: an integer, or integers
                 `(batch,)`.
-            **options: Further options of `rnnlayers.decoding.decode`: `min_length`,
-                `forbidden_tokens`, `forced_tokens`.
+            forbidden_tokens: Ids that are never chosen, beside those that start and pad.
+            **options: `min_length` and `forced_tokens` of `rnnlayers.decoding.decode`.
 
         Returns:
             A `Decoded`. Its `extras` are the weights of the attention,
@@ -330,6 +331,7 @@ class EncoderDecoder(keras.Model):
             stop_token_id=self.stop_token_id,
             pad_token_id=self.pad_token_id,
             max_length=max_length,
+            forbidden_tokens=(*forbidden_tokens, self.start_token_id, self.pad_token_id),
             source_mask=encoded.mask,
             **options,
         )
