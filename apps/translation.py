@@ -245,6 +245,7 @@ class Translator(tf.Module):
         super().__init__()
         self.settings = folder.settings(Settings)
         self.model = folder.model()
+        self.steps = rnnlayers.StepEndpoints(self.model)
         self.source, self.target = (
             Subwords(folder.read_lines(name), self.settings.lowercase, self.settings.max_length)
             for name in VOCABULARIES
@@ -303,37 +304,20 @@ class Translator(tf.Module):
         return {"translation": self.target.joined(decoded.tokens), "score": decoded.scores}
 
     def encode(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Encodes texts `(batch,)` as `decode_step` takes them."""
-        encoded = self.model.encode(self.source(text).to_tensor())
-        memory = self.model.prepare(encoded)
-        states = {f"state_{i}": state for i, (state,) in enumerate(encoded.states)}
-        return {"values": memory.values, "keys": memory.keys, "mask": encoded.mask, **states}
-
-    def decode_step(self, token, values, keys, mask, **states) -> dict[str, tf.Tensor]:
-        """Takes one step: log probabilities of the next piece `(batch, pieces)`, and the states."""
-        before = [[states[f"state_{i}"]] for i in range(len(states))]
-        logits, after, attention = self.model.decode_step(
-            token, before, (values, keys, mask[:, None])
-        )
-        states = {f"state_{i}": state for i, (state,) in enumerate(after)}
-        return {"log_probability": tf.nn.log_softmax(logits), "attention": attention, **states}
+        """Encodes texts `(batch,)` as the endpoint `decode_step` takes them."""
+        return self.steps.encode(self.source(text).to_tensor())
 
     def endpoints(self) -> dict[str, tuple]:
         """Returns what is exported, with its inputs."""
         text = {"text": tf.TensorSpec([None], tf.string)}
-        step = {
-            name: tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype)
-            for name, tensor in self.encode(encode(["", "a"])).items()
-        }
-        for name in ("values", "keys", "mask"):
-            step[name] = tf.TensorSpec([None, None, *step[name].shape[2:]], step[name].dtype)
+        step = self.steps.signature(tf.TensorSpec([None, None], tf.int32))
         return {
             "serving_default": (self, text),
             "translate": (self, text),
             "translate_greedily": (self.greedy, text),
             "n_best": (self.n_best, text),
             "encode": (self.encode, text),
-            "decode_step": (self.decode_step, {"token": tf.TensorSpec([None], tf.int32), **step}),
+            "decode_step": (self.steps.decode_step, step),
         }
 
 
@@ -392,19 +376,18 @@ def predict(
     )
     drawn = 0
     for name, texts in read_lines(inputs):
+        lengths = map(len, translator.source.arrays(texts))
         found = translate(translator, texts, sampler)
         shown = tqdm(found, desc=name, unit=" lines", total=len(texts), disable=not name or None)
-        for text, rows in zip(texts, shown, strict=True):
-            if len(rows) > 1 and text.strip():
+        for text, length, rows in zip(texts, lengths, shown, strict=True):
+            if n_best > 1 and length:
                 print(*(f"{score:.3f}\t{translation}" for translation, score in rows), sep="\n")
             else:
                 print(rows[0][0])
-            if len(translator.source.words(text)) >= settings.max_length:
-                print(
-                    f"only the first {settings.max_length} pieces of a long line were translated",
-                    file=sys.stderr,
-                )
-            if plot and not name and text.strip():
+            if length == settings.max_length:
+                note = f"the line above has more than {length} pieces; what follows was not read"
+                print(note, file=sys.stderr)
+            if plot and length and not name:
                 drawn += 1
                 answer = {key: value[0] for key, value in translator(encode([text])).items()}
                 plot_attention(folder, f"attention_{drawn}", **answer)

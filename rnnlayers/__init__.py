@@ -13,7 +13,7 @@ from rnnlayers.engines.choose import explain_engine
 from rnnlayers.export import export_model
 from rnnlayers.layers import GRU, LSTM, AttentiveDecoder, Bidirectional, Elman, Recurrent
 from rnnlayers.layers.accelerate import accelerate
-from rnnlayers.models import EncoderDecoder
+from rnnlayers.models import EncoderDecoder, StepEndpoints
 from rnnlayers.optimizers import ClippedOptimizer
 
 __version__ = "0.1.0"
@@ -34,6 +34,7 @@ __all__ = [
     "MultiplicativeAttention",
     "Recurrent",
     "RecurrentCell",
+    "StepEndpoints",
     "accelerate",
     "explain_engine",
     "export_model",

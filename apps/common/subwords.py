@@ -121,10 +121,6 @@ class Subwords(tf.Module):
         *_, ids = tf.while_loop(go_on, take, (tf.constant(0), tf.zeros_like(lengths), ids))
         return tf.RaggedTensor.from_tensor(tf.transpose(ids.stack()), padding=PAD)
 
-    def words(self, text: str | bytes) -> list[bytes]:
-        """Returns the words and signs of one text, no more than `max_length`."""
-        return self.prepared(encode([text]))[0].numpy().tolist()
-
     def spelled(self, ids: tf.Tensor) -> tf.Tensor:
         """Returns the pieces of ids, in the same shape; of `PAD` an empty string."""
         return tf.where(ids == PAD, "", tf.gather(self.strings, ids))

@@ -164,9 +164,10 @@ class EncoderDecoder(keras.Model):
         self.supports_masking = True
 
     @property
-    def attends(self) -> bool:
-        """Whether a layer of the decoder attends to the memory."""
-        return any(isinstance(layer, AttentiveDecoder) for layer in self.decoder)
+    def state_counts(self) -> list[int]:
+        """How many states each recurrent layer of the decoder has."""
+        cells = [layer.cell for layer in self.decoder if _state_sizes(layer)]
+        return [len(cell.state_names) for cell in cells]
 
     def build(self, inputs_shape: Any) -> None:
         """Create the weights for sources and targets of these shapes."""

@@ -276,29 +276,48 @@ def test_it_is_exported_whole_and_step_by_step(tmp_path):
         result = model.generate(sources, BeamSearch(3), max_length=6)
         return {"tokens": result.tokens, "scores": result.scores, "attention": result.extras}
 
-    def encode(sources):
-        encoded = model.encode(sources)
-        memory = model.prepare(encoded)
-        states = tf.nest.flatten(encoded.states)
-        return {
-            "values": memory.values,
-            "keys": memory.keys,
-            "mask": encoded.mask,
-            **{f"state_{i}": state for i, state in enumerate(states)},
-        }
-
-    signature = {"sources": tf.TensorSpec([None, None], tf.int32)}
+    steps = rnnlayers.StepEndpoints(model)
+    spec = tf.TensorSpec([None, None], tf.int32)
+    encoded = steps.encode(sources)
     path = rnnlayers.export_model(
         model,
         tmp_path,
-        {"serving_default": (translate, signature), "encode": (encode, signature)},
-        {"serving_default": {"sources": sources}, "encode": {"sources": sources}},
+        {
+            "serving_default": (translate, {"sources": spec}),
+            "encode": (steps.encode, {"sources": spec}),
+            "decode_step": (steps.decode_step, steps.signature(spec)),
+        },
+        {
+            "serving_default": {"sources": sources},
+            "encode": {"sources": sources},
+            "decode_step": {"token": [START] * 4, **encoded},
+        },
     )
     served = tf.saved_model.load(path)
     answer = served.signatures["serving_default"](sources=tf.constant(sources))
     expected = translate(sources)
     np.testing.assert_array_equal(answer["tokens"], expected["tokens"])
     assert_same(answer["scores"], expected["scores"])
+
+
+@each_decoder
+def test_flat_steps_are_those_of_the_model(decoder):
+    model = make_model(decoder)
+    sources, targets = sample()
+    steps = rnnlayers.StepEndpoints(model)
+    encoded = steps.encode(sources)
+    spec = steps.signature(tf.TensorSpec([None, None], tf.int32))
+    assert spec.keys() == {"token", *encoded}
+    assert all(spec[name].shape.is_compatible_with(encoded[name].shape) for name in encoded)
+    tokens, attentions = targets.T, []
+    for time, token in enumerate(tokens):
+        found = steps.decode_step(token, **encoded)
+        expected = ops.log_softmax(model((sources, targets[:, : time + 1])))[:, -1]
+        seen = targets[:, time] != 0
+        assert_same(found["log_probability"].numpy()[seen], expected.numpy()[seen])
+        attentions.append(found.get("attention"))
+        encoded |= {name: found[name] for name in found.keys() & encoded.keys()}
+    assert all((weights is None) == ("values" not in encoded) for weights in attentions)
 
 
 # Errors

@@ -13,7 +13,12 @@ from pathlib import Path
 from apps.common.sources.series import Series
 from apps.common.sources.splits import Splits
 
-DATA_SETS = {"imdb_reviews": "reviews", "series": "series", "translations": "pairs"}
+DATA_SETS = {
+    "imdb_reviews": "reviews",
+    "series": "series",
+    "tiny_shakespeare": "texts",
+    "translations": "pairs",
+}
 
 
 def load(name: str, source: str, **options) -> Splits | Series:

@@ -37,6 +37,21 @@ def read_pairs(name: str, splits: Sequence[str]) -> tuple[list[list[tuple[str, s
     return pairs, list(builder.info.supervised_keys)
 
 
+def read_texts(name: str, splits: Sequence[str]) -> list[str]:
+    """Reads splits of a data set whose examples have a `text`, as `read` does.
+
+    Returns:
+        The text of each split, that of its examples one after the other.
+    """
+    import tensorflow_datasets as tfds
+
+    data_sets = _prepared(name).as_dataset(split=list(splits))
+    return [
+        b"".join(example["text"] for example in tfds.as_numpy(part)).decode("utf-8", "replace")
+        for part in data_sets
+    ]
+
+
 def _prepared(name: str) -> Any:
     """Returns the builder of a data set that is on the disk."""
     import tensorflow_datasets as tfds

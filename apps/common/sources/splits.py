@@ -22,6 +22,7 @@ class Splits:
         origin: Where they came from, in words for people.
         validation: Validation examples, where the data set has its own.
         further: More examples to test on, by the name of what they test.
+        unit: What the examples are called.
     """
 
     train: Sequence
@@ -29,10 +30,11 @@ class Splits:
     origin: str
     validation: Sequence = ()
     further: Mapping[str, Sequence] = field(default_factory=dict)
+    unit: str = "examples"
 
     def counts(self) -> str:
         """Says in words how many examples there are."""
-        return f"{len(self.train):,} training and {len(self.test):,} test examples"
+        return f"{len(self.train):,} training and {len(self.test):,} test {self.unit}"
 
     def with_validation(self, seed: int) -> "Splits":
         """Draws a tenth of the training examples to validate on, where there are none."""

@@ -1,0 +1,58 @@
+"""One long text, to be gone on with: a text file, or a small sample."""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+
+from apps.common.sources import catalogue, files, review_sample
+from apps.common.sources.splits import Splits
+
+HELD_OUT = 0.05  # at the end, for validation and testing each
+SAMPLE = 4000  # reviews
+LEAST = 2000  # characters
+
+
+def from_sample() -> Splits:
+    """Joins the reviews of the embedded sample to one text."""
+    reviews = [text for text, _ in review_sample.generate(SAMPLE)]
+    return _cut("\n".join(reviews), "the embedded sample (generated sentences, no real text)")
+
+
+def from_catalogue() -> Splits:
+    """Reads `tiny_shakespeare` from the TensorFlow Datasets catalogue."""
+    parts = catalogue.read_texts("tiny_shakespeare", ("train", "validation", "test"))
+    return _splits(*parts, "tiny_shakespeare of the TensorFlow Datasets catalogue")
+
+
+def from_path(path: Path) -> Splits:
+    """Reads a text file, plain or with `.gz`; its last tenth is held out.
+
+    Raises:
+        ValueError: If it is no text in UTF-8 or too short.
+        OSError: If it cannot be read.
+    """
+    if path.is_dir():
+        raise ValueError(f"source must be a text file; {path} is a folder")
+    opener = gzip.open if path.suffix == ".gz" else open
+    with files.damage_named(path), opener(path, "rb") as file:
+        content = file.read()
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not text in UTF-8: {error}") from error
+    return _cut(text, str(path))
+
+
+def _cut(text: str, origin: str) -> Splits:
+    if len(text) < LEAST:
+        raise ValueError(
+            f"{origin}: {len(text):,} characters are too few to learn from; at least {LEAST:,} "
+            f"are needed"
+        )
+    ends = np.round(len(text) * np.array([1 - 2 * HELD_OUT, 1 - HELD_OUT])).astype(int)
+    return _splits(text[: ends[0]], text[ends[0] : ends[1]], text[ends[1] :], origin)
+
+
+def _splits(train: str, validation: str, test: str, origin: str) -> Splits:
+    return Splits(train, test, origin, validation, unit="characters")

@@ -1,0 +1,363 @@
+"""Text generation: how does a text go on?  One to many.
+
+    a character ── embedding ── GRU ── GRU ── softmax ── the next character ──┐
+         └────────────────────────── and so on ──────────────────────────────┘
+
+The network reads a text character by character and learns to say which one follows. A text is far
+too long to send a gradient through, so it is cut: the states go on from segment to segment and the
+gradient stops between them (truncated backpropagation through time, Williams and Peng 1990). What
+it has learned is then drawn from: each character that it says is the next one it reads.
+
+Data: `sample` (generated sentences), `tfds` (the catalogue's `tiny_shakespeare`), or a text file.
+
+    python -m apps.textgen train --source sample --run runs/textgen
+    python -m apps.textgen evaluate --run runs/textgen
+    python -m apps.textgen predict --run runs/textgen "The plot"
+    python -m apps.textgen export --run runs/textgen --to saved_models
+"""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+import tyro
+
+import rnnlayers
+from apps.common.characters import END, UNKNOWN, Characters, ngram_nats
+from apps.common.cli import check, read_inputs, run_command
+from apps.common.reports import plot_history, report
+from apps.common.runs import Run
+from apps.common.sources import load
+from apps.common.sources.splits import Splits
+from apps.common.streams import StatesFromZero, Streams
+from apps.common.text import encode
+from rnnlayers.decoding import Sampling, decode
+from rnnlayers.optimizers import ClipByGlobalNorm
+
+PROBES = {
+    "prompt": [b"The ", b"", b"\xf0\x9f\x91\x8f"],
+    "length": 20,
+    "temperature": 0.5,
+    "seed": 7,
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides a run; it is saved with it."""
+
+    source: str = "sample"  # where the text comes from: sample, tfds, or a text file
+    min_count: int = 2  # a character that occurs less often is unknown
+    embedding_size: int = 32  # the size of the vector of a character
+    units: int = 128  # of each GRU
+    layers: int = 1  # GRUs, one above the other
+    dropout: float = 0.1  # the part of the features dropped between the layers in training
+    batch_size: int = 32  # streams read side by side
+    steps: int = 64  # characters in a segment, after which the gradient is cut
+    learning_rate: float = 5e-3  # of Adam, at its highest
+    max_norm: float = 1.0  # gradients are scaled down to this global norm
+    epochs: int = 8  # the most epochs to train
+    patience: int = 2  # stop after so many epochs without a lower validation loss
+    order: int = 6  # of the n-grams that the network is compared with
+    seed: int = 1  # decides the first weights, where segments begin, and the dropout
+
+    def check(self) -> None:
+        """Refuses what cannot work."""
+        sizes = ["min_count", "embedding_size", "units", "layers", "batch_size", "steps", "order"]
+        check(self, [*sizes, "epochs", "patience"], lambda size: size >= 1, "at least 1")
+        check(self, ["learning_rate", "max_norm"], lambda number: number > 0, "above 0")
+        check(self, ["dropout"], lambda part: 0 <= part < 1, "at least 0 and below 1")
+        check(self, ["seed"], lambda seed: seed >= 0, "at least 0")
+
+
+# Data
+
+
+def load_examples(settings: Settings) -> Splits:
+    """Loads the text, in parts."""
+    return load("tiny_shakespeare", settings.source)
+
+
+def make_datasets(splits: Splits, settings: Settings) -> tuple[Streams, Streams, Characters]:
+    """Makes training and validation streams, and the ids of the characters."""
+    counts = Counter(splits.train)
+    kept = sorted(character for character, n in counts.items() if n >= settings.min_count)
+    characters = Characters(kept)
+    train, validation = (characters.array(text) for text in (splits.train, splits.validation))
+    print(f"Training on {len(train):,} characters, {len(kept)} different ones")
+    return (
+        Streams(train, settings.batch_size, settings.steps, settings.seed),
+        Streams(validation, settings.batch_size, settings.steps),
+        characters,
+    )
+
+
+# Model
+
+
+def build_model(settings: Settings, size: int, steps: int) -> keras.Model:
+    """Builds and compiles the model: logits `(batch, time, size)` of what follows each character.
+
+    Args:
+        settings: What decides the run.
+        size: How many ids there are.
+        steps: Training steps in an epoch.
+    """
+    ids = keras.Input(batch_shape=(settings.batch_size, None), dtype="int32")
+    states = keras.layers.Embedding(size, settings.embedding_size)(ids)
+    for _ in range(settings.layers):
+        states = rnnlayers.GRU(settings.units, return_sequences=True, stateful=True)(states)
+        states = keras.layers.Dropout(settings.dropout)(states)
+    model = keras.Model(ids, keras.layers.Dense(size)(states), name="textgen")
+    rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps * settings.epochs)
+    adam = keras.optimizers.Adam(rate)
+    model.compile(
+        optimizer=rnnlayers.ClippedOptimizer(adam, ClipByGlobalNorm(settings.max_norm)),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
+    return model
+
+
+# Training
+
+
+def train(run: Path, settings: Settings) -> None:
+    """Train, or go on with a training that was broken off: give the same command again.
+
+    Args:
+        run: The folder of the run.
+        settings: What decides the run.
+    """
+    settings.check()
+    keras.utils.set_random_seed(settings.seed)
+    folder = Run.begin(run, settings)
+    streams, validation, characters = make_datasets(load_examples(settings), settings)
+    folder.write_lines("characters.txt", [str(ord(c)) for c in characters.characters])
+    model = folder.resumed() or build_model(settings, characters.size, len(streams))
+    print(f"Training {model.count_params():,} weights")
+    folder.fit(
+        model,
+        streams,
+        validation,
+        epochs=settings.epochs,
+        patience=settings.patience,
+        callbacks=[StatesFromZero()],
+    )
+    plot_history(folder, "accuracy")
+
+
+# Inference
+
+
+class Generator(tf.Module):
+    """Prompts in, continuations out: what is exported."""
+
+    def __init__(self, folder: Run):
+        super().__init__()
+        codes = folder.read_lines("characters.txt")
+        self.characters = Characters([chr(int(code)) for code in codes])
+        self.model = folder.model()
+        self.embedding, *others = [layer for layer in self.model.layers if layer.weights]
+        *self.recurrent, self.head = others
+
+    def states(self, batch: int | tf.Tensor) -> list[tf.Tensor]:
+        """Returns the states before any character, `(batch, units)` for each layer."""
+        return [layer.get_initial_state(batch)[0] for layer in self.recurrent]
+
+    def logits(self, ids: tf.Tensor, states: Sequence[tf.Tensor]) -> tuple:
+        """Returns the logits `(batch, size)` of what follows on ids `(batch,)`, and the states."""
+        output, after = self.embedding(ids), []
+        for layer, state in zip(self.recurrent, states, strict=True):
+            output, (state,) = layer.cell(output, [state])
+            after.append(state)
+        return self.head(output), after
+
+    def step(self, character: tf.Tensor, **states) -> dict[str, tf.Tensor]:
+        """Reads one character `(batch,)`: the chances of those to follow, and the states."""
+        ids = self.characters(character)[:, :1].to_tensor(UNKNOWN, shape=(None, 1))[:, 0]
+        logits, after = self.logits(ids, [states[name] for name in sorted(states)])
+        states = {f"state_{i}": state for i, state in enumerate(after)}
+        return {"log_probability": tf.nn.log_softmax(logits), **states}
+
+    def __call__(self, prompt, length, temperature, seed) -> dict[str, tf.Tensor]:
+        """Goes on with prompts `(batch,)` for `length` characters.
+
+        Args:
+            prompt: The texts to go on with; an empty one begins like a new line.
+            length: How many characters to draw, at least 1.
+            temperature: Above 0; below 1 what is likely becomes likelier.
+            seed: Of the draws: the same seed gives the same text.
+        """
+        begin = tf.where(tf.strings.length(prompt) == 0, "\n", prompt)
+        ids = self.characters(begin)
+        last = tf.cast(ids.row_lengths(), tf.int32) - 1
+        forced = ids[:, 1:].to_tensor(-1)
+        decoded = decode(
+            lambda token, states: self._scaled(token, states, temperature),
+            self.states(tf.shape(prompt)[0]),
+            ids[:, :1].to_tensor()[:, 0],
+            Sampling(seed=seed),
+            stop_token_id=END,
+            pad_token_id=END,
+            max_length=last + tf.maximum(length, 1),
+            forbidden_tokens=[UNKNOWN, END],
+            forced_tokens=forced,
+        )
+        drawn = tf.ragged.boolean_mask(
+            decoded.tokens[:, 0],
+            tf.range(tf.shape(decoded.tokens)[-1]) >= last[:, None],
+        )
+        return {"text": self.characters.joined(drawn)}
+
+    def _scaled(self, token: tf.Tensor, states: list, temperature: tf.Tensor) -> tuple:
+        logits, after = self.logits(token, states)
+        return logits / temperature, after
+
+    def endpoints(self) -> dict[str, tuple]:
+        """Returns what is exported, with its inputs."""
+        prompt = {
+            "prompt": tf.TensorSpec([None], tf.string),
+            "length": tf.TensorSpec([], tf.int32),
+            "temperature": tf.TensorSpec([], tf.float32),
+            "seed": tf.TensorSpec([], tf.int32),
+        }
+        states = {
+            f"state_{i}": tf.TensorSpec([None, layer.cell.units])
+            for i, layer in enumerate(self.recurrent)
+        }
+        step = {"character": tf.TensorSpec([None], tf.string), **states}
+        return {
+            "serving_default": (self, prompt),
+            "generate": (self, prompt),
+            "step": (self.step, step),
+        }
+
+
+def generate(
+    generator: Generator, prompt: bytes, length: int, temperature: float, seed: int
+) -> str:
+    """Returns how a text may go on."""
+    inputs = (tf.constant(length), tf.constant(temperature), tf.constant(seed))
+    (text,) = generator(encode([prompt]), *inputs)["text"].numpy()
+    return text.decode("utf-8")
+
+
+def predict(
+    inputs: tyro.conf.Positional[tuple[str, ...]],
+    run: Path,
+    length: int = 200,
+    temperature: float = 0.7,
+    samples: int = 1,
+    seed: int = 1,
+) -> None:
+    """Print how texts may go on.
+
+    Args:
+        inputs: Texts, files with one text each, or - for standard input with one text a line.
+        run: The folder of the run.
+        length: Characters to draw.
+        temperature: Below 1 what is likely becomes likelier, above 1 less so.
+        samples: How many times to go on with each text.
+        seed: Of the draws: the same seed gives the same text.
+    """
+    for name, number in (("length", length), ("temperature", temperature), ("samples", samples)):
+        if number <= 0:
+            raise ValueError(f"{name} must be above 0; received {number}")
+    generator = Generator(Run.finished(run))
+    for prompt in read_inputs(inputs):
+        for place in range(samples):
+            text = generate(generator, prompt, length, temperature, seed + place)
+            print(prompt.decode("utf-8", "replace") + text)
+
+
+def export(run: Path, to: Path = Path("saved_models")) -> None:
+    """Export the run as a SavedModel that takes prompts and needs neither Keras nor this code.
+
+    Args:
+        run: The folder of the run.
+        to: The folder of all exports; this one becomes its textgen/<version>.
+    """
+    generator = Generator(Run.finished(run))
+    states = {f"state_{i}": state for i, state in enumerate(generator.states(2))}
+    probes = {
+        "serving_default": PROBES,
+        "generate": PROBES,
+        "step": {"character": [b"T", b"\n"], **states},
+    }
+    path = rnnlayers.export_model(
+        generator, to / "textgen", endpoints=generator.endpoints(), probes=probes
+    )
+    print(f"Exported to {path}")
+
+
+# Evaluation
+
+
+def evaluate(run: Path) -> None:
+    """Score the run on the test part, in bits a character, beside n-grams and a uniform guess.
+
+    Args:
+        run: The folder of the run.
+    """
+    folder = Run.finished(run)
+    settings = folder.settings(Settings)
+    generator = Generator(folder)
+    splits = load_examples(settings)
+    train, test = (generator.characters.array(text) for text in (splits.train, splits.test))
+    ngrams = ngram_nats(train, test, generator.characters.size, settings.order)
+    report(
+        folder,
+        "textgen",
+        settings.source,
+        in_bits(cross_entropy(generator, test)),
+        {
+            f"{settings.order}-grams": in_bits(ngrams),
+            "uniform": in_bits(math.log(generator.characters.size)),
+        },
+    )
+
+
+def cross_entropy(generator: Generator, ids: np.ndarray, chunk: int = 1000) -> float:
+    """Returns the mean cross-entropy of ids `(time,)`, each after all before it, in nats."""
+    states, nats = generator.states(1), 0.0
+    network = stateless(generator)
+    for start in range(0, len(ids) - 1, chunk):
+        segment = tf.constant(ids[None, start : start + chunk + 1])
+        logits, *states = network([segment[:, :-1], *states])
+        labels = segment[:, 1:]
+        losses = keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
+        nats += float(tf.reduce_sum(losses))
+    return nats / (len(ids) - 1)
+
+
+def stateless(generator: Generator) -> keras.Model:
+    """Returns the network with its states as inputs and outputs, for any batch size."""
+    ids = keras.Input((None,), dtype="int32")
+    before = [keras.Input((layer.cell.units,)) for layer in generator.recurrent]
+    outputs, after = generator.embedding(ids), []
+    for layer, state in zip(generator.recurrent, before, strict=True):
+        recurrent = rnnlayers.Recurrent(layer.cell, return_sequences=True, return_state=True)
+        outputs, state = recurrent(outputs, state)
+        after.append(state)
+    return keras.Model([ids, *before], [generator.head(outputs), *after])
+
+
+def in_bits(nats: float) -> dict[str, float]:
+    """Returns a cross-entropy in the units that papers use."""
+    return {"bits_per_character": nats / math.log(2), "nats_per_character": nats}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Runs a command."""
+    commands = {"train": train, "evaluate": evaluate, "predict": predict, "export": export}
+    run_command(commands, argv, "apps.textgen", __doc__)
+
+
+if __name__ == "__main__":
+    main()
