@@ -23,8 +23,9 @@ file with source and target on each line, a tab between them.
     python -m apps.translation export --run runs/translation --to saved_models
 """
 
+import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,11 +44,11 @@ from apps.common.reports import plot_attention, plot_history, report
 from apps.common.runs import Run
 from apps.common.sources import load
 from apps.common.sources.splits import Splits
-from apps.common.subwords import PAD, START, STOP, UNKNOWN, Subwords
+from apps.common.subwords import PAD, SPECIAL, START, STOP, UNKNOWN, Subwords
 from apps.common.text import encode
 from apps.common.translations import by_length, translation_scores
 from rnnlayers.decoding import BeamSearch, Decoded, Greedy, Sampler
-from rnnlayers.optimizers import ClipByGlobalNorm
+from rnnlayers.optimizers import ClipByGlobalNorm, ClippingLogger
 
 VOCABULARIES = ("source_pieces.txt", "target_pieces.txt")
 # What an exported model must answer as the live one does.
@@ -89,10 +90,12 @@ class Settings:
         sizes = ["max_length", "embedding_size", "encoder_layers", "batch_size", "epochs"]
         check(self, [*sizes, "patience", "beams"], lambda size: size >= 1, "at least 1")
         check(self, ["units"], lambda size: size >= 2 and not size % 2, "even and at least 2")
-        check(self, ["vocabulary_size"], lambda size: size > UNKNOWN + 3, "at least 5")
+        check(self, ["vocabulary_size"], lambda size: size > len(SPECIAL), "at least 5")
         check(self, ["beams"], lambda beams: beams < self.vocabulary_size, "below vocabulary_size")
-        check(self, ["learning_rate", "max_norm"], lambda number: number > 0, "above 0")
-        check(self, ["length_penalty", "seed"], lambda number: number >= 0, "at least 0")
+        rates = ["learning_rate", "max_norm"]
+        check(self, rates, lambda number: 0 < number < math.inf, "above 0, and finite")
+        numbers = ["length_penalty", "seed"]
+        check(self, numbers, lambda number: 0 <= number < math.inf, "at least 0, and finite")
         check(self, ["sampling_rate"], lambda part: 0 <= part <= 1, "from 0 to 1")
         check(self, ["dropout", "smoothing"], lambda part: 0 <= part < 1, "at least 0 and below 1")
         check(
@@ -129,15 +132,19 @@ def make_datasets(
     batches = []
     for examples, seed in ((splits.train, settings.seed), (splits.validation, None)):
         ids = [
-            pieces.arrays(texts)
+            pieces.arrays(texts, settings.max_length + 1)
             for pieces, texts in zip(languages, zip(*examples, strict=True), strict=True)
         ]
-        # What is as long as allowed may have been cut.
         whole = [
-            pair for pair in zip(*ids, strict=True) if max(map(len, pair)) < settings.max_length
+            pair for pair in zip(*ids, strict=True) if max(map(len, pair)) <= settings.max_length
         ]
         if len(whole) < len(examples):
             print(f"{len(examples) - len(whole):,} pairs longer than max_length are left out")
+        if not whole:
+            raise ValueError(
+                f"max_length {settings.max_length} leaves no pair to train or to validate on; "
+                f"choose a longer one"
+            )
         sources, targets = zip(*whole, strict=True)
         batches.append(
             PairBatches(sources, targets, settings.batch_size, seed, start=START, stop=STOP)
@@ -186,7 +193,7 @@ def build_model(settings: Settings, sizes: tuple[int, int], steps: int) -> keras
     model.build(((None, None), (None, None)))
     rate = keras.optimizers.schedules.CosineDecay(
         initial_learning_rate=0.0,
-        decay_steps=steps * (settings.epochs - 1),
+        decay_steps=max(1, steps * (settings.epochs - 1)),
         warmup_target=settings.learning_rate,
         warmup_steps=steps,
     )
@@ -229,9 +236,17 @@ def train(run: Path, settings: Settings) -> None:
     for name, pieces in zip(VOCABULARIES, languages, strict=True):
         folder.write_lines(name, pieces.pieces)
     sizes = tuple(pieces.size for pieces in languages)
+    check(settings, ["beams"], lambda beams: beams <= sizes[1], f"at most {sizes[1]}, all pieces")
     model = folder.resumed() or build_model(settings, sizes, len(batches))
     print(f"Training {model.count_params():,} weights")
-    folder.fit(model, batches, validation, epochs=settings.epochs, patience=settings.patience)
+    folder.fit(
+        model,
+        batches,
+        validation,
+        epochs=settings.epochs,
+        patience=settings.patience,
+        callbacks=[ClippingLogger()],
+    )
     plot_history(folder, "accuracy")
 
 
@@ -246,18 +261,20 @@ class Translator(tf.Module):
         self.settings = folder.settings(Settings)
         self.model = folder.model()
         self.steps = rnnlayers.StepEndpoints(self.model)
-        self.source, self.target = (
-            Subwords(folder.read_lines(name), self.settings.lowercase, self.settings.max_length)
-            for name in VOCABULARIES
-        )
         sizes = (self.model.encoder.layers[1].input_dim, self.model.embedding.input_dim)
-        for name, size, pieces in zip(VOCABULARIES, sizes, (self.source, self.target), strict=True):
-            if size != pieces.size:
-                raise ValueError(
-                    f"{folder.folder / name} does not fit {folder.model_file}: it has "
-                    f"{len(pieces.pieces):,} pieces, and the model was trained with "
-                    f"{size - UNKNOWN - 3:,}; restore the file, or train anew"
-                )
+        self.source, self.target = (
+            self._pieces(folder, name, size) for name, size in zip(VOCABULARIES, sizes, strict=True)
+        )
+
+    def _pieces(self, folder: Run, name: str, size: int) -> Subwords:
+        pieces = folder.read_lines(name)
+        if len(SPECIAL) + len(set(pieces)) != size:
+            raise ValueError(
+                f"{folder.folder / name} does not fit {folder.model_file}: it has "
+                f"{len(set(pieces)):,} different pieces, and the model was trained with "
+                f"{size - len(SPECIAL):,}; restore the file, or train anew"
+            )
+        return Subwords(pieces, self.settings.lowercase, self.settings.max_length)
 
     def beam(self, count: int = 1) -> BeamSearch:
         """Returns the beam search of the settings, for so many translations."""
@@ -321,26 +338,30 @@ class Translator(tf.Module):
         }
 
 
-def translate(
-    translator: Translator, texts: Sequence[str | bytes], sampler: Sampler, batch_size: int = 64
-) -> Iterator[list[tuple[str, float]]]:
-    """Translates texts in batches.
-
-    Args:
-        translator: The translator.
-        texts: The texts, in any order.
-        sampler: Of `rnnlayers.decoding`.
-        batch_size: Texts in a batch.
-
-    Yields:
-        For each text, in order, its translations with their scores, the best first.
-    """
+def compiled(translator: Translator, sampler: Sampler) -> Callable:
+    """Returns a function in a graph: texts `(batch,)` to translations and scores `(batch, n)`."""
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
     def decode(batch):
         _, decoded = translator.decode(batch, sampler)
         return translator.target.joined(decoded.tokens), decoded.scores
 
+    return decode
+
+
+def translate(
+    decode: Callable, texts: Sequence[str | bytes], batch_size: int = 64
+) -> Iterator[list[tuple[str, float]]]:
+    """Translates texts in batches.
+
+    Args:
+        decode: From `compiled`.
+        texts: The texts.
+        batch_size: Texts in a batch.
+
+    Yields:
+        For each text, in order, its translations with their scores, the best first.
+    """
     for start in range(0, len(texts), batch_size):
         found, scores = decode(encode(texts[start : start + batch_size]))
         for row, row_scores in zip(found.numpy(), scores.numpy(), strict=True):
@@ -374,18 +395,18 @@ def predict(
         length_penalty=settings.length_penalty,
         num_return=n_best,
     )
-    drawn = 0
+    decode, drawn = compiled(translator, sampler), 0
     for name, texts in read_lines(inputs):
-        lengths = map(len, translator.source.arrays(texts))
-        found = translate(translator, texts, sampler)
+        lengths = map(len, translator.source.arrays(texts, settings.max_length + 1))
+        found = translate(decode, texts)
         shown = tqdm(found, desc=name, unit=" lines", total=len(texts), disable=not name or None)
         for text, length, rows in zip(texts, lengths, shown, strict=True):
             if n_best > 1 and length:
                 print(*(f"{score:.3f}\t{translation}" for translation, score in rows), sep="\n")
             else:
                 print(rows[0][0])
-            if length == settings.max_length:
-                note = f"the line above has more than {length} pieces; what follows was not read"
+            if length > settings.max_length:
+                note = f"of the line above only the first {settings.max_length} pieces were read"
                 print(note, file=sys.stderr)
             if plot and length and not name:
                 drawn += 1
@@ -425,18 +446,19 @@ def evaluate(run: Path) -> None:
     settings = translator.settings
     splits = load_examples(settings)
     sources, references = zip(*splits.test, strict=True)
+    decoders = {"beam": compiled(translator, translator.beam())}
+    decoders["greedy"] = compiled(translator, Greedy())
     found = {}
-    for name, sampler in (("beam", translator.beam()), ("greedy", Greedy())):
-        rows = translate(translator, sources, sampler)
+    for name, decode in decoders.items():
+        rows = translate(decode, sources)
         rows = tqdm(rows, desc=f"Translating ({name})", total=len(sources), disable=None)
         found[name] = [row[0][0] for row in rows]
     metrics, signatures = translation_scores(found["beam"], references, settings.lowercase)
     greedy, _ = translation_scores(found["greedy"], references, settings.lowercase)
     metrics |= {f"{name}_greedy": score for name, score in greedy.items()}
-    for name, (others, answers) in (
-        (name, zip(*part, strict=True)) for name, part in splits.further.items()
-    ):
-        rows = [row[0][0] for row in translate(translator, others, translator.beam())]
+    for name, part in splits.further.items():
+        others, answers = zip(*part, strict=True)
+        rows = [row[0][0] for row in translate(decoders["beam"], others)]
         further, _ = translation_scores(rows, answers, settings.lowercase)
         metrics[f"exact_match_{name}"] = further["exact_match"]
     baselines = {"copy": sources, "word_by_word": word_by_word(splits.train, sources)}

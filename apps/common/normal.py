@@ -13,8 +13,9 @@ class Normalizer(tf.Module):
     """Brings texts into Unicode's form NFKC, so that what looks the same is the same.
 
     Compatibility characters give way to ordinary ones (a no-break space to a space, a ligature to
-    its letters), and a letter with marks that stand apart to the one composed letter. Marks that
-    stand apart must be in their canonical order. Bytes that are not UTF-8 become U+FFFD.
+    its letters), and a letter with the marks right behind it to the one composed letter. Marks are
+    not put into another order, so that of several of one letter, some may stay apart where
+    Unicode would sort them first. Bytes that are not UTF-8 become U+FFFD.
     """
 
     def __init__(self) -> None:

@@ -10,7 +10,7 @@ from keras import ops
 from apps.common.text import Batches
 
 # Few shapes to compile, and little padding.
-LENGTHS = np.array([*range(4, 24, 4), *range(24, 64, 8), *range(64, 1025, 32)])
+LENGTHS = np.array([*range(4, 24, 4), *range(24, 64, 8), *range(64, 1024, 32)])
 
 
 class PairBatches(Batches):
@@ -39,14 +39,15 @@ class PairBatches(Batches):
         self.answers = targets
         self.start, self.stop = start, stop
         self._lengths = (
-            np.searchsorted(LENGTHS, [len(source) for source in sources]),
-            np.searchsorted(LENGTHS, [len(target) + 1 for target in targets]),
+            np.array([len(source) for source in sources]),
+            np.array([len(target) + 1 for target in targets]),
         )
-        self._buckets = self._lengths[0] * len(LENGTHS) + self._lengths[1]
+        first, second = (np.searchsorted(LENGTHS, lengths) for lengths in self._lengths)
+        self._buckets = first * (len(LENGTHS) + 1) + second
 
     def __iter__(self) -> Iterator[tuple[tuple[np.ndarray, np.ndarray], np.ndarray]]:
         for indices in self.order():
-            shapes = ((len(indices), LENGTHS[code[indices].max()]) for code in self._lengths)
+            shapes = ((len(indices), padded(side[indices].max())) for side in self._lengths)
             sources, labels = (np.zeros(shape, "int32") for shape in shapes)
             targets = np.zeros_like(labels)
             for row, index in enumerate(indices):
@@ -64,6 +65,12 @@ class PairBatches(Batches):
         )
         count = tf.data.experimental.assert_cardinality(len(self))
         return batches.apply(count).prefetch(tf.data.AUTOTUNE)
+
+
+def padded(length: int) -> int:
+    """Returns the length to which a sequence is padded."""
+    place = np.searchsorted(LENGTHS, length)
+    return int(LENGTHS[place]) if place < len(LENGTHS) else -(-length // 256) * 256
 
 
 @keras.saving.register_keras_serializable("apps.common")

@@ -162,8 +162,16 @@ class Run:
             temporary.write_text("\n".join(lines), "utf-8")
 
     def read_lines(self, name: str) -> list[str]:
-        """Reads what `write_lines` wrote."""
-        return (self.folder / name).read_text("utf-8").split("\n")
+        """Reads what `write_lines` wrote.
+
+        Raises:
+            ValueError: If the file is damaged.
+            OSError: If it cannot be read.
+        """
+        try:
+            return (self.folder / name).read_text("utf-8").split("\n")
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{self.folder / name} is damaged: {error}") from error
 
     def write_table(self, name: str, table: pd.DataFrame) -> None:
         """Writes a table of the run as CSV."""

@@ -32,6 +32,8 @@ class Subwords(tf.Module):
 
     def __init__(self, pieces: Sequence[str], lowercase: bool, max_length: int):
         super().__init__()
+        if len(set(pieces)) < len(pieces):
+            raise ValueError("pieces must all be different; there are some twice")
         self.pieces = tuple(pieces)
         self.lowercase = lowercase
         self.max_length = max_length
@@ -57,7 +59,7 @@ class Subwords(tf.Module):
             max_length: As above.
 
         Raises:
-            ValueError: If the size is too small to hold all characters.
+            ValueError: If the size is too small to hold all characters, or there are none.
         """
         prepared = cls([SPACE], lowercase, max_length).prepared
         lines: list[str] = []
@@ -65,6 +67,14 @@ class Subwords(tf.Module):
             words = prepared(encode(texts[start : start + 1000]))
             joined = tf.strings.reduce_join(words, axis=-1).numpy()
             lines += [line.decode().replace(SPACE, " ") for line in joined]
+        characters = {SPACE, *"".join(lines).replace(" ", SPACE)}
+        if len(characters) < 2 or size < len(SPECIAL) + len(characters):
+            raise ValueError(
+                f"vocabulary_size must be at least {len(SPECIAL) + len(characters)}, for the texts "
+                f"have {len(characters) - 1} different characters; received {size}"
+                if len(characters) > 1
+                else "vocabulary_size: there are no words to learn pieces of"
+            )
         return cls(_byte_pairs(lines, size - len(SPECIAL)), lowercase, max_length)
 
     @property
@@ -72,7 +82,7 @@ class Subwords(tf.Module):
         """How many ids there are."""
         return len(SPECIAL) + len(self.pieces)
 
-    def prepared(self, texts: tf.Tensor) -> tf.RaggedTensor:
+    def prepared(self, texts: tf.Tensor, most: int | None = None) -> tf.RaggedTensor:
         """Returns the words and signs of texts `(batch,)`, `SPACE` before what a space preceded."""
         texts = self.normalize(texts)
         if self.lowercase:
@@ -86,23 +96,29 @@ class Subwords(tf.Module):
             (rf" {SPACE}$", ""),  # of an empty text
         ):
             texts = tf.strings.regex_replace(texts, pattern, replacement)
-        return tf.strings.split(texts)[:, : self.max_length]
+        return tf.strings.split(texts)[:, : most or self.max_length]
 
-    def __call__(self, texts: tf.Tensor) -> tf.RaggedTensor:
-        """Returns the ids of the pieces of texts `(batch,)`, shape `(batch, None)`, int32."""
-        words = self.prepared(texts)
+    def __call__(self, texts: tf.Tensor, most: int | None = None) -> tf.RaggedTensor:
+        """Returns the ids of the pieces of texts `(batch,)`, shape `(batch, None)`, int32.
+
+        Args:
+            texts: The texts.
+            most: How many pieces to keep of each; `max_length` if not given.
+        """
+        most = most or self.max_length
+        words = self.prepared(texts, most)
         different, places = tf.unique(words.flat_values)
-        ids = words.with_flat_values(tf.gather(self._cut(different), places))
-        return ids.merge_dims(1, 2)[:, : self.max_length]
+        ids = words.with_flat_values(tf.gather(self._cut(different, most), places))
+        return ids.merge_dims(1, 2)[:, :most]
 
-    def _cut(self, words: tf.Tensor) -> tf.RaggedTensor:
-        """Cuts words `(words,)` into the longest pieces, from their start on."""
+    def _cut(self, words: tf.Tensor, most: int) -> tf.RaggedTensor:
+        """Cuts words `(words,)` into the longest pieces, from their start on, so many at most."""
         lengths = tf.strings.length(words, unit="UTF8_CHAR")
         sizes = tf.range(1, self.longest + 1)
         copies = tf.repeat(words[:, None], self.longest, axis=1)
 
         def go_on(count: tf.Tensor, start: tf.Tensor, ids: tf.TensorArray) -> tf.Tensor:
-            return (count < self.max_length) & tf.reduce_any(start < lengths)
+            return (count < most) & tf.reduce_any(start < lengths)
 
         def take(count: tf.Tensor, start: tf.Tensor, ids: tf.TensorArray) -> tuple:
             runs = start < lengths
@@ -131,11 +147,11 @@ class Subwords(tf.Module):
         texts = tf.strings.regex_replace(tf.strings.reduce_join(pieces, axis=-1), SPACE, " ")
         return tf.strings.strip(texts)
 
-    def arrays(self, texts: Sequence[str | bytes]) -> list[np.ndarray]:
-        """Returns the ids of each text."""
+    def arrays(self, texts: Sequence[str | bytes], most: int | None = None) -> list[np.ndarray]:
+        """Returns the ids of each text, see `__call__`."""
         arrays: list[np.ndarray] = []
         for start in range(0, len(texts), 1000):
-            ids = self(encode(texts[start : start + 1000]))
+            ids = self(encode(texts[start : start + 1000]), most)
             arrays += np.split(ids.flat_values.numpy(), ids.row_splits.numpy()[1:-1])
         return arrays
 
@@ -143,19 +159,17 @@ class Subwords(tf.Module):
 def _byte_pairs(lines: Sequence[str], size: int) -> list[str]:
     """Learns pieces of prepared lines."""
     model = io.BytesIO()
-    try:
-        sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=iter(lines),
-            model_writer=model,
-            model_type="bpe",
-            vocab_size=size + 3,  # with its own special pieces, which are left out below
-            hard_vocab_limit=False,  # a size that is too high is no mistake
-            character_coverage=1.0,
-            normalization_rule_name="identity",
-            max_sentencepiece_length=LONGEST,
-            minloglevel=2,
-        )
-    except RuntimeError as error:
-        raise ValueError(f"vocabulary_size {size}: {error}") from error
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(lines),
+        model_writer=model,
+        model_type="bpe",
+        vocab_size=size + 3,  # with its own special pieces, which are left out below
+        hard_vocab_limit=False,  # a size that is too high is no mistake
+        character_coverage=1.0,
+        normalization_rule_name="identity",
+        max_sentencepiece_length=LONGEST,
+        max_sentence_length=2**30,  # longer ones, in bytes, it would leave out
+        minloglevel=2,
+    )
     learned = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
     return [learned.id_to_piece(id_) for id_ in range(3, learned.get_piece_size())]

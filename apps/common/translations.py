@@ -22,7 +22,7 @@ def translation_scores(
         `exact_match`, from 0 to 1, and `bleu` and `chrf`, from 0 to 100; and the signatures of the
         latter two, which say how sacreBLEU (Post 2018) computed them.
     """
-    bleu, chrf = BLEU(lowercase=lowercase), CHRF(lowercase=lowercase)
+    bleu, chrf = BLEU(lowercase=lowercase, force=True), CHRF(lowercase=lowercase)
     pairs = zip(translations, references, strict=True)
     same = [_folded(a, lowercase) == _folded(b, lowercase) for a, b in pairs]
     scores = {
@@ -45,12 +45,13 @@ def by_length(
     """Returns the scores by the number of words in the source sentence."""
     table = pd.DataFrame({"source": sources, "translation": translations, "reference": references})
     lengths = table["source"].str.split().str.len()
-    buckets = pd.cut(lengths, [0, *LENGTHS, float("inf")])
+    buckets = pd.cut(lengths, [-1, *LENGTHS, float("inf")])
     rows = []
     for bucket, part in table.groupby(buckets, observed=True):
         scores, _ = translation_scores(
             list(part["translation"]), list(part["reference"]), lowercase
         )
         words = f"{bucket.left + 1:.0f} to {bucket.right:.0f}"
+        words = f"over {LENGTHS[-1]}" if bucket.left == LENGTHS[-1] else words
         rows.append({"words": words, "sentences": len(part), **scores})
     return pd.DataFrame(rows)

@@ -56,10 +56,12 @@ class History(NamedTuple):
         rows = tf.range(tf.shape(columns)[1])[:, None] * width + columns
         rows = tf.transpose(tf.where(there, rows, 0), (1, 2, 0))
         there = tf.transpose(there, (1, 2, 0))
-        at = tf.stack([tf.broadcast_to(steps, tf.shape(rows)), rows], -1)
 
         def collect(values: Tensor) -> Tensor:
-            found = tf.gather_nd(values, at)
+            # One flat axis of rows: other than `gather_nd`, `gather` takes values of no elements.
+            count, rest = tf.shape(values)[1], tf.shape(values)[2:]
+            flat = tf.reshape(values, tf.concat([[tf.size(steps) * count], rest], 0))
+            found = tf.gather(flat, steps * count + rows)
             ones = tf.ones_like(tf.shape(values)[2:])
             shown = tf.reshape(there, tf.concat([tf.shape(there), ones], 0))
             return tf.where(shown, found, tf.zeros([], found.dtype))

@@ -100,12 +100,7 @@ def test_the_data_set_follows_the_epoch(examples):
             tf.nest.map_structure(np.testing.assert_array_equal, found, made)
 
 
-LONG = pytest.mark.xfail(reason="there are no padded lengths beyond 1,024", raises=IndexError)
-
-
-@pytest.mark.parametrize(
-    "length", [1023, pytest.param(1100, marks=LONG), pytest.param(3000, marks=LONG)]
-)
+@pytest.mark.parametrize("length", [1023, 1100, 3000])
 @pytest.mark.parametrize("side", [0, 1])
 def test_sequences_of_any_length(side, length):
     pair = [np.ones(3, "int32"), np.ones(3, "int32")]

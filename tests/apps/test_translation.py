@@ -90,7 +90,8 @@ def answered(capsys, run, *inputs, plot="--no-plot"):
 
 
 def translated(translator, texts):
-    return [row[0] for row in translation.translate(translator, texts, translator.beam())]
+    decode = translation.compiled(translator, translator.beam())
+    return [row[0] for row in translation.translate(decode, texts)]
 
 
 # Training
@@ -156,19 +157,17 @@ def test_pairs_longer_than_allowed_are_not_trained_on(table, translator, capsys)
     )
     for pairs in (batches, validation):
         for (sources, targets), labels in pairs:
-            assert (sources > 0).sum(1).max() < 14
+            assert (sources > 0).sum(1).max() <= 14
             # With the start, or the stop.
-            assert (targets > 0).sum(1).max() == (labels > 0).sum(1).max() < 15
+            assert (targets > 0).sum(1).max() == (labels > 0).sum(1).max() <= 15
     assert all(pieces.size <= 120 for pieces in languages)
 
 
-@pytest.mark.xfail(reason="zip(*[]) has nothing to unpack", raises=ValueError)
 def test_a_max_length_that_leaves_no_pair_is_refused(table, tmp_path, capsys):
     argv = ("train", "--source", table, "--run", tmp_path / "run", *TINY)
     assert "max_length" in refused(capsys, *argv, "--max-length", 3)
 
 
-@pytest.mark.xfail(reason="the schedule has no steps to decay over", raises=ValueError)
 def test_a_model_may_be_built_for_one_epoch():
     settings = translation.Settings(epochs=1, units=4, embedding_size=4)
     settings.check()
@@ -284,7 +283,7 @@ def test_odd_lines_are_answered(run, tmp_path, capsys):
     lines = dict(zip(texts, found.out.removesuffix("\n").split("\n"), strict=True))
     assert lines["empty"] == lines["controls"] == ""
     assert all(lines[name] for name in ("long", "a long word", "unknown", "no UTF-8", "one sign"))
-    assert found.err.count("the line above has more than 40 pieces") == 2
+    assert found.err.count("of the line above only the first 40 pieces were read") == 2
 
 
 @pytest.mark.parametrize("name", ["controls", "unknown", "long"])
@@ -296,7 +295,6 @@ def test_an_odd_text_is_answered_and_drawn(run, capsys, name):
     assert (str(LONGEST) in found.err) == (name == "long")
 
 
-@pytest.mark.xfail(reason="what fills the length is taken for what was cut")
 def test_a_line_as_long_as_allowed_is_not_said_to_be_longer(run, translator, capsys):
     whole = Subwords(translator.source.pieces, False, 1000)
     texts = ["." * count for count in range(LONGEST + 1)]
@@ -372,22 +370,7 @@ def test_the_export_takes_no_texts_at_all(exported, name):
     assert all(value.shape[0] == 0 for value in found.values())
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        *("n_best", "encode"),
-        *(
-            pytest.param(
-                name,
-                marks=pytest.mark.xfail(
-                    reason="attention to no pieces cannot be gathered",
-                    raises=tf.errors.InvalidArgumentError,
-                ),
-            )
-            for name in ("translate", "translate_greedily")
-        ),
-    ],
-)
+@pytest.mark.parametrize("name", ["n_best", "encode", "translate", "translate_greedily"])
 def test_the_export_takes_a_batch_of_empty_texts_alone(exported, name):
     found = exported.signatures[name](text=encode(["", "\x01"]))
     assert all(value.shape[0] == 2 for value in found.values())
@@ -486,7 +469,6 @@ def test_settings_outside_their_range(tmp_path, capsys, option, value):
     ("option", "value"),
     [("learning-rate", "inf"), ("max-norm", "inf"), ("length-penalty", "inf")],
 )
-@pytest.mark.xfail(reason="infinity is above 0")
 def test_settings_that_are_no_finite_number(option, value):
     settings = translation.Settings(**{option.replace("-", "_"): float(value)})
     with pytest.raises(ValueError, match="must be"):
@@ -550,10 +532,6 @@ def test_a_vocabulary_that_does_not_fit_the_model(damaged, capsys, name):
         pytest.param(lambda pieces: pieces[:1] * len(pieces), id="one piece many times"),
         pytest.param(lambda pieces: [*pieces[:-1], b"\xff"], id="no UTF-8"),
     ],
-)
-@pytest.mark.xfail(
-    reason="only the number of pieces is compared",
-    raises=(tf.errors.FailedPreconditionError, UnicodeDecodeError),
 )
 def test_a_vocabulary_that_is_damaged(damaged, capsys, damage):
     file = damaged / translation.VOCABULARIES[0]

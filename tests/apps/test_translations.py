@@ -68,7 +68,8 @@ def test_every_sentence_is_in_the_bucket_of_its_length():
     references = [f"le numero {length} est ici" for length in lengths]
     found = [*references[:-1], "faux"]
     table = by_length(sources, found, references, lowercase=False)
-    assert table["words"].tolist()[:4] == ["1 to 5", "6 to 10", "11 to 15", "31 to 50"]
+    assert table["words"].tolist()[:4] == ["0 to 5", "6 to 10", "11 to 15", "31 to 50"]
+    assert table["words"].tolist()[-1] == "over 50"
     assert table["sentences"].tolist() == [2, 3, 1, 1, 2]
     assert table["sentences"].sum() == len(sources)
     assert table["exact_match"].tolist() == pytest.approx([1, 2 / 3, 1, 1, 1])
@@ -89,7 +90,7 @@ def test_the_scores_of_all_lengths_together_are_those_of_the_whole():
 
 def test_an_empty_source_sentence_does_no_harm():
     table = by_length(["", "a b"], ["", "c d"], ["x", "c d"], lowercase=False)
-    assert table[table["words"] == "1 to 5"]["exact_match"].tolist() == [1]
+    assert table[["words", "sentences", "exact_match"]].to_numpy().tolist() == [["0 to 5", 2, 0.5]]
 
 
 PAIRS = [

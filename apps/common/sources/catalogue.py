@@ -29,12 +29,18 @@ def read_pairs(name: str, splits: Sequence[str]) -> tuple[list[list[tuple[str, s
     Returns:
         Pairs of texts for each split, and the names of the two languages.
     """
+    import tensorflow_datasets as tfds
+
     builder = _prepared(name)
+    keys = builder.info.supervised_keys or ()
+    texts = [key for key in keys if isinstance(builder.info.features[key], tfds.features.Text)]
+    if len(texts) < 2:
+        raise ValueError(f"source 'tfds': {name} is no data set of translations")
     pairs = [
         [tuple(text.decode("utf-8", "replace") for text in pair) for pair in part]
         for part in _read(builder, splits)
     ]
-    return pairs, list(builder.info.supervised_keys)
+    return pairs, list(keys)
 
 
 def read_texts(name: str, splits: Sequence[str]) -> list[str]:
