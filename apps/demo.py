@@ -27,6 +27,7 @@ INPUTS = {
         "I do not love some old trees.",
         "Is it true that she has not forgotten the black horses?",
     ),
+    "textgen": ("The plot was", "My sister chose it"),
 }
 
 
