@@ -106,9 +106,7 @@ def read_inputs(inputs: Sequence[str]) -> Iterator[bytes]:
         ValueError: If there are none.
         OSError: If a file cannot be read.
     """
-    if not inputs:
-        raise ValueError("inputs: give at least one text or file, or - for standard input")
-    for text in inputs:
+    for text in _given(inputs):
         if text == "-":
             yield from (line.rstrip(b"\r\n") for line in sys.stdin.buffer)
         elif os.path.isfile(text):  # noqa: PTH113 (a long text is no error)
@@ -130,9 +128,7 @@ def read_lines(inputs: Sequence[str]) -> Iterator[tuple[str, list[bytes]]]:
         ValueError: If there are none.
         OSError: If a file cannot be read.
     """
-    if not inputs:
-        raise ValueError("inputs: give at least one text or file, or - for standard input")
-    for text in inputs:
+    for text in _given(inputs):
         if text == "-":
             yield "standard input", [line.rstrip(b"\r\n") for line in sys.stdin.buffer]
         elif os.path.isfile(text):  # noqa: PTH113 (a long text is no error)
@@ -140,6 +136,12 @@ def read_lines(inputs: Sequence[str]) -> Iterator[tuple[str, list[bytes]]]:
                 yield text, [line.rstrip(b"\r\n") for line in lines]
         else:
             yield "", [os.fsencode(text)]
+
+
+def _given(inputs: Sequence[str]) -> Sequence[str]:
+    if not inputs:
+        raise ValueError("inputs: give at least one text or file, or - for standard input")
+    return inputs
 
 
 def is_users_mistake(error: Exception) -> bool:

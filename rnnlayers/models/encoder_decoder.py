@@ -12,6 +12,7 @@ from rnnlayers.cells.base import Tensor
 from rnnlayers.decoding import Decoded, Greedy, Sampler, decode
 from rnnlayers.layers.attentive import AttentiveDecoder
 from rnnlayers.layers.recurrent import Recurrent
+from rnnlayers.models.checks import check_decoder, check_head, check_ids, check_sampling
 
 
 class Encoded(NamedTuple):
@@ -119,29 +120,12 @@ class EncoderDecoder(keras.Model):
         **kwargs: Any,
     ) -> None:
         decoder = list(decoder) if isinstance(decoder, list | tuple) else [decoder]
-        _check_decoder(decoder)
-        if head is None and not isinstance(embedding, keras.layers.ReversibleEmbedding):
-            raise ValueError(
-                "`head` may be None where `embedding` is a `keras.layers.ReversibleEmbedding`; "
-                f"received {embedding!r}. Give a head, such as Dense(vocabulary)."
-            )
-        if len({start_token_id, stop_token_id, pad_token_id}) < 3:
-            raise ValueError(
-                "`start_token_id`, `stop_token_id` and `pad_token_id` must be three different ids; "
-                f"received {start_token_id}, {stop_token_id} and {pad_token_id}."
-            )
+        check_decoder(decoder)
+        check_head(head, embedding)
+        check_ids(start_token_id, stop_token_id, pad_token_id)
         if isinstance(sampling_rate, dict):
             sampling_rate = keras.optimizers.schedules.deserialize(sampling_rate)
-        scheduled = isinstance(sampling_rate, keras.optimizers.schedules.LearningRateSchedule)
-        if not scheduled and not 0 <= sampling_rate <= 1:
-            raise ValueError(
-                "`sampling_rate` must be from 0 to 1, or a Keras LearningRateSchedule; received "
-                f"{sampling_rate!r}."
-            )
-        if not isinstance(sampling_passes, int) or sampling_passes < 1:
-            raise ValueError(
-                f"`sampling_passes` must be a positive integer; received {sampling_passes!r}."
-            )
+        check_sampling(sampling_rate, sampling_passes)
         super().__init__(**kwargs)
         self.encoder = encoder
         self.embedding = embedding
@@ -371,36 +355,6 @@ class EncoderDecoder(keras.Model):
             for layer in config["decoder"]
         ]
         return cls(**{**config, **layers, "decoder": decoder})
-
-
-def _check_decoder(decoder: Sequence[Any]) -> None:
-    """Raise a ValueError unless these layers make a decoder."""
-    attentive = sum(isinstance(layer, AttentiveDecoder) for layer in decoder)
-    recurrent = [layer for layer in decoder if isinstance(layer, AttentiveDecoder | Recurrent)]
-    if attentive > 1 or not recurrent:
-        raise ValueError(
-            "`decoder` must hold recurrent layers, and `AttentiveDecoder` at most once; received "
-            f"{list(decoder)}."
-        )
-    for layer in recurrent:
-        config = layer.get_config()
-        wrong = {
-            name: config[name]
-            for name, value in {
-                "return_sequences": True,
-                "return_state": False,
-                "return_attention": False,
-                "go_backwards": False,
-                "stateful": False,
-            }.items()
-            if config.get(name, value) != value
-        }
-        if wrong:
-            raise ValueError(
-                f"The layer {layer.name!r} of `decoder` must return all its outputs in the order "
-                "of time, and nothing else: return_sequences=True, and return_state, "
-                f"return_attention, go_backwards and stateful False; it has {wrong}."
-            )
 
 
 def _state_sizes(layer: keras.Layer) -> list[int]:

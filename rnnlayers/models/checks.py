@@ -1,0 +1,71 @@
+"""What an encoder-decoder is made of, checked."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from rnnlayers.layers.attentive import AttentiveDecoder
+from rnnlayers.layers.recurrent import Recurrent
+
+
+def check_head(head: Any, embedding: Any) -> None:
+    """Raise a ValueError where logits cannot be made."""
+    if head is None and not isinstance(embedding, keras.layers.ReversibleEmbedding):
+        raise ValueError(
+            "`head` may be None where `embedding` is a `keras.layers.ReversibleEmbedding`; "
+            f"received {embedding!r}. Give a head, such as Dense(vocabulary)."
+        )
+
+
+def check_ids(start_token_id: int, stop_token_id: int, pad_token_id: int) -> None:
+    """Raise a ValueError unless the three ids differ."""
+    if len({start_token_id, stop_token_id, pad_token_id}) < 3:
+        raise ValueError(
+            "`start_token_id`, `stop_token_id` and `pad_token_id` must be three different ids; "
+            f"received {start_token_id}, {stop_token_id} and {pad_token_id}."
+        )
+
+
+def check_sampling(sampling_rate: Any, sampling_passes: Any) -> None:
+    """Raise a ValueError unless scheduled sampling can be done like this."""
+    scheduled = isinstance(sampling_rate, keras.optimizers.schedules.LearningRateSchedule)
+    if not scheduled and not 0 <= sampling_rate <= 1:
+        raise ValueError(
+            "`sampling_rate` must be from 0 to 1, or a Keras LearningRateSchedule; received "
+            f"{sampling_rate!r}."
+        )
+    if not isinstance(sampling_passes, int) or sampling_passes < 1:
+        raise ValueError(
+            f"`sampling_passes` must be a positive integer; received {sampling_passes!r}."
+        )
+
+
+def check_decoder(decoder: Sequence[Any]) -> None:
+    """Raise a ValueError unless these layers make a decoder."""
+    attentive = sum(isinstance(layer, AttentiveDecoder) for layer in decoder)
+    recurrent = [layer for layer in decoder if isinstance(layer, AttentiveDecoder | Recurrent)]
+    if attentive > 1 or not recurrent:
+        raise ValueError(
+            "`decoder` must hold recurrent layers, and `AttentiveDecoder` at most once; received "
+            f"{list(decoder)}."
+        )
+    for layer in recurrent:
+        config = layer.get_config()
+        wrong = {
+            name: config[name]
+            for name, value in {
+                "return_sequences": True,
+                "return_state": False,
+                "return_attention": False,
+                "go_backwards": False,
+                "stateful": False,
+            }.items()
+            if config.get(name, value) != value
+        }
+        if wrong:
+            raise ValueError(
+                f"The layer {layer.name!r} of `decoder` must return all its outputs in the order "
+                "of time, and nothing else: return_sequences=True, and return_state, "
+                f"return_attention, go_backwards and stateful False; it has {wrong}."
+            )
