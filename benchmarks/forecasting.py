@@ -69,15 +69,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
     parser.add_argument("--runs", type=Path, default=Path("runs/ett"), help="where the runs go")
     parser.add_argument("--to", type=Path, default=RESULTS, help="where the table goes")
+    parser.add_argument("--add", action="store_true", help="to what the table there has already")
     given = parser.parse_args(argv)
+    told = held(given.to) if given.add else []
+    known = {f"{row['series']}_{row['horizon']}_{row['seed']}" for row in told}
     for series in given.series:
         for seed in given.seeds:
             for horizon in given.horizons:
                 run = given.runs / f"{series}_{horizon}_{seed}"
-                if not (run / "metrics.json").exists():
+                if run.name not in known and not (run / "metrics.json").exists():
                     train(given.data / f"{series}.csv", series, horizon, seed, run)
                     forecasting.evaluate(run)
-    write(given.runs, given.to)
+    write(given.runs, given.to, told)
 
 
 def train(data: Path, series: str, horizon: int, seed: int, run: Path) -> None:
@@ -88,10 +91,27 @@ def train(data: Path, series: str, horizon: int, seed: int, run: Path) -> None:
     noted.write_text(json.dumps(time.monotonic() - begun))
 
 
-def write(runs: Path, folder: Path) -> Path:
-    """Write what the runs scored as JSON, and as a page beside what is published."""
-    rows = []
+def held(folder: Path) -> list[dict]:
+    """Return the rows of an earlier table, of which all runs were trained as they would be now."""
+    results = json.loads((folder / "forecasting.json").read_text())
+    if results["recipe"] != RECIPE or results["more"] != MORE:
+        raise ValueError(f"--add: the table in {folder} was made with another recipe; leave it out")
+    return results["rows"]
+
+
+def write(runs: Path, folder: Path, told: Sequence[dict] = ()) -> Path:
+    """Write what the runs scored as JSON, and as a page beside what is published.
+
+    Args:
+        runs: The folder of the runs.
+        folder: Where the two files go.
+        told: Rows of runs that are somewhere else.
+    """
+    rows = list(told)
+    known = {f"{row['series']}_{row['horizon']}_{row['seed']}" for row in told}
     for found in sorted(runs.glob("*/metrics.json")):
+        if found.parent.name in known:
+            continue
         series, horizon, seed = found.parent.name.split("_")
         metrics = json.loads(found.read_text())
         scores = {"rnnlayers": metrics["metrics"], **metrics["baselines"]}
@@ -118,8 +138,9 @@ def render(rows: pd.DataFrame) -> str:
     command = "`python -m benchmarks.forecasting --data FOLDER`"
     lines = ["# forecasting", "", (__doc__ or "").split("\n\n")[2].strip(), "", f"{command}."]
     for series, part in rows.groupby("series"):
-        seeds = part["seed"].nunique()
-        lines += ["", f"## {series}: MSE / MAE, seeds: {seeds}", ""]
+        seeds = part.groupby("horizon")["seed"].nunique()
+        counts = " to ".join(map(str, sorted({seeds.min(), seeds.max()})))
+        lines += ["", f"## {series}: MSE / MAE, seeds: {counts}", ""]
         lines += [_line(["", *(f"horizon {h}" for h in HORIZONS)]), _line(["---"] * 5)]
         for model, scores in part.groupby("model", sort=False):
             by_horizon = scores.groupby("horizon")[["mse", "mae"]]

@@ -52,6 +52,29 @@ def test_every_run_is_trained_once_and_told(tmp_path, monkeypatch, capsys):
     assert all(row["seconds"] >= 0 for row in ours)
 
 
+def test_runs_are_added_to_what_was_told_before(tmp_path, monkeypatch):
+    trained = []
+
+    def train(run, settings):
+        trained.append(run.name)
+        finish(run)
+
+    monkeypatch.setattr(forecasting, "train", train)
+    monkeypatch.setattr(forecasting, "evaluate", lambda run: None)
+    command = ["--data", "data", "--to", str(tmp_path), "--series", "ETTh1", "--horizons", "96"]
+    benchmark.main([*command, "--runs", str(tmp_path / "here"), "--seeds", "1"])
+    elsewhere = [*command, "--runs", str(tmp_path / "there"), "--seeds", "1", "2"]
+    benchmark.main([*elsewhere, "--add"])
+    assert trained == ["ETTh1_96_1", "ETTh1_96_2"]
+    written = json.loads((tmp_path / "forecasting.json").read_text())
+    ours = [row["seed"] for row in written["rows"] if row["model"] == "rnnlayers"]
+    assert ours == [1, 2]
+    assert "seeds: 2\n" in (tmp_path / "forecasting.md").read_text()
+    monkeypatch.setitem(benchmark.RECIPE, "units", 1)
+    with pytest.raises(ValueError, match="another recipe"):
+        benchmark.main([*elsewhere, "--add"])
+
+
 def test_the_folder_must_be_named(capsys):
     with pytest.raises(SystemExit):
         benchmark.main([])
