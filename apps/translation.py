@@ -43,16 +43,17 @@ from tqdm import tqdm
 import rnnlayers
 from apps.common.baselines import word_by_word
 from apps.common.cli import check, read_lines, run_command
-from apps.common.pair_batches import PairBatches, SmoothedCrossentropy
+from apps.common.pair_batches import PairBatches
 from apps.common.reports import plot_attention, plot_history, report
 from apps.common.runs import Run
 from apps.common.sources import load
 from apps.common.sources.splits import Splits
 from apps.common.subwords import PAD, SPECIAL, START, STOP, UNKNOWN, Subwords
+from apps.common.teaching import compile_taught
 from apps.common.text import encode
 from apps.common.translations import by_length, translation_scores
 from rnnlayers.decoding import BeamSearch, Decoded, Greedy, Sampler
-from rnnlayers.optimizers import ClipByGlobalNorm, ClippingLogger
+from rnnlayers.optimizers import ClippingLogger
 
 VOCABULARIES = ("source_pieces.txt", "target_pieces.txt")
 # What an exported model must answer as the live one does.
@@ -195,18 +196,8 @@ def build_model(settings: Settings, sizes: tuple[int, int], steps: int) -> keras
         name="translation",
     )
     model.build(((None, None), (None, None)))
-    rate = keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0,
-        decay_steps=max(1, steps * (settings.epochs - 1)),
-        warmup_target=settings.learning_rate,
-        warmup_steps=steps,
-    )
-    adam = keras.optimizers.Adam(rate, beta_2=0.98)
-    model.compile(
-        optimizer=rnnlayers.ClippedOptimizer(adam, ClipByGlobalNorm(settings.max_norm)),
-        loss=SmoothedCrossentropy(settings.smoothing),
-        metrics=["accuracy"],
-    )
+    names = ("epochs", "learning_rate", "max_norm", "smoothing")
+    compile_taught(model, steps=steps, **{name: getattr(settings, name) for name in names})
     return model
 
 

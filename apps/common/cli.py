@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import glob
 import io
 import linecache
 import os
@@ -14,6 +15,7 @@ from typing import Any, NoReturn
 import tyro
 
 OURS = ("apps", "rnnlayers")
+TEXTS = "text or file, or - for standard input"
 
 
 def run_command(
@@ -138,9 +140,34 @@ def read_lines(inputs: Sequence[str]) -> Iterator[tuple[str, list[bytes]]]:
             yield "", [os.fsencode(text)]
 
 
-def _given(inputs: Sequence[str]) -> Sequence[str]:
+def find_files(inputs: Sequence[str], suffixes: Sequence[str]) -> list[Path]:
+    """Finds the files that a command was given.
+
+    Args:
+        inputs: Names of files, folders of them, or globs.
+        suffixes: How the names of files in folders end.
+
+    Raises:
+        ValueError: If one of them leads to no file.
+    """
+    files = []
+    for given in _given(inputs, "file, folder or glob"):
+        if Path(given).is_dir():
+            found = [path for path in Path(given).rglob("*") if path.suffix.lower() in suffixes]
+        else:  # what looks like a glob may be a name
+            found = [Path(given)] if Path(given).exists() else [*map(Path, glob.glob(given))]  # noqa: PTH207
+        if not found:
+            raise ValueError(
+                f"inputs: {given!r} is no file, and no folder or glob with files that end in "
+                f"{', '.join(suffixes)}"
+            )
+        files += sorted(found)
+    return files
+
+
+def _given(inputs: Sequence[str], what: str = TEXTS) -> Sequence[str]:
     if not inputs:
-        raise ValueError("inputs: give at least one text or file, or - for standard input")
+        raise ValueError(f"inputs: give at least one {what}")
     return inputs
 
 

@@ -1,16 +1,12 @@
-"""Sequences with the sequences they are answered by, in padded batches, and the loss on them."""
+"""Sequences with the sequences they are answered by, in padded batches."""
 
 from collections.abc import Iterator, Sequence
 
-import keras
 import numpy as np
 import tensorflow as tf
-from keras import ops
 
+from apps.common.teaching import LENGTHS, forced, padded
 from apps.common.text import Batches
-
-# Few shapes to compile, and little padding.
-LENGTHS = np.array([*range(4, 24, 4), *range(24, 64, 8), *range(64, 1024, 32)])
 
 
 class PairBatches(Batches):
@@ -38,23 +34,17 @@ class PairBatches(Batches):
         super().__init__(sources, np.arange(len(sources)), batch_size, seed)
         self.answers = targets
         self.start, self.stop = start, stop
-        self._lengths = (
-            np.array([len(source) for source in sources]),
-            np.array([len(target) + 1 for target in targets]),
-        )
-        first, second = (np.searchsorted(LENGTHS, lengths) for lengths in self._lengths)
+        self._lengths = np.array([len(source) for source in sources])
+        first = np.searchsorted(LENGTHS, self._lengths)
+        second = np.searchsorted(LENGTHS, [len(target) + 1 for target in targets])
         self._buckets = first * (len(LENGTHS) + 1) + second
 
     def __iter__(self) -> Iterator[tuple[tuple[np.ndarray, np.ndarray], np.ndarray]]:
         for indices in self.order():
-            shapes = ((len(indices), padded(side[indices].max())) for side in self._lengths)
-            sources, labels = (np.zeros(shape, "int32") for shape in shapes)
-            targets = np.zeros_like(labels)
+            sources = np.zeros((len(indices), padded(self._lengths[indices].max())), "int32")
             for row, index in enumerate(indices):
-                source, target = self.sequences[index], self.answers[index]
-                sources[row, : len(source)] = source
-                targets[row, : len(target) + 1] = [self.start, *target]
-                labels[row, : len(target) + 1] = [*target, self.stop]
+                sources[row, : len(self.sequences[index])] = self.sequences[index]
+            targets, labels = forced([self.answers[i] for i in indices], self.start, self.stop)
             yield (sources, targets), labels
 
     def dataset(self) -> tf.data.Dataset:
@@ -65,33 +55,3 @@ class PairBatches(Batches):
         )
         count = tf.data.experimental.assert_cardinality(len(self))
         return batches.apply(count).prefetch(tf.data.AUTOTUNE)
-
-
-def padded(length: int) -> int:
-    """Returns the length to which a sequence is padded."""
-    place = np.searchsorted(LENGTHS, length)
-    return int(LENGTHS[place]) if place < len(LENGTHS) else -(-length // 256) * 256
-
-
-@keras.saving.register_keras_serializable("apps.common")
-class SmoothedCrossentropy(keras.losses.Loss):
-    """Keras' categorical cross-entropy with label smoothing, of labels that are ids.
-
-    Args:
-        smoothing: The part of the probability that is spread over all ids.
-    """
-
-    def __init__(self, smoothing: float, name: str = "smoothed_crossentropy", **kwargs):
-        super().__init__(name=name, **kwargs)
-        self.smoothing = smoothing
-
-    def call(self, y_true, y_pred):
-        """Scores logits `(..., vocabulary)` by ids `(...)`."""
-        labels = ops.one_hot(ops.cast(y_true, "int32"), y_pred.shape[-1], dtype=y_pred.dtype)
-        return keras.losses.categorical_crossentropy(
-            labels, y_pred, from_logits=True, label_smoothing=self.smoothing
-        )
-
-    def get_config(self):
-        """Returns the arguments that create this loss anew."""
-        return {**super().get_config(), "smoothing": self.smoothing}

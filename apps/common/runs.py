@@ -178,6 +178,20 @@ class Run:
         with replacing(self.folder / name) as temporary:
             table.to_csv(temporary, index=False)
 
+    def write_model(self, name: str, model: keras.Model) -> None:
+        """Writes a model of the run beside the one that it trains."""
+        with replacing(self.folder / name) as temporary:
+            model.save(temporary)
+
+    def read_model(self, name: str) -> keras.Model:
+        """Reads what `write_model` wrote.
+
+        Raises:
+            ValueError: If the file is damaged.
+            OSError: If it cannot be read.
+        """
+        return load_model(self.folder / name, compile=False)
+
     def write_metrics(self, metrics: dict) -> None:
         """Writes `metrics.json`."""
         self._write_json(self.metrics_file, metrics)

@@ -147,6 +147,31 @@ class Vectorizer(tf.Module):
         return arrays
 
 
+def by_length(
+    buckets: np.ndarray, batch_size: int, chance: np.random.Generator | None = None
+) -> list[np.ndarray]:
+    """Puts sequences of similar length together in batches.
+
+    Args:
+        buckets: A number for the length of each sequence, `(sequences,)`.
+        batch_size: Sequences in a batch; the last batch may be smaller.
+        chance: Shuffles the sequences within a bucket, and the batches; without it they come by
+            length.
+
+    Returns:
+        The places of the sequences in each batch.
+    """
+    shuffled = np.arange(len(buckets))
+    if chance is not None:
+        chance.shuffle(shuffled)
+    # Stable: within a bucket the sequences stay shuffled.
+    ordered = shuffled[np.argsort(buckets[shuffled], kind="stable")]
+    batches = [ordered[i : i + batch_size] for i in range(0, len(ordered), batch_size)]
+    if chance is not None:
+        chance.shuffle(batches)
+    return batches
+
+
 class Batches:
     """Sequences in padded batches of similar length, in an order drawn anew for each epoch.
 
@@ -180,18 +205,8 @@ class Batches:
 
     def order(self) -> list[np.ndarray]:
         """Returns the indices of the sequences in each batch of this epoch."""
-        shuffled = np.arange(len(self.sequences))
-        if self.seed is not None:
-            chance = np.random.default_rng((self.seed, self.epoch))
-            chance.shuffle(shuffled)
-        # Stable: within a bucket the sequences stay shuffled.
-        by_length = shuffled[np.argsort(self._buckets[shuffled], kind="stable")]
-        batches = [
-            by_length[i : i + self.batch_size] for i in range(0, len(by_length), self.batch_size)
-        ]
-        if self.seed is not None:
-            chance.shuffle(batches)
-        return batches
+        chance = None if self.seed is None else np.random.default_rng((self.seed, self.epoch))
+        return by_length(self._buckets, self.batch_size, chance)
 
     def in_order(self, outputs: np.ndarray) -> np.ndarray:
         """Sorts what a model answered, batch after batch, into the order of the examples."""

@@ -14,6 +14,7 @@ from apps.common.sources.series import Series
 from apps.common.sources.splits import Splits
 
 DATA_SETS = {
+    "captions": "captions",
     "imdb_reviews": "reviews",
     "series": "series",
     "tiny_shakespeare": "texts",
@@ -25,8 +26,8 @@ def load(name: str, source: str, **options) -> Splits | Series:
     """Loads a data set and says on standard output where it came from.
 
     Args:
-        name: A data set, as the TensorFlow Datasets catalogue calls it, `"series"` or
-            `"translations"`.
+        name: A data set, as the TensorFlow Datasets catalogue calls it, `"captions"`, `"series"`
+            or `"translations"`.
         source: `"sample"`, `"tfds"`, or the path of a folder or a file.
         **options: What the three functions of the data set take, such as the names of columns.
             One that does not concern the source has no effect.

@@ -1,7 +1,7 @@
 """Data sets from the TensorFlow Datasets catalogue, without waiting for a network that is away."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 
@@ -56,6 +56,29 @@ def read_texts(name: str, splits: Sequence[str]) -> list[str]:
         b"".join(example["text"] for example in tfds.as_numpy(part)).decode("utf-8", "replace")
         for part in data_sets
     ]
+
+
+def read_captions(name: str) -> Iterator[Iterator[tuple[bytes, list[str]]]]:
+    """Reads the splits `train`, `val` and `test` of a data set of images with captions.
+
+    Yields:
+        For each split the encoded images with their captions, one by one.
+    """
+    import tensorflow_datasets as tfds
+
+    builder = _prepared(name)
+    features = builder.info.features
+    if not {"image", "captions"} <= set(features):
+        raise ValueError(f"source 'tfds': {name} is no data set of images with `captions`")
+    wanted = tfds.decode.PartialDecoding(
+        {"image": True, "captions": {"text"}}, {"image": tfds.decode.SkipDecoding()}
+    )
+    for split in ("train", "val", "test"):
+        rows = builder.as_dataset(split=split, decoders=wanted)
+        yield (
+            (row["image"], [text.decode("utf-8", "replace") for text in row["captions"]["text"]])
+            for row in tfds.as_numpy(rows)
+        )
 
 
 def _prepared(name: str) -> Any:

@@ -9,6 +9,7 @@ import json
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import pandas as pd
 
@@ -54,11 +55,26 @@ def read(path: Path, fields: Sequence[str]) -> list[tuple[str, tuple]]:
     return records
 
 
+def lines(path: Path) -> list[str]:
+    """Reads the lines of a text in UTF-8, plain or compressed.
+
+    Raises:
+        ValueError: If a compressed file is damaged.
+        OSError: If it cannot be opened.
+    """
+    with damage_named(path), opened(path) as content:
+        return [line.rstrip(b"\r\n").decode("utf-8", "replace") for line in content]
+
+
+def opened(path: Path) -> BinaryIO:
+    """Opens a file, plain or compressed, for its bytes."""
+    # Bytes: a line ends at "\n" alone, whatever other line breaks Unicode has inside a text.
+    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
+
+
 def _json_lines(path: Path, fields: Sequence[str]) -> Iterator[tuple[str, tuple]]:
-    opener = gzip.open if path.suffix == ".gz" else open
-    # Bytes: a line ends at "\n" alone, whatever other line breaks Unicode has inside a string.
-    with opener(path, "rb") as lines:
-        for number, line in enumerate(lines, start=1):
+    with opened(path) as content:
+        for number, line in enumerate(content, start=1):
             where = f"{path}, line {number}"
             try:
                 record = json.loads(line)

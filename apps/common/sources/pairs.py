@@ -12,7 +12,6 @@ No source sentence is in two parts: what of the training examples stands in anot
 is left out, and a file without parts is cut by its source sentences.
 """
 
-import gzip
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -127,15 +126,8 @@ def _find(folder: Path, stems: Sequence[str], language: str) -> Path:
     raise ValueError(f"{folder} has no file {stems[0]}.{language}, plain or with .gz")
 
 
-def _lines(path: Path) -> list[str]:
-    opener = gzip.open if path.suffix == ".gz" else open
-    # Bytes: a line ends at "\n" alone, whatever other line breaks Unicode has inside a sentence.
-    with files.damage_named(path), opener(path, "rb") as lines:
-        return [line.rstrip(b"\r\n").decode("utf-8", "replace") for line in lines]
-
-
 def _aligned(source: Path, target: Path) -> list[Example]:
-    sources, targets = _lines(source), _lines(target)
+    sources, targets = files.lines(source), files.lines(target)
     if len(sources) != len(targets):
         raise ValueError(
             f"{source} and {target} must be aligned line by line; they have {len(sources):,} and "
@@ -146,7 +138,7 @@ def _aligned(source: Path, target: Path) -> list[Example]:
 
 def _table(path: Path, turned: bool) -> list[Example]:
     def pairs() -> Iterator[Example]:
-        for number, line in enumerate(_lines(path), start=1):
+        for number, line in enumerate(files.lines(path), start=1):
             if not line.strip():
                 continue
             cells = line.split("\t")

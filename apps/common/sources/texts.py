@@ -1,6 +1,5 @@
 """One long text, to be gone on with: a text file, or a small sample."""
 
-import gzip
 from pathlib import Path
 
 import numpy as np
@@ -34,8 +33,7 @@ def from_path(path: Path) -> Splits:
     """
     if path.is_dir():
         raise ValueError(f"source must be a text file; {path} is a folder")
-    opener = gzip.open if path.suffix == ".gz" else open
-    with files.damage_named(path), opener(path, "rb") as file:
+    with files.damage_named(path), files.opened(path) as file:
         content = file.read()
     try:
         text = content.decode("utf-8")

@@ -1,0 +1,509 @@
+"""Captioning: what can be seen in an image?  One to many.
+
+    image ── convolutions ── a grid of cells ──┬── memory ──┐
+                                               │            │ attention
+    the pieces before ── embedding ── GRU ── state h ───────┤
+                                               │            │
+                          next piece ── softmax ── GRU ── [c; h]
+
+A convolutional network makes a grid of an image, and the mean of its cells begins the decoder. With
+`--decoder attention` the decoder then looks back: at each step attention weighs the cells by how
+well they fit its state (Show, Attend and Tell, Xu et al. 2015). With `--decoder state` all that it
+knows of the image is its first state (Show and Tell, Vinyals et al. 2015). The rest is the decoder
+of `apps/translation.py`: teacher forcing in training, a beam afterwards.
+
+The network that sees is a small one, trained from the start with the decoder, or one of
+`keras.applications` (`--backbone MobileNetV2`); with `--weights imagenet`, or a file of weights, it
+is not trained, and its features are computed once.
+
+Data: `sample` (drawn scenes of coloured shapes), `tfds` (the catalogue's `coco_captions`), a folder
+in Flickr8k's layout, or a table of image paths and captions.
+
+    python -m apps.captioning train --source sample --run runs/captioning
+    python -m apps.captioning evaluate --run runs/captioning
+    python -m apps.captioning predict --run runs/captioning photo.jpg folder 'more/*.png'
+    python -m apps.captioning export --run runs/captioning --to saved_models
+"""
+
+import math
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+import tyro
+from tqdm import tqdm
+
+import rnnlayers
+from apps.common import images
+from apps.common.backbones import build_backbone
+from apps.common.caption_batches import CaptionBatches
+from apps.common.caption_scores import caption_scores, commonest, nearest, truth
+from apps.common.cli import check, find_files, run_command
+from apps.common.image_layers import Coordinates, ForEachCaption
+from apps.common.pixels import load_features, load_pixels
+from apps.common.reports import plot_history, plot_looks, report
+from apps.common.runs import Run
+from apps.common.sources import load
+from apps.common.sources.captions import SUFFIXES, Example
+from apps.common.sources.splits import Splits
+from apps.common.subwords import PAD, SPECIAL, START, STOP, UNKNOWN, Subwords
+from apps.common.teaching import compile_taught
+from apps.common.text import encode
+from rnnlayers.decoding import BeamSearch, Greedy, Sampler
+from rnnlayers.optimizers import ClippingLogger
+
+BACKBONE = "backbone.keras"  # the network that sees, where it is not trained
+VOCABULARY = "pieces.txt"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides a run; it is saved with it."""
+
+    source: str = "sample"  # where the images come from: sample, tfds, or a folder or table
+    image_column: str = "image"  # of a table: the column of paths, relative to its folder
+    caption_column: str = "caption"  # of a table: the column of captions
+    catalogue_name: str = "coco_captions"  # of the catalogue: the data set
+    backbone: str = "small"  # what sees: small, or a network of keras.applications
+    weights: str = "none"  # of a network of keras.applications: none, imagenet, or a file
+    image_size: int = 64  # the side of the square that images are squeezed to, in pixels
+    filters: int = 32  # of the first convolutions of the small network; twice as many each level
+    levels: int = 3  # of the small network; each halves the side of the grid
+    flip: bool = False  # mirror images at random in training; not where left and right are told
+    shift: float = 0.0  # move and scale images in training at random, by up to this part
+    decoder: Literal["attention", "state"] = "attention"  # what the decoder sees of the image
+    vocabulary_size: int = 4000  # pieces of words, at most
+    max_length: int = 40  # pieces of a caption; longer ones are cut
+    embedding_size: int = 64  # the size of the vector of a piece
+    units: int = 128  # of the GRUs
+    dropout: float = 0.1  # the part of the features dropped between the layers in training
+    smoothing: float = 0.0  # of the labels
+    learning_rate: float = 3e-3  # of Adam, at its highest
+    max_norm: float = 1.0  # gradients are scaled down to this global norm
+    batch_size: int = 32  # images in a training step
+    each: int = 3  # captions of an image in a training step
+    epochs: int = 12  # the most epochs to train
+    patience: int = 3  # stop after so many epochs without a lower validation loss
+    beams: int = 5  # hypotheses of the beam search
+    length_penalty: float = 1.0  # of the beam search: 0 favours short captions
+    seed: int = 1  # decides the first weights, the order, the captions drawn and the dropout
+
+    def check(self) -> None:
+        """Refuses what cannot work."""
+        sizes = ["image_size", "filters", "levels", "max_length", "embedding_size", "units"]
+        sizes += ["batch_size", "each", "epochs", "patience", "beams"]
+        check(self, sizes, lambda size: size >= 1, "at least 1")
+        most = int(math.log2(self.image_size))
+        check(self, ["levels"], lambda levels: levels <= most, f"at most {most}, a grid of one")
+        check(self, ["vocabulary_size"], lambda size: size > len(SPECIAL), "at least 5")
+        check(self, ["beams"], lambda beams: beams < self.vocabulary_size, "below vocabulary_size")
+        rates = ["learning_rate", "max_norm"]
+        check(self, rates, lambda number: 0 < number < math.inf, "above 0, and finite")
+        numbers = ["length_penalty", "seed"]
+        check(self, numbers, lambda number: 0 <= number < math.inf, "at least 0, and finite")
+        parts = ["dropout", "smoothing", "shift"]
+        check(self, parts, lambda part: 0 <= part < 1, "at least 0 and below 1")
+        if self.backbone == "small":
+            check(self, ["weights"], lambda name: name == "none", "none for the small backbone")
+
+    @property
+    def frozen(self) -> bool:
+        """Whether what sees is not trained."""
+        return self.weights != "none"
+
+
+# Data
+
+
+def load_examples(settings: Settings) -> Splits:
+    """Loads images with their captions, `(picture, captions)`."""
+    options = ("image_column", "caption_column", "catalogue_name")
+    return load(
+        "captions", settings.source, **{name: getattr(settings, name) for name in options}
+    ).with_validation(settings.seed)
+
+
+class Seen(NamedTuple):
+    """What the encoder is given of some images, and their captions."""
+
+    rows: np.ndarray  # pixels, or the features of a network that is not trained
+    places: list[int]  # the row of each image
+    captions: list[tuple[str, ...]]
+
+
+def look(examples: Sequence[Example], settings: Settings, run: Run) -> Seen:
+    """Decodes images, and computes their features where what sees is not trained."""
+    pictures, captions = zip(*examples, strict=True)
+    cache = run.folder / "cache"
+    rows, places = load_pixels(pictures, settings.image_size, cache)
+    if settings.frozen:
+        rows = load_features(run.read_model(BACKBONE), rows, cache)
+    return Seen(rows, places, [captions[place] for place in places])
+
+
+def make_datasets(
+    train: Seen, validation: Seen, settings: Settings
+) -> tuple[CaptionBatches, CaptionBatches, Subwords]:
+    """Makes training and validation batches, and the pieces of captions."""
+    texts = [caption for said in train.captions for caption in said]
+    pieces = Subwords.learned(
+        texts, settings.vocabulary_size, lowercase=True, max_length=settings.max_length
+    )
+    batches = []
+    for seen, seed in ((train, settings.seed), (validation, None)):
+        ids = iter(pieces.arrays([caption for said in seen.captions for caption in said]))
+        captions = [[next(ids) for _ in said] for said in seen.captions]
+        batches.append(
+            CaptionBatches(
+                seen.rows,
+                seen.places,
+                captions,
+                settings.batch_size,
+                settings.each,
+                seed,
+                start=START,
+                stop=STOP,
+            )
+        )
+    print(f"Training on {len(texts):,} captions with {pieces.size:,} different pieces")
+    return (*batches, pieces)
+
+
+# Model
+
+
+def build_model(
+    settings: Settings, size: int, steps: int, features: keras.Model | None = None
+) -> keras.Model:
+    """Builds and compiles the model.
+
+    Args:
+        settings: What decides the run.
+        size: How many pieces there are.
+        steps: Training steps in an epoch.
+        features: The network that sees, where it is not trained.
+    """
+    see = {"small": see_small}.get(settings.backbone, see_with_backbone)
+    encoder = see_features(settings, features) if settings.frozen else see(settings)
+    decoder = [keras.layers.Dropout(settings.dropout)]
+    if settings.decoder == "attention":
+        cell = rnnlayers.AttentionCell(rnnlayers.GRUCell(settings.units), "additive")
+        decoder += [rnnlayers.AttentiveDecoder(cell), keras.layers.Dropout(settings.dropout)]
+    model = rnnlayers.EncoderDecoder(
+        encoder=encoder,
+        # Read the other way round it says the next piece: as small as Keras begins, it says little.
+        embedding=keras.layers.ReversibleEmbedding(
+            size,
+            settings.embedding_size,
+            embeddings_initializer=keras.initializers.RandomNormal(stddev=0.3),
+            name="pieces",
+        ),
+        decoder=[
+            *decoder,
+            rnnlayers.GRU(settings.units, return_sequences=True),
+            keras.layers.Dropout(settings.dropout),
+            keras.layers.Dense(settings.embedding_size, name="outputs"),
+        ],
+        start_token_id=START,
+        stop_token_id=STOP,
+        pad_token_id=PAD,
+        name="captioning",
+    )
+    model.build((encoder.input_shape, (None, None)))
+    names = ("epochs", "learning_rate", "max_norm", "smoothing")
+    compile_taught(model, steps=steps, **{name: getattr(settings, name) for name in names})
+    return model
+
+
+def see_small(settings: Settings) -> keras.Model:
+    """Builds a convolutional network that is trained from the start."""
+    pixels, grid = moved(settings)
+    grid = keras.layers.Rescaling(1 / 127.5, offset=-1)(grid)
+    for level in range(settings.levels):
+        for strides in (2, 1):
+            grid = keras.layers.Conv2D(
+                settings.filters * 2**level, 3, strides, padding="same", use_bias=False
+            )(grid)
+            grid = keras.layers.BatchNormalization()(grid)
+            grid = keras.layers.ReLU()(grid)
+    return as_memory(pixels, grid, settings)
+
+
+def see_with_backbone(settings: Settings) -> keras.Model:
+    """Builds an encoder around a network of `keras.applications`, trained from the start."""
+    pixels, grid = moved(settings)
+    grid = build_backbone(settings.backbone, settings.image_size)(grid)
+    return as_memory(pixels, grid, settings)
+
+
+def see_features(settings: Settings, backbone: keras.Model) -> keras.Model:
+    """Builds an encoder of the features of a network that is not trained."""
+    features = keras.Input(backbone.output_shape[1:], name="features")
+    grid = keras.layers.Dense(settings.units, activation="relu")(features)
+    return as_memory(features, grid, settings)
+
+
+def moved(settings: Settings) -> tuple:
+    """Returns pixels as an input, and what becomes of them at random in training."""
+    pixels = keras.Input((settings.image_size, settings.image_size, 3), dtype="uint8")
+    moved = pixels
+    if settings.flip:
+        moved = keras.layers.RandomFlip("horizontal")(moved)
+    if settings.shift:
+        shift = settings.shift
+        moved = keras.layers.RandomTranslation(shift, shift, fill_mode="nearest")(moved)
+        moved = keras.layers.RandomZoom((-shift, shift), fill_mode="nearest")(moved)
+    return pixels, moved
+
+
+def as_memory(inputs, grid, settings: Settings) -> keras.Model:
+    """Ends an encoder: the cells of a grid, each with where it is, `(batch, cells, features)`."""
+    grid = Coordinates()(grid)
+    memory = keras.layers.Reshape((-1, grid.shape[-1]))(grid)
+    memory = keras.layers.Dropout(settings.dropout)(memory)
+    memory = ForEachCaption(settings.each)(memory)
+    return keras.Model(inputs, memory, name="encoder")
+
+
+# Training
+
+
+def train(run: Path, settings: Settings) -> None:
+    """Train, or go on with a training that was broken off: give the same command again.
+
+    Args:
+        run: The folder of the run.
+        settings: What decides the run.
+    """
+    settings.check()
+    keras.utils.set_random_seed(settings.seed)
+    folder = Run.begin(run, settings)
+    splits = load_examples(settings)
+    backbone = None
+    if settings.frozen:
+        backbone = build_backbone(settings.backbone, settings.image_size, settings.weights)
+        folder.write_model(BACKBONE, backbone)
+    train, validation = (look(part, settings, folder) for part in (splits.train, splits.validation))
+    batches, held, pieces = make_datasets(train, validation, settings)
+    folder.write_lines(VOCABULARY, pieces.pieces)
+    check(settings, ["beams"], lambda beams: beams <= pieces.size, f"at most {pieces.size}")
+    model = folder.resumed() or build_model(settings, pieces.size, len(batches), backbone)
+    print(f"Training {model.count_params():,} weights")
+    folder.fit(
+        model,
+        batches,
+        held,
+        epochs=settings.epochs,
+        patience=settings.patience,
+        callbacks=[ClippingLogger()],
+    )
+    plot_history(folder, "accuracy")
+
+
+# Inference
+
+
+class Captioner(tf.Module):
+    """Image files in, captions out: what is exported."""
+
+    def __init__(self, folder: Run):
+        super().__init__()
+        self.settings = folder.settings(Settings)
+        self.model = folder.model()
+        self.backbone = None
+        if self.settings.frozen:
+            self.backbone = folder.read_model(BACKBONE)
+        vocabulary = folder.read_lines(VOCABULARY)
+        self.pieces = Subwords(vocabulary, True, self.settings.max_length)
+
+    def beam(self) -> BeamSearch:
+        """Returns the beam search of the settings."""
+        return BeamSearch(self.settings.beams, length_penalty=self.settings.length_penalty)
+
+    def answer(self, inputs: tf.Tensor, sampler: Sampler) -> dict[str, tf.Tensor]:
+        """Returns captions `(batch,)` of what the encoder is given, scores, pieces, attention."""
+        decoded = self.model.generate(
+            inputs, sampler, max_length=self.settings.max_length, forbidden_tokens=[UNKNOWN]
+        )
+        answer = {
+            "caption": self.pieces.joined(decoded.tokens[:, 0]),
+            "score": decoded.scores[:, 0],
+            "pieces": self.pieces.spelled(decoded.tokens[:, 0]),
+        }
+        return answer if decoded.extras is None else {**answer, "attention": decoded.extras[:, 0]}
+
+    def __call__(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Captions image files `(batch,)`, given as their bytes, with a beam."""
+        return self.answer(self.inputs(image), self.beam())
+
+    def greedy(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Captions image files `(batch,)`, taking the likeliest piece each time."""
+        return self.answer(self.inputs(image), Greedy())
+
+    def inputs(self, image: tf.Tensor) -> tf.Tensor:
+        """Decodes image files `(batch,)` to what the encoder is given."""
+        pixels = images.decode_batch(image, self.settings.image_size)
+        return pixels if self.backbone is None else self.backbone(pixels)
+
+    def endpoints(self) -> dict[str, tuple]:
+        """Returns what is exported, with its inputs."""
+        image = {"image": tf.TensorSpec([None], tf.string)}
+        return {"serving_default": (self, image), "caption_greedily": (self.greedy, image)}
+
+
+def compiled(captioner: Captioner, sampler: Sampler) -> Callable:
+    """Returns `Captioner.answer` as a function in a graph, of what the encoder is given."""
+    (encoder_input,) = captioner.model.encoder.inputs
+    signature = tf.TensorSpec(encoder_input.shape, encoder_input.dtype)
+    return tf.function(
+        lambda inputs: captioner.answer(inputs, sampler), [signature], autograph=False
+    )
+
+
+def caption(answer: Callable, seen: Seen, batch_size: int = 64) -> list[str]:
+    """Captions images in batches.
+
+    Args:
+        answer: From `compiled`.
+        seen: The images.
+        batch_size: Images in a batch.
+
+    Returns:
+        A caption for each image, in order.
+    """
+    captions = []
+    for start in tqdm(range(0, len(seen.places), batch_size), desc="Captioning", disable=None):
+        rows = seen.rows[seen.places[start : start + batch_size]]
+        captions += [text.decode("utf-8") for text in answer(rows)["caption"].numpy()]
+    return captions
+
+
+def predict(
+    inputs: tyro.conf.Positional[tuple[str, ...]],
+    run: Path,
+    num_beams: int | None = None,
+    plot: bool = True,
+) -> None:
+    """Print captions of images with their scores, and draw where each word looked.
+
+    Args:
+        inputs: Image files, folders of them, or globs.
+        run: The folder of the run.
+        num_beams: Hypotheses of the beam search, 1 for greedy; as in training if not given.
+        plot: Draw a picture for each image, in the folder of the run.
+    """
+    folder = Run.finished(run)
+    captioner = Captioner(folder)
+    settings = captioner.settings
+    beams = settings.beams if num_beams is None else num_beams
+    answer = compiled(captioner, BeamSearch(beams, length_penalty=settings.length_penalty))
+    paths = find_files(inputs, SUFFIXES)
+    broken = 0
+    for place, path in enumerate(paths):
+        content = path.read_bytes()
+        if (fault := images.check(content)) is not None:
+            print(f"{path}: {fault}", file=sys.stderr)
+            broken += 1
+            continue
+        found = answer(captioner.inputs(encode([content])))
+        found = {name: value[0].numpy() for name, value in found.items()}
+        print(f"{path}\t{found['score']:.3f}\t{found['caption'].decode('utf-8')}")
+        if plot and "attention" in found:
+            pixels = images.decode(tf.constant(content), 224).numpy()
+            plot_looks(folder, f"looks_{place + 1}", pixels, found["attention"], found["pieces"])
+    if broken:
+        raise ValueError(f"inputs: {broken} of {len(paths)} images cannot be used, see above")
+
+
+def export(run: Path, to: Path = Path("saved_models")) -> None:
+    """Export the run as a SavedModel that takes image files and needs none of this code.
+
+    Args:
+        run: The folder of the run.
+        to: The folder of all exports; this one becomes its captioning/<version>.
+    """
+    captioner = Captioner(Run.finished(run))
+    endpoints = captioner.endpoints()
+    shades = tf.cast(tf.reshape(tf.range(40 * 30 * 3) % 251, (40, 30, 3)), tf.uint8)
+    probes = [tf.io.encode_jpeg(shades).numpy(), tf.io.encode_png(shades[:1, :1, :1]).numpy()]
+    probes += [picture.read() for picture, _ in load_examples(captioner.settings).test[:3]]
+    path = rnnlayers.export_model(
+        captioner,
+        to / "captioning",
+        endpoints=endpoints,
+        probes={name: {"image": probes} for name in endpoints},
+        tolerance=1e-4,
+    )
+    print(f"Exported to {path}")
+
+
+# Evaluation
+
+
+def evaluate(run: Path) -> None:
+    """Score the run on the test images, beside the commonest caption and the nearest image's.
+
+    Args:
+        run: The folder of the run.
+    """
+    folder = Run.finished(run)
+    captioner = Captioner(folder)
+    splits = load_examples(captioner.settings)
+    train, test = (look(part, captioner.settings, folder) for part in (splits.train, splits.test))
+    scenes = captioner.settings.source == "sample"
+    found = {"beam": captioner.beam(), "greedy": Greedy()}
+    answers = {name: compiled(captioner, sampler) for name, sampler in found.items()}
+    captions = {name: caption(answer, test) for name, answer in answers.items()}
+    similar = nearest(features(captioner, train), train.captions, features(captioner, test))
+    baselines = {
+        "commonest_caption": [commonest(train.captions)] * len(test.captions),
+        "nearest_image": similar,
+    }
+
+    def scored(said: Sequence[str], seen: Seen) -> dict[str, float]:
+        told = truth(said, seen.captions) if scenes else {}
+        return {**told, **caption_scores(said, seen.captions)}
+
+    metrics = scored(captions["beam"], test)
+    greedy = scored(captions["greedy"], test)
+    metrics |= {f"{name}_greedy": score for name, score in greedy.items()}
+    for name, part in splits.further.items():
+        seen = look(part, captioner.settings, folder)
+        further = truth(caption(answers["beam"], seen), seen.captions)
+        metrics |= {f"{metric}_{name}": score for metric, score in further.items()}
+    report(
+        folder,
+        "captioning",
+        captioner.settings.source,
+        metrics,
+        {name: scored(said, test) for name, said in baselines.items()},
+    )
+    table = pd.DataFrame(captions)
+    table.insert(0, "references", [" | ".join(said) for said in test.captions])
+    folder.write_table("captions.csv", table)
+
+
+def features(captioner: Captioner, seen: Seen, batch_size: int = 64) -> np.ndarray:
+    """Returns the mean over the cells of each image, `(images, features)`."""
+    encoder = captioner.model.encoder
+    means = [
+        encoder.predict_on_batch(seen.rows[seen.places[start : start + batch_size]]).mean(axis=1)
+        for start in range(0, len(seen.places), batch_size)
+    ]
+    return np.concatenate(means)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Runs a command."""
+    commands = {"train": train, "evaluate": evaluate, "predict": predict, "export": export}
+    run_command(commands, argv, "apps.captioning", __doc__)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""Convolutional networks of `keras.applications`, by name."""
+
+import inspect
+from collections.abc import Callable
+
+import keras
+from keras import ops
+
+
+def names() -> list[str]:
+    """Returns the names of all networks that there are."""
+    return [
+        name
+        for name, value in vars(keras.applications).items()
+        if callable(value) and not inspect.ismodule(value)
+    ]
+
+
+def build_backbone(name: str, size: int, weights: str | None = None) -> keras.Model:
+    """Builds a network without its classifier: `(batch, height, width, features)` of pixels.
+
+    Args:
+        name: One of `names()`, such as `MobileNetV2`.
+        size: The side of the images, in pixels.
+        weights: `imagenet`, which are downloaded once, the path of a file of weights, or None for
+            random ones.
+
+    Raises:
+        ValueError: If there is no such network, or no such weights.
+    """
+    if name not in names():
+        raise ValueError(f"backbone must be 'small', or one of {', '.join(names())}; got {name!r}")
+    network = getattr(keras.applications, name)
+    try:
+        backbone = network(weights=weights, include_top=False, input_shape=(size, size, 3))
+    except ValueError as error:
+        raise ValueError(f"backbone {name}: {error}") from error
+    except Exception as error:  # what Keras raises where a download fails
+        if weights != "imagenet":
+            raise
+        raise ValueError(
+            f"weights: those of {name} cannot be downloaded ({error}); without a network choose "
+            f"--weights none, or the path of a file of weights"
+        ) from error
+    pixels = keras.Input((size, size, 3), dtype="uint8")
+    prepared = _preparation(network)(ops.cast(pixels, "float32"))
+    return keras.Model(pixels, backbone(prepared), name="backbone")
+
+
+def _preparation(network: Callable) -> Callable:
+    """Returns what brings pixels from 0 to 255 into the range that a network wants."""
+    for module in vars(keras.applications).values():
+        if inspect.ismodule(module) and getattr(module, network.__name__, None) is network:
+            return module.preprocess_input
+    raise ValueError(f"backbone {network.__name__}: Keras says nothing of how it wants its pixels")

@@ -1,0 +1,83 @@
+"""Images with their captions in batches, for teacher forcing."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from apps.common.teaching import LENGTHS, forced
+from apps.common.text import by_length
+
+
+class CaptionBatches:
+    """Batches of images with captions, and the labels.
+
+    In an epoch of training each image comes once, with some of its captions, which are drawn anew;
+    otherwise it comes with one caption at a time, and with every one that it has. What epoch `n`
+    draws depends on the seed and `n` alone, so that training which is taken up again at an epoch
+    goes on as if it had never stopped.
+
+    Args:
+        rows: What the encoder is given of images, `(rows, ...)`; it may be mapped from disk.
+        places: The row of each image.
+        captions: For each image its captions, ids above zero.
+        batch_size: Images in a batch; the last batch may be smaller.
+        each: Captions of an image in a batch of training, which stand side by side.
+        seed: The seed of what is drawn. Without one there is no chance in it.
+        start: The id that targets begin with.
+        stop: The id that labels end with.
+    """
+
+    def __init__(
+        self,
+        rows: np.ndarray,
+        places: Sequence[int],
+        captions: Sequence[Sequence[np.ndarray]],
+        batch_size: int,
+        each: int,
+        seed: int | None = None,
+        *,
+        start: int,
+        stop: int,
+    ):
+        self.rows = rows
+        self.places = places
+        self.captions = captions
+        self.batch_size = batch_size
+        self.each = each
+        self.seed = seed
+        self.start, self.stop = start, stop
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        count = len(self.captions) if self.seed is not None else sum(map(len, self.captions))
+        return -(-count // self.batch_size)
+
+    def __iter__(self) -> Iterator[tuple[tuple[np.ndarray, np.ndarray], np.ndarray]]:
+        if self.seed is None:
+            chance = None
+            drawn = [(i, [caption]) for i, said in enumerate(self.captions) for caption in said]
+        else:
+            chance = np.random.default_rng((self.seed, self.epoch))
+            drawn = [(i, self._draw(said, chance)) for i, said in enumerate(self.captions)]
+        lengths = [max(map(len, captions)) + 1 for _, captions in drawn]
+        for indices in by_length(np.searchsorted(LENGTHS, lengths), self.batch_size, chance):
+            images, captions = zip(*(drawn[index] for index in indices), strict=True)
+            targets, labels = forced([*itertools.chain(*captions)], self.start, self.stop)
+            yield (self.rows[[self.places[i] for i in images]], targets), labels
+
+    def _draw(self, said: Sequence[np.ndarray], chance: np.random.Generator) -> list[np.ndarray]:
+        """Draws captions of one image; one twice only where there are too few."""
+        rounds = [chance.permutation(len(said)) for _ in range(-(-self.each // len(said)))]
+        return [said[place] for place in np.concatenate(rounds)[: self.each]]
+
+    def dataset(self) -> tf.data.Dataset:
+        """Returns a data set that starts each time with what the current epoch draws."""
+        ids = tf.TensorSpec((None, None), tf.int32)
+        images = tf.TensorSpec((None, *self.rows.shape[1:]), self.rows.dtype)
+        batches = tf.data.Dataset.from_generator(
+            lambda: iter(self), output_signature=((images, ids), ids)
+        )
+        count = tf.data.experimental.assert_cardinality(len(self))
+        return batches.apply(count).prefetch(tf.data.AUTOTUNE)

@@ -1,0 +1,223 @@
+"""Images with their captions: Flickr8k's layout, a table, the catalogue, or a small sample.
+
+Examples are `(picture, captions)`. The layouts that `from_path` reads, texts plain or with `.gz`:
+
+- a folder with one `*token.txt`, which has `name.jpg#0<TAB>caption` on each line, with lists of
+  names `*trainImages.txt`, `*devImages.txt` and `*testImages.txt`, and with the images, in a
+  folder or in a tar file (Flickr8k, Flickr30k);
+- a table (`.csv`, `.tsv`, `.jsonl`) with a column of paths, relative to its folder, and one of
+  captions, a line for each caption.
+
+No image is in two parts; a table is cut by its images.
+"""
+
+import functools
+import os
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from apps.common.sources import catalogue, files, scene_sample
+from apps.common.sources.splits import SPLIT_SEED, Splits
+
+SAMPLE_TRAIN, SAMPLE_TEST = 4000, 400
+PART = 0.1  # of the images of a table, for validation and testing each
+MOST = 5000  # images held out for each
+SUFFIXES = (".jpg", ".jpeg", ".png", ".gif")
+LISTS = ("train", "dev", "test")
+
+
+class Picture(NamedTuple):
+    """An image file, read when it is asked for: there may be more of them than memory."""
+
+    name: str
+    read: Callable[[], bytes]
+
+
+Example = tuple[Picture, tuple[str, ...]]
+
+
+def from_sample() -> Splits:
+    """Draws the embedded sample."""
+    parts = zip(
+        ("train", "test", "combination"),
+        scene_sample.generate(SAMPLE_TRAIN, SAMPLE_TEST),
+        strict=True,
+    )
+    train, test, combinations = (
+        [
+            (Picture(f"{name} {i}", functools.partial(bytes, content)), tuple(said))
+            for i, (content, said) in enumerate(part)
+        ]
+        for name, part in parts
+    )
+    origin = "the embedded sample (drawn shapes, no photographs)"
+    return Splits(train, test, origin, further={"combinations": combinations}, unit="images")
+
+
+def from_catalogue(catalogue_name: str) -> Splits:
+    """Reads images with captions from the TensorFlow Datasets catalogue.
+
+    Args:
+        catalogue_name: Its name, such as `coco_captions`.
+
+    Raises:
+        ValueError: If the data set cannot be had or holds no images with captions.
+    """
+    # Their bytes wait in a file without a name, which goes when the program does.
+    store = tempfile.TemporaryFile()  # noqa: SIM115 (it is open as long as the pictures are)
+    parts: list[list[Example]] = []
+    for number, part in enumerate(catalogue.read_captions(catalogue_name)):
+        rows = []
+        for place, (content, said) in enumerate(part):
+            start = store.tell()
+            store.write(content)
+            read = functools.partial(_stored, store, len(content), start)
+            rows.append((Picture(f"{LISTS[number]} {place}", read), tuple(said)))
+        parts.append(_full(rows, catalogue_name))
+    store.flush()
+    train, validation, test = parts
+    origin = f"{catalogue_name} of the TensorFlow Datasets catalogue"
+    return Splits(train, test, origin, validation, unit="images")
+
+
+def from_path(path: Path, image_column: str = "image", caption_column: str = "caption") -> Splits:
+    """Reads images with captions in one of the layouts above.
+
+    Args:
+        path: The folder or the table.
+        image_column: Of a table, the column of the paths of the images.
+        caption_column: Of a table, the column of the captions.
+
+    Raises:
+        ValueError: If there is nothing to read there, or images and captions do not fit.
+        OSError: If something cannot be read.
+    """
+    if path.is_dir():
+        return _folder(path)
+    said: dict[str, list[str]] = {}
+    for where, (name, caption) in files.read(path, (image_column, caption_column)):
+        if not isinstance(name, str) or not isinstance(caption, str):
+            raise ValueError(
+                f"{where}: expected a path and a caption, both texts; received {name!r:.40} and "
+                f"{caption!r:.40}"
+            )
+        said.setdefault(name, []).append(caption)
+    pictures = {
+        name: Picture(name, (path.parent / name).read_bytes)
+        for name in said
+        if (path.parent / name).is_file()
+    }
+    examples = _joined(pictures, said, path)
+    count = min(MOST, round(PART * len(examples)))
+    if not count:
+        raise ValueError(
+            f"{path}: {len(examples)} images are too few to hold some out; at least "
+            f"{round(1 / PART)} are needed"
+        )
+    order = np.random.default_rng(SPLIT_SEED).permutation(len(examples))
+    shuffled = [examples[place] for place in order]
+    test, validation, train = shuffled[:count], shuffled[count : 2 * count], shuffled[2 * count :]
+    return Splits(train, test, f"{path}, cut by images", validation, unit="images")
+
+
+def _folder(folder: Path) -> Splits:
+    tokens = _one(folder, "*token.txt", "captions, such as Flickr8k.token.txt")
+    said: dict[str, list[str]] = {}
+    for number, line in enumerate(files.lines(tokens), start=1):
+        # At the first tab alone: some captions hold more of them.
+        head, tab, caption = line.partition("\t")
+        name, hash_sign, _ = head.rpartition("#")
+        if not line.strip():
+            continue
+        if not (tab and hash_sign):
+            raise ValueError(
+                f"{tokens}, line {number}: expected name.jpg#0, a tab and a caption; received "
+                f"{line!r:.60}"
+            )
+        said.setdefault(name, []).append(caption)
+    pictures = _pictures(folder)
+    parts = []
+    for which in LISTS:
+        listed = _one(folder, f"*{which}Images.txt", f"the names of the {which} images")
+        names = [line.strip() for line in files.lines(listed) if line.strip()]
+        parts.append(_joined(pictures, {name: said.get(name, []) for name in names}, listed))
+    train, validation, test = parts
+    held = {picture.name for part in (validation, test) for picture, _ in part}
+    if both := [picture.name for picture, _ in train if picture.name in held]:
+        raise ValueError(f"{folder}: {both[0]} is listed to train on and to be held out")
+    return Splits(train, test, str(folder), validation, unit="images")
+
+
+def _one(folder: Path, pattern: str, what: str) -> Path:
+    """Returns the one file of a folder that holds something."""
+    found = sorted({*folder.glob(pattern), *folder.glob(f"{pattern}.gz")})
+    if len(found) == 1:
+        return found[0]
+    listed = f": {', '.join(path.name for path in found)}" if found else ""
+    raise ValueError(
+        f"{folder} must have one file {pattern}, plain or with .gz, with {what}; it has "
+        f"{len(found) or 'none'}{listed}"
+    )
+
+
+def _pictures(folder: Path) -> dict[str, Picture]:
+    """Returns all images below a folder, those in tar files too, by name."""
+    found = {
+        path.name: Picture(path.name, path.read_bytes)
+        for path in folder.rglob("*")
+        if path.suffix.lower() in SUFFIXES
+    }
+    for path in sorted(folder.glob("*.tar")):
+        try:
+            with tarfile.open(path, "r:") as archive:
+                for member in archive:
+                    name = Path(member.name).name
+                    if member.isfile() and Path(name).suffix.lower() in SUFFIXES:
+                        place = (path, member.offset_data, member.size)
+                        found.setdefault(name, Picture(name, functools.partial(_slice, *place)))
+        except tarfile.TarError as error:
+            raise ValueError(f"{path}: not a sound tar file: {error}") from error
+    if not found:
+        raise ValueError(
+            f"{folder} holds no image: expected {', '.join(SUFFIXES)}, in folders or in a tar file"
+        )
+    return found
+
+
+def _slice(path: Path, start: int, size: int) -> bytes:
+    with path.open("rb") as file:
+        file.seek(start)
+        return file.read(size)
+
+
+def _stored(store: tempfile._TemporaryFileWrapper, size: int, start: int) -> bytes:
+    return os.pread(store.fileno(), size, start)
+
+
+def _joined(
+    pictures: Mapping[str, Picture], said: Mapping[str, list[str]], where: Path
+) -> list[Example]:
+    """Returns the images that have captions; what lacks the other is reported and left out."""
+    if missing := [name for name in said if name not in pictures]:
+        print(f"{where}: {len(missing):,} without an image are left out, such as {missing[0]}")
+    rows = [(pictures[name], tuple(said[name])) for name in said if name in pictures]
+    return _full(rows, where)
+
+
+def _full(rows: Iterable[Example], where: Path | str) -> list[Example]:
+    """Returns the images with their captions, without captions that are empty."""
+    rows = [(picture, [caption.strip() for caption in said]) for picture, said in rows]
+    if empty := sum(not caption for _, said in rows for caption in said):
+        print(f"{where}: {empty:,} empty captions are left out")
+    rows = [(picture, tuple(filter(None, said))) for picture, said in rows]
+    if bare := [picture.name for picture, said in rows if not said]:
+        print(f"{where}: {len(bare):,} images without a caption are left out, such as {bare[0]}")
+    full = [row for row in rows if row[1]]
+    if not full:
+        raise ValueError(f"{where}: there is no image with a caption")
+    return full
