@@ -25,6 +25,7 @@ in Flickr8k's layout, or a table of image paths and captions.
     python -m apps.captioning export --run runs/captioning --to saved_models
 """
 
+import itertools
 import math
 import sys
 from collections.abc import Callable, Sequence
@@ -179,7 +180,7 @@ def make_datasets(
 
 
 def build_model(
-    settings: Settings, size: int, steps: int, features: keras.Model | None = None
+    settings: Settings, size: int, steps: int, backbone: keras.Model | None = None
 ) -> keras.Model:
     """Builds and compiles the model.
 
@@ -187,10 +188,9 @@ def build_model(
         settings: What decides the run.
         size: How many pieces there are.
         steps: Training steps in an epoch.
-        features: The network that sees, where it is not trained.
+        backbone: The network that sees, where it is not trained.
     """
-    see = {"small": see_small}.get(settings.backbone, see_with_backbone)
-    encoder = see_features(settings, features) if settings.frozen else see(settings)
+    encoder = build_encoder(settings, backbone)
     decoder = [keras.layers.Dropout(settings.dropout)]
     if settings.decoder == "attention":
         cell = rnnlayers.AttentionCell(rnnlayers.GRUCell(settings.units), "additive")
@@ -221,54 +221,50 @@ def build_model(
     return model
 
 
-def see_small(settings: Settings) -> keras.Model:
-    """Builds a convolutional network that is trained from the start."""
-    pixels, grid = moved(settings)
-    grid = keras.layers.Rescaling(1 / 127.5, offset=-1)(grid)
-    for level in range(settings.levels):
-        for strides in (2, 1):
-            grid = keras.layers.Conv2D(
-                settings.filters * 2**level, 3, strides, padding="same", use_bias=False
-            )(grid)
-            grid = keras.layers.BatchNormalization()(grid)
-            grid = keras.layers.ReLU()(grid)
-    return as_memory(pixels, grid, settings)
+def build_encoder(settings: Settings, backbone: keras.Model | None) -> keras.Model:
+    """Builds the encoder: the cells of a grid, each with where it is, `(batch, cells, features)`.
 
-
-def see_with_backbone(settings: Settings) -> keras.Model:
-    """Builds an encoder around a network of `keras.applications`, trained from the start."""
-    pixels, grid = moved(settings)
-    grid = build_backbone(settings.backbone, settings.image_size)(grid)
-    return as_memory(pixels, grid, settings)
-
-
-def see_features(settings: Settings, backbone: keras.Model) -> keras.Model:
-    """Builds an encoder of the features of a network that is not trained."""
-    features = keras.Input(backbone.output_shape[1:], name="features")
-    grid = keras.layers.Dense(settings.units, activation="relu")(features)
-    return as_memory(features, grid, settings)
-
-
-def moved(settings: Settings) -> tuple:
-    """Returns pixels as an input, and what becomes of them at random in training."""
-    pixels = keras.Input((settings.image_size, settings.image_size, 3), dtype="uint8")
-    moved = pixels
-    if settings.flip:
-        moved = keras.layers.RandomFlip("horizontal")(moved)
-    if settings.shift:
-        shift = settings.shift
-        moved = keras.layers.RandomTranslation(shift, shift, fill_mode="nearest")(moved)
-        moved = keras.layers.RandomZoom((-shift, shift), fill_mode="nearest")(moved)
-    return pixels, moved
-
-
-def as_memory(inputs, grid, settings: Settings) -> keras.Model:
-    """Ends an encoder: the cells of a grid, each with where it is, `(batch, cells, features)`."""
+    Args:
+        settings: What decides the run.
+        backbone: The network that is not trained, whose features are given; None for pixels.
+    """
+    if backbone is None:
+        size = settings.image_size
+        inputs = keras.Input((size, size, 3), dtype="uint8", name="pixels")
+        grid = see(moved(inputs, settings), settings)
+    else:
+        inputs = keras.Input(backbone.output_shape[1:], name="features")
+        grid = keras.layers.Dense(settings.units, activation="relu")(inputs)
     grid = Coordinates()(grid)
     memory = keras.layers.Reshape((-1, grid.shape[-1]))(grid)
     memory = keras.layers.Dropout(settings.dropout)(memory)
     memory = ForEachCaption(settings.each)(memory)
     return keras.Model(inputs, memory, name="encoder")
+
+
+def see(pixels, settings: Settings):
+    """Makes a grid `(batch, height, width, features)` of pixels, by convolutions to be trained."""
+    if settings.backbone != "small":
+        return build_backbone(settings.backbone, settings.image_size)(pixels)
+    grid = keras.layers.Rescaling(1 / 127.5, offset=-1)(pixels)
+    for level in range(settings.levels):
+        filters = settings.filters * 2**level
+        for strides in (2, 1):
+            convolve = keras.layers.Conv2D(filters, 3, strides, padding="same", use_bias=False)
+            grid = keras.layers.BatchNormalization()(convolve(grid))
+            grid = keras.layers.ReLU()(grid)
+    return grid
+
+
+def moved(pixels, settings: Settings):
+    """Mirrors, moves and scales images at random in training."""
+    if settings.flip:
+        pixels = keras.layers.RandomFlip("horizontal")(pixels)
+    if settings.shift:
+        shift = settings.shift
+        pixels = keras.layers.RandomTranslation(shift, shift, fill_mode="nearest")(pixels)
+        pixels = keras.layers.RandomZoom((-shift, shift), fill_mode="nearest")(pixels)
+    return pixels
 
 
 # Training
@@ -287,8 +283,10 @@ def train(run: Path, settings: Settings) -> None:
     splits = load_examples(settings)
     backbone = None
     if settings.frozen:
-        backbone = build_backbone(settings.backbone, settings.image_size, settings.weights)
-        folder.write_model(BACKBONE, backbone)
+        if not folder.epochs_done():  # one that is there may be of other settings
+            size = settings.image_size
+            folder.write_model(BACKBONE, build_backbone(settings.backbone, size, settings.weights))
+        backbone = folder.read_model(BACKBONE)
     train, validation = (look(part, settings, folder) for part in (splits.train, splits.validation))
     batches, held, pieces = make_datasets(train, validation, settings)
     folder.write_lines(VOCABULARY, pieces.pieces)
@@ -432,7 +430,9 @@ def export(run: Path, to: Path = Path("saved_models")) -> None:
     endpoints = captioner.endpoints()
     shades = tf.cast(tf.reshape(tf.range(40 * 30 * 3) % 251, (40, 30, 3)), tf.uint8)
     probes = [tf.io.encode_jpeg(shades).numpy(), tf.io.encode_png(shades[:1, :1, :1]).numpy()]
-    probes += [picture.read() for picture, _ in load_examples(captioner.settings).test[:3]]
+    contents = (picture.read() for picture, _ in load_examples(captioner.settings).test)
+    sound = (content for content in contents if images.check(content) is None)
+    probes += itertools.islice(sound, 3)
     path = rnnlayers.export_model(
         captioner,
         to / "captioning",

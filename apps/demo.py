@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from apps.common.sources import load
+
 FOLDER = Path("runs/demo")
 # The applications, and inputs for their predictions.
 INPUTS = {
@@ -27,8 +29,10 @@ INPUTS = {
         "I do not love some old trees.",
         "Is it true that she has not forgotten the black horses?",
     ),
+    "captioning": (str(FOLDER / "pictures"),),
     "textgen": ("The plot was", "My sister chose it"),
 }
+PICTURES = 3  # drawn for the predictions of captioning
 
 
 def run_app(name: str, run: Path) -> dict[str, object]:
@@ -65,8 +69,16 @@ def run_app(name: str, run: Path) -> dict[str, object]:
     }
 
 
+def draw_pictures(folder: Path) -> None:
+    """Writes some test images of the embedded sample as files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for picture, _ in load("captions", "sample").test[:PICTURES]:
+        (folder / f"{picture.name}.png").write_bytes(picture.read())
+
+
 def main() -> None:
     """Runs all applications and prints the table."""
+    draw_pictures(FOLDER / "pictures")
     rows = []
     for name in INPUTS:
         run = FOLDER / name

@@ -49,7 +49,6 @@ def build_backbone(name: str, size: int, weights: str | None = None) -> keras.Mo
 
 def _preparation(network: Callable) -> Callable:
     """Returns what brings pixels from 0 to 255 into the range that a network wants."""
-    for module in vars(keras.applications).values():
-        if inspect.ismodule(module) and getattr(module, network.__name__, None) is network:
-            return module.preprocess_input
-    raise ValueError(f"backbone {network.__name__}: Keras says nothing of how it wants its pixels")
+    # Not every network is to be found in the public module of its family.
+    family = network.__module__.rpartition(".")[2]
+    return getattr(keras.applications, family).preprocess_input

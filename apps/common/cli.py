@@ -154,8 +154,11 @@ def find_files(inputs: Sequence[str], suffixes: Sequence[str]) -> list[Path]:
     for given in _given(inputs, "file, folder or glob"):
         if Path(given).is_dir():
             found = [path for path in Path(given).rglob("*") if path.suffix.lower() in suffixes]
-        else:  # what looks like a glob may be a name
-            found = [Path(given)] if Path(given).exists() else [*map(Path, glob.glob(given))]  # noqa: PTH207
+            found = [path for path in found if path.is_file()]
+        elif Path(given).exists():  # what looks like a glob may be a name
+            found = [Path(given)]
+        else:
+            found = [path for path in map(Path, glob.glob(given)) if path.is_file()]  # noqa: PTH207
         if not found:
             raise ValueError(
                 f"inputs: {given!r} is no file, and no folder or glob with files that end in "

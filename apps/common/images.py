@@ -64,7 +64,8 @@ def decode_batch(contents: Sequence[bytes] | tf.Tensor, size: int) -> tf.Tensor:
         lambda content: decode(content, size),
         tf.convert_to_tensor(contents, tf.string),
         fn_output_signature=tf.TensorSpec((size, size, 3), tf.uint8),
-        parallel_iterations=2,  # of large images there shall not be many at a time
+        # Of large images there shall not be many at a time.
+        parallel_iterations=None if tf.executing_eagerly() else 2,
     )
 
 
@@ -173,8 +174,8 @@ def _jpeg(content: tf.Tensor, size: int) -> tf.Tensor:
         here = (marker == 0xE1) & (number(place + 4, 6) == EXIF)
         # Any number of fillers, 0xFF, may stand before a marker.
         following = place + tf.where(marker != 0xFF, 2 + number(place + 2, 2), 1)
-        # The header ends with the scan, or with what is no marker.
-        on = ~here & (marker != 0xDA) & (number(following, 1) == 0xFF)
+        # What follows the header, the data of the scan, begins with no marker.
+        on = ~here & (number(following, 1) == 0xFF)
         return on, following, tf.where(here, place + 10, exif)
 
     _, _, exif = _walk(step, True, 2, 0)

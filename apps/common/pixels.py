@@ -59,7 +59,7 @@ def load_features(backbone: keras.Model, pixels: np.memmap, folder: Path) -> np.
     """Computes what a network that is not trained makes of images, once.
 
     Args:
-        backbone: The network. It must be the same whenever `folder` is.
+        backbone: The network.
         pixels: From `load_pixels`.
         folder: Where the features are kept.
 
@@ -70,7 +70,11 @@ def load_features(backbone: keras.Model, pixels: np.memmap, folder: Path) -> np.
     def compute(places: range) -> tuple[np.ndarray, dict[int, str]]:
         return backbone.predict_on_batch(pixels[places.start : places.stop]), {}
 
-    path = folder / Path(pixels.filename).name.replace("pixels", "features")
+    weights = hashlib.sha256()
+    for weight in backbone.get_weights():
+        weights.update(weight.tobytes())
+    stem = Path(pixels.filename).stem.replace("pixels", "features")
+    path = folder / f"{stem}_{weights.hexdigest()[:16]}.npy"
     shape = backbone.output_shape[1:]
     features, _ = cached_rows(path, len(pixels), shape, "float32", compute, "Computing features")
     return features

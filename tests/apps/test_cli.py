@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from apps.common.baselines import text_baselines
-from apps.common.cli import check, is_users_mistake, read_inputs, run_command
+from apps.common.cli import check, find_files, is_users_mistake, read_inputs, run_command
 from apps.sentiment import Settings
 
 
@@ -115,3 +115,45 @@ def test_inputs_are_texts_files_and_lines_of_standard_input(tmp_path, monkeypatc
 def test_no_inputs_are_refused():
     with pytest.raises(ValueError, match="at least one"):
         list(read_inputs([]))
+
+
+@pytest.fixture
+def pictures(tmp_path, monkeypatch):
+    for name in ("b.png", "a.JPG", "notes.txt", "deep/er/c.gif", "x[1].png", "folder.png/d.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        (["b.png"], ["b.png"]),
+        (["notes.txt"], ["notes.txt"]),  # who names a file means it
+        (["."], ["a.JPG", "b.png", "deep/er/c.gif", "folder.png/d.png", "x[1].png"]),
+        (["deep"], ["deep/er/c.gif"]),
+        (["*.png"], ["b.png", "x[1].png"]),
+        (["*.txt", "b.png", "*.JPG"], ["notes.txt", "b.png", "a.JPG"]),
+        (["*/*.png"], ["folder.png/d.png"]),
+        (["x[1].png"], ["x[1].png"]),  # a name, though it looks like a glob
+        (["b.png", "b.png"], ["b.png", "b.png"]),
+    ],
+)
+def test_inputs_are_files_folders_of_them_and_globs(pictures, given, found):
+    for inputs in (given, [str(pictures / name) for name in given]):
+        files = find_files(inputs, (".png", ".jpg", ".gif"))
+        assert [str(file.resolve().relative_to(pictures)) for file in files] == found
+
+
+@pytest.mark.parametrize("given", ["absent.png", "*.tif", "empty", "x[2].png", "fold*"])
+def test_inputs_that_lead_to_no_file(pictures, given):
+    (pictures / "empty").mkdir()
+    with pytest.raises(ValueError, match="is no file, .* that end in .png, .gif") as caught:
+        find_files(["b.png", given], (".png", ".gif"))
+    assert repr(given) in str(caught.value)
+
+
+def test_no_files_at_all_are_refused():
+    with pytest.raises(ValueError, match="at least one file, folder or glob"):
+        find_files([], (".png",))

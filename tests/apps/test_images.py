@@ -121,7 +121,8 @@ def gif(image, canvas=None, place=(0, 0), bits=None, clear=None, own=False, inte
     control = b"" if clear is None else b"!\xf9\4\1\0\0" + bytes([clear, 0])
     parts = [b"GIF89a", struct.pack("<HH", *(canvas or image.size)), flags, b"\0\0"]
     # The common palette is there in any case, and misleads where there is another.
-    parts += [palette[::-1] if own else palette, b"!\xfe\5,!,!,\0", control]
+    comment = b"!\xfe\5,!,!,\0"
+    parts += [palette[::-1] if own else palette, comment, control, comment]
     parts += [b",", struct.pack("<HHHH", *place, *image.size)]
     parts += [bytes([0x40 * interlace + own * flags[0]]), palette * own, data, b";"]
     return b"".join(parts)
@@ -234,11 +235,17 @@ def test_a_jpeg_is_turned_as_its_exif_says(orientation):
 
 
 def test_exif_is_found_behind_other_parts_and_fillers_and_nowhere_else():
-    content = saved(picture(), "JPEG")
+    content = GOOD["JPEG RGB"]
     decoy = segment(0xFE, exif(">", 3)) + segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0")
     true = b"\xff\xff" + segment(0xE1, exif(">", 6))
     assert difference(behind_the_start(content, decoy)) == 0
     assert difference(content + true) == 0
+    # Where a walk through the data of the scan, taken for a header, would come by.
+    scan = content.index(b"\xff\xda")
+    scan += 2 + int.from_bytes(content[scan + 2 : scan + 4])
+    place = scan + 2 + int.from_bytes(content[scan + 2 : scan + 4])
+    assert place > len(content)
+    assert difference(content.ljust(place, b"\0") + true) == 0
     turned = ImageOps.exif_transpose(opened(behind_the_start(content, true)))
     assert difference(content, turned) > 0
     assert difference(behind_the_start(content, decoy, true, decoy), turned) == 0
@@ -256,6 +263,10 @@ def test_an_orientation_that_is_none_turns_nothing():
     ):
         result = decoded(behind_the_start(content, segment(0xE1, data)))
         np.testing.assert_array_equal(result, decoded(content), repr(data))
+    # Without EXIF, a table that begins where a number at the beginning of the file would say.
+    plain = behind_the_start(content, segment(0xFE, b"\0\0")).ljust(2**18, b"\0")
+    assert plain[4:8] == struct.pack(">I", 2**18)
+    np.testing.assert_array_equal(decoded(plain + exif(">", 3)[14:]), decoded(content))
 
 
 # The first frame of a GIF
@@ -307,12 +318,12 @@ def test_what_is_clear_or_has_no_colour_in_a_gif_is_white():
             np.testing.assert_array_equal(decoded(content), shown, f"{bits} {clear} {own}")
 
 
-def test_a_later_frame_without_measure_is_not_looked_at():
+def test_later_frames_are_not_looked_at_however_large():
     image = picture("P")
-    _, _, data = gif_parts(image)
-    frame = b"," + struct.pack("<HHHH", 0, 0, 65535, 65535) + b"\0" + data
-    with little_memory():
-        assert difference(gif(image)[:-1] + frame + b";", image) == 0
+    for sides, data in (((40, 30), gif_parts(picture("P", 40, 30))[2]), ((65535, 65535), b"\6\0")):
+        frame = b"," + struct.pack("<HHHH", 0, 0, *sides) + b"\0" + data
+        with little_memory():
+            assert difference(gif(image)[:-1] + frame + b";", image) == 0
 
 
 # What is refused, and what is said of it
@@ -336,6 +347,8 @@ def little_memory(more=300):
 def test_what_is_no_whole_image_is_refused_with_a_reason():
     unknown = "the content is no image: expected JPEG, PNG or GIF"
     cut = "the GIF is damaged or cut off: its first frame is not whole"
+    _, _, data = gif_parts(picture("P"))
+    sides = struct.pack("<HH", SIZE, SIZE)
     for content, said in (
         (b"", "the image is empty: it has no bytes"),
         (b"G", unknown),
@@ -347,6 +360,10 @@ def test_what_is_no_whole_image_is_refused_with_a_reason():
         (png(0, 5, 8, 0, []), "the PNG is damaged or cut off"),
         (b"GIF89a", cut),
         (gif(picture("P"))[:-200], cut),
+        (gif(picture("P")).replace(b",\0\0\0\0", b";\0\0\0\0"), cut),
+        (b"GIF89a" + sides + bytes(3) + b",\0\0\0\0" + sides + b"\0" + data, cut),  # no palette
+        (gif(picture("P")).replace(b"," + bytes(4) + sides, b"," + bytes(8)), cut),
+        (gif(picture("P")).replace(b"," + bytes(4) + sides, b"," + bytes(4) + b"\0\0\1\0"), cut),
         # The data end, as their blocks say, before the frame is full.
         (gif(picture("P"))[:-300] + bytes(300), "the GIF is damaged or cut off"),
     ):

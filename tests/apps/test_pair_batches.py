@@ -1,9 +1,8 @@
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from apps.common.pair_batches import PairBatches, SmoothedCrossentropy
+from apps.common.pair_batches import PairBatches
 
 START, STOP = 2, 3
 COUNT = 103
@@ -108,59 +107,3 @@ def test_sequences_of_any_length(side, length):
     (((sources, targets), labels),) = make([pair])
     assert (sources > 0).sum() == len(pair[0])
     assert (targets > 0).sum() == (labels > 0).sum() == len(pair[1]) + 1
-
-
-def formula(labels, logits, smoothing):
-    """Returns minus the expected log probability, under the smoothed labels, in float64."""
-    logits = logits.astype("float64")
-    log_probs = logits - np.log(np.sum(np.exp(logits), -1, keepdims=True))
-    smoothed = (1 - smoothing) * np.eye(logits.shape[-1])[labels]
-    smoothed += smoothing / logits.shape[-1]
-    return -np.sum(smoothed * log_probs, -1)
-
-
-@pytest.fixture
-def answers():
-    random = np.random.default_rng(0)
-    return random.integers(0, 11, size=(4, 6)), random.normal(size=(4, 6, 11)).astype("float32")
-
-
-@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.7])
-def test_the_loss_is_that_of_the_smoothed_labels(answers, smoothing):
-    labels, logits = answers
-    expected = formula(labels, logits, smoothing)
-    loss = SmoothedCrossentropy(smoothing)
-    np.testing.assert_allclose(loss.call(labels, logits), expected, rtol=1e-5)
-    assert float(loss(labels, logits)) == pytest.approx(expected.mean(), rel=1e-5)
-
-
-def test_without_smoothing_it_is_the_sparse_categorical_crossentropy(answers):
-    labels, logits = answers
-    expected = keras.losses.SparseCategoricalCrossentropy(from_logits=True)(labels, logits)
-    found = SmoothedCrossentropy(0.0)(labels, logits)
-    assert float(found) == pytest.approx(float(expected), rel=1e-6)
-
-
-def test_weights_of_zero_leave_steps_out(answers):
-    labels, logits = answers
-    weights = (np.random.default_rng(1).random(labels.shape) < 0.5).astype("float32")
-    found = SmoothedCrossentropy(0.1, reduction="sum")(labels, logits, sample_weight=weights)
-    assert float(found) == pytest.approx(np.sum(formula(labels, logits, 0.1) * weights), rel=1e-5)
-
-
-def test_labels_may_be_of_any_integers(answers):
-    labels, logits = answers
-    losses = [
-        float(SmoothedCrossentropy(0.1)(labels.astype(kind), logits))
-        for kind in ("int32", "int64", "float32")
-    ]
-    assert losses[0] == losses[1] == losses[2]
-
-
-def test_its_configuration_makes_it_anew(answers):
-    loss = SmoothedCrossentropy(0.3, name="mine", reduction="sum")
-    again = keras.losses.deserialize(keras.losses.serialize(loss))
-    assert type(again) is SmoothedCrossentropy
-    assert again.get_config() == loss.get_config()
-    assert (again.smoothing, again.name, again.reduction) == (0.3, "mine", "sum")
-    assert float(again(*answers)) == float(loss(*answers))

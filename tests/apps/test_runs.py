@@ -195,6 +195,20 @@ def test_settings_that_cannot_be_read(tmp_path, content):
         run.settings(Settings)
 
 
+def test_a_model_beside_the_one_that_is_trained(tmp_path):
+    run, model = Run.begin(tmp_path, Settings()), make_model()
+    run.write_model("other.keras", model)
+    assert not run.model_file.exists()
+    for ours, theirs in zip(run.read_model("other.keras").weights, model.weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    content = (tmp_path / "other.keras").read_bytes()
+    (tmp_path / "other.keras").write_bytes(content[:-99])
+    with pytest.raises(ValueError, match=r"other\.keras is damaged"):
+        run.read_model("other.keras")
+    with pytest.raises(OSError, match=r"absent\.keras"):
+        run.read_model("absent.keras")
+
+
 def flip(content):
     middle = len(content) // 2
     return content[:middle] + bytes(byte ^ 255 for byte in content[middle : middle + 9])

@@ -15,6 +15,7 @@ import functools
 import os
 import tarfile
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -106,13 +107,14 @@ def from_path(path: Path, image_column: str = "image", caption_column: str = "ca
                 f"{where}: expected a path and a caption, both texts; received {name!r:.40} and "
                 f"{caption!r:.40}"
             )
-        said.setdefault(name, []).append(caption)
+        said.setdefault(os.path.normpath(name), []).append(caption)
     pictures = {
         name: Picture(name, (path.parent / name).read_bytes)
         for name in said
         if (path.parent / name).is_file()
     }
-    examples = _joined(pictures, said, path)
+    # In the order of their names: the cut does not depend on that of the lines.
+    examples = sorted(_joined(pictures, said, path), key=lambda example: example[0].name)
     count = min(MOST, round(PART * len(examples)))
     if not count:
         raise ValueError(
@@ -147,15 +149,20 @@ def _folder(folder: Path) -> Splits:
         names = [line.strip() for line in files.lines(listed) if line.strip()]
         parts.append(_joined(pictures, {name: said.get(name, []) for name in names}, listed))
     train, validation, test = parts
-    held = {picture.name for part in (validation, test) for picture, _ in part}
-    if both := [picture.name for picture, _ in train if picture.name in held]:
-        raise ValueError(f"{folder}: {both[0]} is listed to train on and to be held out")
+    counts = Counter(picture.name for part in parts for picture, _ in part)
+    if both := [name for name, count in counts.items() if count > 1]:
+        raise ValueError(
+            f"{folder}: no image can be in two parts, and {both[0]} stands in two of the lists "
+            f"{', '.join(f'*{which}Images.txt' for which in LISTS)}"
+        )
     return Splits(train, test, str(folder), validation, unit="images")
 
 
 def _one(folder: Path, pattern: str, what: str) -> Path:
     """Returns the one file of a folder that holds something."""
     found = sorted({*folder.glob(pattern), *folder.glob(f"{pattern}.gz")})
+    # Flickr8k has its captions once more, as lemmas.
+    found = [path for path in found if "lemma" not in path.name]
     if len(found) == 1:
         return found[0]
     listed = f": {', '.join(path.name for path in found)}" if found else ""
@@ -170,7 +177,7 @@ def _pictures(folder: Path) -> dict[str, Picture]:
     found = {
         path.name: Picture(path.name, path.read_bytes)
         for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES
+        if path.suffix.lower() in SUFFIXES and path.is_file()
     }
     for path in sorted(folder.glob("*.tar")):
         try:

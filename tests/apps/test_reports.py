@@ -1,0 +1,64 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from apps.common.reports import plot_looks
+from apps.common.runs import Run
+
+
+@pytest.fixture
+def run(tmp_path):
+    run = Run(tmp_path)
+    run.plots.mkdir()
+    return run
+
+
+def drawn(run, attention, pieces, size=24):
+    image = np.random.default_rng(0).integers(0, 256, (size, size, 3), "uint8")
+    plot_looks(run, "looks", image, np.array(attention, "float32"), pieces)
+    with Image.open(run.plots / "looks.png") as file:
+        return np.asarray(file.convert("RGB")).astype(int)
+
+
+def test_there_is_a_panel_for_the_image_and_one_for_each_piece(run):
+    def panels(count):
+        """How many squares of the image stand in the first row of the picture."""
+        pixels = drawn(run, np.full((9, 4), 0.25), [b"\xe2\x96\x81cat"] * count + [b""] * 3)
+        inked = np.any(pixels[pixels.shape[0] // (2 if count < 6 else 4)] < 250, axis=-1)
+        return np.sum(np.diff(np.flatnonzero(inked)) > 3) + 1, pixels.shape
+
+    assert panels(0)[0] == 1
+    assert panels(2)[0] == 3
+    assert panels(5)[0] == 6
+    more, shape = panels(6)
+    assert more == 6
+    assert shape[0] > panels(5)[1][0] * 1.8  # a second row
+
+
+def test_where_it_weighs_more_the_image_is_brighter(run):
+    attention = np.zeros((1, 4))
+    attention[0, 1] = 1  # the cells are read line by line: at the top, on the right
+    pixels = drawn(run, attention, ["▁dog".encode(), b""]).sum(-1)
+    panel = pixels[:, pixels.shape[1] // 2 :]
+    rows, columns = np.nonzero(panel < 3 * 250)
+    panel = panel[rows.max() - 120 : rows.max(), columns.min() : columns.max()]
+    half = panel.shape[0] // 2, panel.shape[1] // 2
+    quarters = [part.mean() for side in np.split(panel, [half[0]]) for part in halves(side, half)]
+    assert np.argmax(quarters) == 1
+
+
+def halves(side, half):
+    return side[:, : half[1]], side[:, half[1] :]
+
+
+@pytest.mark.parametrize(
+    ("cells", "pieces"),
+    [
+        (1, ["a"]),
+        (9, []),
+        (16, ["$", "▁$", "_^{", "▁日本", "\\", "[stop]"]),
+    ],
+)
+def test_any_grid_and_any_piece(run, cells, pieces):
+    attention = np.full((len(pieces) + 1, cells), 1 / cells)
+    assert drawn(run, attention, [piece.encode() for piece in pieces]).size > 10_000
