@@ -25,6 +25,7 @@ in Flickr8k's layout, or a table of image paths and captions.
     python -m apps.captioning export --run runs/captioning --to saved_models
 """
 
+import hashlib
 import itertools
 import math
 import sys
@@ -42,7 +43,7 @@ from tqdm import tqdm
 
 import rnnlayers
 from apps.common import images
-from apps.common.backbones import build_backbone
+from apps.common.backbones import build_backbone, check_name
 from apps.common.caption_batches import CaptionBatches
 from apps.common.caption_scores import caption_scores, commonest, nearest, truth
 from apps.common.cli import check, find_files, run_command
@@ -110,7 +111,11 @@ class Settings:
         check(self, numbers, lambda number: 0 <= number < math.inf, "at least 0, and finite")
         parts = ["dropout", "smoothing", "shift"]
         check(self, parts, lambda part: 0 <= part < 1, "at least 0 and below 1")
-        if self.backbone == "small":
+        if self.frozen:  # of an image that is moved the features would not be those on disk
+            check(self, ["flip", "shift"], lambda chance: not chance, "off with weights")
+        if self.backbone != "small":
+            check_name(self.backbone)
+        else:
             check(self, ["weights"], lambda name: name == "none", "none for the small backbone")
 
     @property
@@ -141,7 +146,9 @@ class Seen(NamedTuple):
 def look(examples: Sequence[Example], settings: Settings, run: Run) -> Seen:
     """Decodes images, and computes their features where what sees is not trained."""
     pictures, captions = zip(*examples, strict=True)
-    cache = run.folder / "cache"
+    decides = (settings.source, settings.image_column, settings.catalogue_name)
+    decides += (settings.backbone, settings.weights)
+    cache = run.folder / "cache" / hashlib.sha256(repr(decides).encode()).hexdigest()[:8]
     rows, places = load_pixels(pictures, settings.image_size, cache)
     if settings.frozen:
         rows = load_features(run.read_model(BACKBONE), rows, cache)

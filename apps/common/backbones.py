@@ -16,6 +16,12 @@ def names() -> list[str]:
     ]
 
 
+def check_name(name: str) -> None:
+    """Refuses a name that is none of `names()`."""
+    if name not in names():
+        raise ValueError(f"backbone must be 'small', or one of {', '.join(names())}; got {name!r}")
+
+
 def build_backbone(name: str, size: int, weights: str | None = None) -> keras.Model:
     """Builds a network without its classifier: `(batch, height, width, features)` of pixels.
 
@@ -28,8 +34,7 @@ def build_backbone(name: str, size: int, weights: str | None = None) -> keras.Mo
     Raises:
         ValueError: If there is no such network, or no such weights.
     """
-    if name not in names():
-        raise ValueError(f"backbone must be 'small', or one of {', '.join(names())}; got {name!r}")
+    check_name(name)
     network = getattr(keras.applications, name)
     try:
         backbone = network(weights=weights, include_top=False, input_shape=(size, size, 3))

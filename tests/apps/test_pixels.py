@@ -8,6 +8,7 @@ from PIL import Image
 
 from apps.common import images
 from apps.common.pixels import load_features, load_pixels
+from apps.common.row_cache import CHUNK
 from apps.common.sources.captions import Picture
 
 SIZE = 8
@@ -52,15 +53,18 @@ def test_other_images_and_another_size_are_kept_apart(pictures, tmp_path):
 def test_broken_images_are_named_each_time_and_left_out(pictures, tmp_path, capsys):
     pictures[1] = Picture("text.png", functools.partial(bytes, b"no image"))
     pictures[3] = Picture("cut.jpg", functools.partial(bytes, pictures[3].read()[:-40]))
+    good = pictures[0]._replace(name="good.png")
+    pictures = [good] * CHUNK + pictures  # the broken ones are not in what is decoded first
     said = [
         "Left out: text.png: the content is no image: expected JPEG, PNG or GIF",
         "Left out: cut.jpg: the JPEG is damaged or cut off",
     ]
     for _ in range(2):
         rows, places = load_pixels(pictures, SIZE, tmp_path)
-        assert places == [0, 2, 4]
+        assert places == [*range(CHUNK + 1), CHUNK + 2, CHUNK + 4]
         assert capsys.readouterr().out.splitlines() == said
-        np.testing.assert_array_equal(rows[2], images.decode(pictures[2].read(), SIZE))
+        expected = images.decode(pictures[CHUNK + 2].read(), SIZE)
+        np.testing.assert_array_equal(rows[CHUNK + 2], expected)
 
 
 def test_broken_images_alone_are_refused(tmp_path):

@@ -22,17 +22,15 @@ def drawn(run, attention, pieces, size=24):
 
 def test_there_is_a_panel_for_the_image_and_one_for_each_piece(run):
     def panels(count):
-        """How many squares of the image stand in the first row of the picture."""
-        pixels = drawn(run, np.full((9, 4), 0.25), [b"\xe2\x96\x81cat"] * count + [b""] * 3)
-        inked = np.any(pixels[pixels.shape[0] // (2 if count < 6 else 4)] < 250, axis=-1)
-        return np.sum(np.diff(np.flatnonzero(inked)) > 3) + 1, pixels.shape
+        """The panels in the first row of the picture, and how high it is."""
+        pixels = drawn(run, np.full((9, 4), 0.25), ["▁cat".encode()] * count + [b""] * 3)
+        row = pixels[pixels.shape[0] // (2 if count < 6 else 4)]
+        columns = np.flatnonzero(np.any(row < 250, axis=-1))
+        return np.sum(np.diff(columns) > 3) + 1, len(pixels)
 
-    assert panels(0)[0] == 1
-    assert panels(2)[0] == 3
-    assert panels(5)[0] == 6
-    more, shape = panels(6)
-    assert more == 6
-    assert shape[0] > panels(5)[1][0] * 1.8  # a second row
+    (none, _), (two, _), (five, low), (six, high) = map(panels, (0, 2, 5, 6))
+    assert (none, two, five, six) == (1, 3, 6, 6)
+    assert high > 1.8 * low  # for a second row
 
 
 def test_where_it_weighs_more_the_image_is_brighter(run):
@@ -41,14 +39,11 @@ def test_where_it_weighs_more_the_image_is_brighter(run):
     pixels = drawn(run, attention, ["▁dog".encode(), b""]).sum(-1)
     panel = pixels[:, pixels.shape[1] // 2 :]
     rows, columns = np.nonzero(panel < 3 * 250)
-    panel = panel[rows.max() - 120 : rows.max(), columns.min() : columns.max()]
-    half = panel.shape[0] // 2, panel.shape[1] // 2
-    quarters = [part.mean() for side in np.split(panel, [half[0]]) for part in halves(side, half)]
+    side = np.ptp(columns)
+    panel = panel[rows.max() - side : rows.max(), columns.min() : columns.max()]  # not the title
+    top, below = np.array_split(panel, 2)
+    quarters = [part.mean() for half in (top, below) for part in np.array_split(half, 2, axis=1)]
     assert np.argmax(quarters) == 1
-
-
-def halves(side, half):
-    return side[:, : half[1]], side[:, half[1] :]
 
 
 @pytest.mark.parametrize(

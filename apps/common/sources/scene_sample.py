@@ -1,9 +1,9 @@
 """The embedded sample of captions: small scenes of coloured shapes, and what is true of them.
 
-A scene has one or two groups of equal shapes; of two groups, one is left of or above the other.
-Each scene has several captions, all of them complete: they say how many shapes of which size and
-colour there are, and where the groups are to one another. `parse` reads a caption back, so that
-whether one is true can be told exactly.
+A scene has one to three equal shapes, or two different ones, of which one is left of or above the
+other. Each scene has several captions, all of them complete: they say how many shapes of which
+size and colour there are, and how they stand to one another. `parse` reads a caption back, so that
+it can be told exactly whether one is true.
 
 Some groups, such as three small green squares, are held out: they occur in scenes of their own
 alone, so that a captioner meets known attributes in combinations it never saw.
@@ -77,24 +77,20 @@ def generate(train: int, test: int) -> tuple[list, list, list]:
         test: Scenes to test on, and as many with a combination that was held out.
 
     Returns:
-        Training scenes, test scenes, and test scenes with held-out combinations; no scene to train
-        on is described like one to test on.
+        Training scenes, test scenes, and test scenes with combinations that the others lack.
     """
     chance = random.Random(SEED)
     kinds = [Group(*words) for words in itertools.product(COUNTS, SIZES, COLOURS, SHAPES)]
     held_out = set(chance.sample(kinds, round(HELD_OUT * len(kinds))))
     wanted = {"test": test, "combinations": test, "train": train}
     parts: dict[str, list] = {name: [] for name in wanted}
-    tested: set[Scene] = set()
     for scene in _scenes(kinds, chance):
         if any(group in held_out for group in scene.groups):
             name = "combinations"
-        else:  # those to test on come first, and are kept out of those to train on
+        else:
             name = "test" if len(parts["test"]) < test else "train"
-        if len(parts[name]) == wanted[name] or (name == "train" and scene in tested):
+        if len(parts[name]) == wanted[name]:
             continue
-        if name != "train":
-            tested.add(scene)
         parts[name].append((_png(scene, chance), captions(scene)))
         if all(len(parts[name]) == count for name, count in wanted.items()):
             break
@@ -127,11 +123,13 @@ def parse(caption: str) -> Scene | None:
 
 def _scenes(kinds: Sequence[Group], chance: random.Random) -> Iterator[Scene]:
     """Draws scenes without end."""
+    single = [kind for kind in kinds if kind.count == "a"]
     while True:
-        first, second = chance.choice(kinds), chance.choice(kinds)
-        if chance.random() < 0.3:
-            yield Scene((first,))
-        elif first[1:] != second[1:]:  # else it would be one group
+        if chance.random() < 0.5:
+            yield Scene((chance.choice(kinds),))
+            continue
+        first, second = chance.choice(single), chance.choice(single)
+        if first != second:  # else it would be one group
             yield Scene((first, second), chance.choice(RELATIONS))
 
 
