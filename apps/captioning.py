@@ -75,8 +75,8 @@ class Settings:
     backbone: str = "small"  # what sees: small, or a network of keras.applications
     weights: str = "none"  # of a network of keras.applications: none, imagenet, or a file
     image_size: int = 64  # the side of the square that images are squeezed to, in pixels
-    filters: int = 32  # of the first convolutions of the small network; twice as many each level
-    levels: int = 3  # of the small network; each halves the side of the grid
+    filters: int = 20  # of the first convolutions of the small network; twice as many each level
+    levels: int = 4  # of the small network; each halves the side of the grid
     flip: bool = False  # mirror images at random in training; not where left and right are told
     shift: float = 0.0  # move and scale images in training at random, by up to this part
     decoder: Literal["attention", "state"] = "attention"  # what the decoder sees of the image
@@ -88,9 +88,9 @@ class Settings:
     smoothing: float = 0.0  # of the labels
     learning_rate: float = 3e-3  # of Adam, at its highest
     max_norm: float = 1.0  # gradients are scaled down to this global norm
-    batch_size: int = 32  # images in a training step
+    batch_size: int = 16  # images in a training step
     each: int = 3  # captions of an image in a training step
-    epochs: int = 12  # the most epochs to train
+    epochs: int = 15  # the most epochs to train
     patience: int = 3  # stop after so many epochs without a lower validation loss
     beams: int = 5  # hypotheses of the beam search
     length_penalty: float = 1.0  # of the beam search: 0 favours short captions

@@ -34,6 +34,8 @@ TINY = (
     *("--batch-size", 40, "--each", 2, "--learning-rate", 0.03),
     *("--beams", BEAMS, "--epochs", EPOCHS, "--patience", EPOCHS),
 )
+# What is not trained sees images as they are.
+FROZEN = ("--backbone", "MobileNet", "--image-size", SIDE, "--shift", 0)
 
 
 def call(*argv):
@@ -148,8 +150,8 @@ def weights(tmp_path_factory):
 @pytest.fixture(scope="module")
 def frozen(tmp_path_factory, table, weights):
     folder = tmp_path_factory.mktemp("runs") / "frozen"
-    network = ("--backbone", "MobileNet", "--weights", weights, "--image-size", SIDE)
-    call("train", "--source", table, "--run", folder, *TINY, *network, "--epochs", 2)
+    options = (*FROZEN, "--weights", weights, "--epochs", 2)
+    call("train", "--source", table, "--run", folder, *TINY, *options)
     return folder
 
 
@@ -272,6 +274,7 @@ def test_features_of_a_frozen_network_are_computed_once(frozen, weights, monkeyp
     assert again.places == first.places
 
 
+@pytest.mark.slow
 def test_a_run_with_a_frozen_network_captions_and_is_exported(frozen, pictures, tmp_path, capsys):
     captioner = captioning.Captioner(Run.finished(frozen))
     answer = captioning.compiled(captioner, captioner.beam())
@@ -286,8 +289,30 @@ def test_a_run_with_a_frozen_network_captions_and_is_exported(frozen, pictures, 
     assert found["caption"].numpy().tolist() == live["caption"].numpy().tolist()
 
 
+@pytest.fixture
+def begun(monkeypatch):
+    """Begins a training that is broken off before its first epoch."""
+    monkeypatch.setattr(Run, "fit", lambda *_, **__: None)
+    monkeypatch.setattr(captioning, "plot_history", lambda *_: None)
+    return lambda *argv: call("train", *argv)
+
+
+def test_a_run_begun_again_in_its_first_epoch_takes_the_images_it_is_given(table, tmp_path, begun):
+    other = shutil.copytree(table.parent, tmp_path / "data") / table.name
+    for file in other.parent.glob("*.png"):  # of the same names
+        file.write_bytes(saved("PNG", 20, 20, seed=int(file.stem[-2:])))
+    run = tmp_path / "run"
+    for source in (table, other):
+        begun("--source", source, "--run", run, *TINY)
+    settings = Run(run).settings(captioning.Settings)
+    examples = captioning.load_examples(settings).train
+    seen = captioning.look(examples, settings, Run(run))
+    contents = [picture.read() for picture, _ in examples]
+    np.testing.assert_array_equal(seen.rows, images.decode_batch(contents, 16))
+
+
 def test_a_run_begun_again_in_its_first_epoch_takes_the_weights_it_is_given(
-    table, weights, tmp_path, monkeypatch
+    table, weights, tmp_path, begun
 ):
     keras.utils.set_random_seed(6)
     other = tmp_path / "other.weights.h5"
@@ -295,21 +320,8 @@ def test_a_run_begun_again_in_its_first_epoch_takes_the_weights_it_is_given(
         weights=None, include_top=False, input_shape=(SIDE, SIDE, 3)
     )
     network.save_weights(other)
-    monkeypatch.setattr(Run, "fit", lambda *_, **__: None)
-    monkeypatch.setattr(captioning, "plot_history", lambda *_: None)
-    options = ("--backbone", "MobileNet", "--image-size", SIDE)
     for file in (weights, other):
-        call(
-            "train",
-            "--source",
-            table,
-            "--run",
-            tmp_path / "run",
-            *TINY,
-            *options,
-            "--weights",
-            file,
-        )
+        begun("--source", table, "--run", tmp_path / "run", *TINY, *FROZEN, "--weights", file)
     kept = Run(tmp_path / "run").read_model(captioning.BACKBONE).get_weights()
     for found, expected in zip(kept, network.get_weights(), strict=True):
         np.testing.assert_array_equal(found, expected)
@@ -342,6 +354,7 @@ def blind(tmp_path_factory, table):
     return folder
 
 
+@pytest.mark.slow
 def test_a_decoder_of_a_state_captions_is_exported_and_has_no_attention(
     blind, pictures, tmp_path, capsys
 ):
@@ -461,6 +474,7 @@ for name in ("serving_default", "caption_greedily"):
 """
 
 
+@pytest.mark.slow
 def test_the_export_answers_bytes_without_this_project_and_without_keras(run, captioner, tmp_path):
     # Those that the table has to test on, one of them broken, are what it is tried on first.
     call("export", "--run", run, "--to", tmp_path)
@@ -604,7 +618,7 @@ def test_inputs_without_an_image(run, tmp_path, capsys):
         *(("patience", 0), ("beams", 0), ("beams", 4000), ("vocabulary-size", 4), ("seed", -1)),
         *(("learning-rate", 0), ("learning-rate", "nan"), ("max-norm", -1), ("dropout", 1)),
         *(("length-penalty", -0.1), ("smoothing", 1), ("shift", 1), ("shift", -0.1)),
-        ("weights", "imagenet"),
+        *(("weights", "imagenet"), ("backbone", "nothing")),
     ],
 )
 def test_settings_outside_their_range(tmp_path, capsys, option, value):
@@ -619,13 +633,16 @@ def test_networks_and_weights_that_cannot_be_used(table, weights, tmp_path, caps
         return refused(capsys, *new, *options)
 
     assert "'small', or one of ConvNeXt" in err("--backbone", "mobilenet")
-    assert "got 'nothing'" in err("--backbone", "nothing", "--weights", weights)
+    for option in (("--flip",), ("--shift", 0.1)):
+        said = err(*FROZEN, "--weights", weights, *option)
+        assert f"{option[0][2:]} must be off with weights" in said
+    assert not (tmp_path / "new").exists()
     assert "backbone MobileNet: Input size" in err("--backbone", "MobileNet")
-    large = ("--backbone", "MobileNet", "--image-size", SIDE, "--weights")
-    assert "backbone MobileNet: " in err(*large, tmp_path / "absent.weights.h5")
+    absent = tmp_path / "absent.weights.h5"
+    assert "backbone MobileNet: " in err(*FROZEN, "--weights", absent)
     damaged = tmp_path / "damaged.weights.h5"
     damaged.write_bytes(weights.read_bytes()[:1000])
-    err(*large, damaged)
+    err(*FROZEN, "--weights", damaged)
 
 
 def test_beams_beyond_the_vocabulary(table, run, captioner, pictures, tmp_path, capsys):
