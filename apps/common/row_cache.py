@@ -45,6 +45,8 @@ def cached_rows(
         if unfinished.exists() and done_path.exists():
             done = json.loads(done_path.read_text())
         mode = "r+" if done["rows"] else "w+"
+        if mode == "w+":
+            _write(done_path, done)  # what may be there is of an earlier file
         rows = np.lib.format.open_memmap(unfinished, mode, dtype, (count, *shape))
         with tqdm(total=count, initial=done["rows"], desc=description, disable=None) as bar:
             for start in range(done["rows"], count, CHUNK):

@@ -105,6 +105,28 @@ def test_it_says_how_many_images_there_are(flickr, capsys):
     assert out == f"Data: captions from {flickr}: 6 training and 3 test images\n"
 
 
+def test_an_image_is_known_by_the_end_of_its_name(flickr):
+    more = ["a.JPG", "b.jpeg", "c.Gif", "d.bmp", "e.txt"]
+    for name in more:
+        (flickr / "images" / name).write_bytes(name.encode())
+    write(flickr / "Flickr_8k.devImages.txt", more)
+    tokens = flickr / "Flickr8k.token.txt"
+    with tokens.open("a") as file:
+        file.writelines(f"{name}#0\tsaid\n" for name in more)
+    found = opened(read(flickr).validation)
+    assert found == [(name, name.encode(), ("said",)) for name in more[:3]]
+
+
+def test_images_may_be_in_folders_and_in_tar_files_at_once(flickr):
+    write_tar(flickr / "images.tar")
+    for name in names("train"):
+        (flickr / "images" / name).unlink()
+    (flickr / "images" / "test 0.png").write_bytes(b"of the folder")
+    splits = read(flickr)
+    assert opened(splits.train) == expected("train")
+    assert splits.test[0][0].read() == b"of the folder"
+
+
 def test_only_the_first_tab_ends_a_name_and_only_the_last_sign_begins_a_number(flickr):
     (flickr / "images" / "a#1.png").write_bytes(png(9))
     write(flickr / "Flickr_8k.trainImages.txt", ["", "  a#1.png ", " \t", ""])
@@ -217,7 +239,8 @@ def test_a_part_without_an_image(flickr):
         read(flickr)
 
 
-@pytest.mark.parametrize("length", [0, 100, 1000, None])
+# Within the first header, the first image, the padding behind it, and the second header.
+@pytest.mark.parametrize("length", [0, 100, 550, 1000, 1200, None])
 def test_a_damaged_tar_is_named(tmp_path, length):
     write_texts(tmp_path)
     path = tmp_path / "images.tar"
@@ -225,6 +248,25 @@ def test_a_damaged_tar_is_named(tmp_path, length):
     path.write_bytes(b"plain" * 1000 if length is None else path.read_bytes()[:length])
     with pytest.raises(ValueError, match=r"images\.tar: not a sound tar file"):
         read(tmp_path)
+
+
+def test_a_tar_that_is_damaged_in_the_middle_is_named(tmp_path):
+    write_texts(tmp_path)
+    path = tmp_path / "images.tar"
+    write_tar(path)
+    content = bytearray(path.read_bytes())
+    content[3 * 1024 : 3 * 1024 + 512] = b"x" * 512  # the fourth header
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"images\.tar: not a sound tar file"):
+        read(tmp_path)
+
+
+def test_a_tar_may_lack_the_empty_blocks_at_its_end(tmp_path):
+    write_texts(tmp_path)
+    path = tmp_path / "images.tar"
+    write_tar(path)
+    path.write_bytes(path.read_bytes()[: 1024 * sum(NAMES.values())])
+    assert opened(read(tmp_path).test) == expected("test")
 
 
 @pytest.mark.data
@@ -339,6 +381,14 @@ def test_ten_images_are_enough(tmp_path):
     write_table(tmp_path / "mine.csv", rows(10))
     splits = read(tmp_path / "mine.csv")
     assert [len(part) for part in (splits.train, splits.validation, splits.test)] == [8, 1, 1]
+
+
+def test_of_many_images_no_more_than_enough_are_held_out(tmp_path, monkeypatch):
+    monkeypatch.setattr(captions, "MOST", 2)
+    write_table(tmp_path / "mine.csv", rows())
+    splits = read(tmp_path / "mine.csv")
+    assert [len(part) for part in (splits.train, splits.validation, splits.test)] == [26, 2, 2]
+    assert len({picture.name for picture, _ in everything(splits)}) == 30
 
 
 @pytest.mark.parametrize("wrong", [{"image": 1, "caption": "x"}, {"image": "x", "caption": ["x"]}])

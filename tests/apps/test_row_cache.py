@@ -110,6 +110,18 @@ def test_rows_of_which_none_is_known_to_be_whole_are_computed_anew(tmp_path):
     check_rows(*load(path))
 
 
+def test_what_an_earlier_file_said_is_not_believed_of_a_new_one(tmp_path):
+    path = tmp_path / "rows.npy"
+    (tmp_path / "rows.part.json").write_text(json.dumps({"rows": COUNT, "notes": {}}))
+
+    def broken(places):
+        raise OSError("gone")
+
+    with pytest.raises(OSError, match="gone"):
+        load(path, broken)
+    check_rows(*load(path))
+
+
 @pytest.mark.parametrize(
     ("method", "name"),
     [

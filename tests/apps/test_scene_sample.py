@@ -100,11 +100,10 @@ def test_each_scene_of_the_third_part_has_a_group_that_occurs_nowhere_else(scene
     assert 0.05 * kinds < len(unseen) < 0.25 * kinds
 
 
-def test_every_attribute_of_what_is_held_out_occurs_in_training(scenes):
+def test_every_attribute_occurs_in_training_and_no_less_with_another(scenes):
     train, _, combinations = scenes
-    for name in Group._fields:
-        wanted = {getattr(group, name) for group in groups(combinations)}
-        assert wanted <= {getattr(group, name) for group in groups(train)}
+    for name, values in zip(Group._fields, (COUNTS, SIZES, COLOURS, SHAPES), strict=True):
+        assert {getattr(group, name) for group in groups(train)} == set(values)
     for group in groups(combinations) - groups(train):
         pair = (group.colour, group.shape)
         assert group.colour in {other.colour for other in groups(train) if other[2:] != pair}
@@ -114,6 +113,13 @@ def test_every_attribute_of_what_is_held_out_occurs_in_training(scenes):
 def test_no_image_to_test_on_is_one_to_train_on(parts):
     train, *tests = ({content for content, _ in part} for part in parts)
     assert not any(train & test for test in tests)
+
+
+def test_no_scene_with_what_is_held_out_is_described_like_another_one(parts):
+    train, test, combinations = (set(itertools.chain(*(said for _, said in p))) for p in parts)
+    assert not combinations & (train | test)
+    # Those to test on may well be: there are few ways to describe one group.
+    assert test & train
 
 
 def test_scenes_are_of_all_kinds(scenes):

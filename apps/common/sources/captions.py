@@ -187,6 +187,9 @@ def _pictures(folder: Path) -> dict[str, Picture]:
                     if member.isfile() and Path(name).suffix.lower() in SUFFIXES:
                         place = (path, member.offset_data, member.size)
                         found.setdefault(name, Picture(name, functools.partial(_slice, *place)))
+                # Where a later header is damaged, tarfile stops as it does at the end: at zeros.
+                if any(_slice(path, archive.offset, tarfile.BLOCKSIZE)):
+                    raise tarfile.ReadError(f"damaged from byte {archive.offset:,} on")
         except tarfile.TarError as error:
             raise ValueError(f"{path}: not a sound tar file: {error}") from error
     if not found:
