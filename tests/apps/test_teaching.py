@@ -19,6 +19,14 @@ def test_labels_are_one_step_ahead_of_targets():
     assert labels.tolist() == [[7, 8, 9, 7, 8, 3, 0, 0], [3] + [0] * 7, [5, 3] + [0] * 6]
 
 
+@pytest.mark.parametrize("length", [3, 4, 7, 8, 64, 1023, 1024])
+def test_there_is_room_for_the_stop_behind_any_length(length):
+    targets, labels = forced([np.full(length, 9)], START, STOP)
+    assert targets.shape == labels.shape == (1, padded(length + 1))
+    assert targets[0, : length + 1].tolist() == [START] + [9] * length
+    assert labels[0, : length + 1].tolist() == [9] * length + [STOP]
+
+
 def test_lengths_are_few_and_never_shorter_than_they_must_be():
     lengths = np.arange(1, 5000)
     found = np.array([padded(length) for length in lengths])
