@@ -5,7 +5,7 @@ other. Each scene has several captions, all of them complete: they say how many 
 size and colour there are, and how they stand to one another. `parse` reads a caption back, so that
 it can be told exactly whether one is true.
 
-Some groups, such as three small green squares, are held out: they occur in scenes of their own
+Some groups, such as two small green squares, are held out: they occur in scenes of their own
 alone, so that a captioner meets known attributes in combinations it never saw.
 """
 
