@@ -24,9 +24,8 @@ in Flickr8k's layout, or a table of image paths and captions.
     python -m apps.captioning predict --run runs/captioning photo.jpg folder 'more/*.png'
     python -m apps.captioning export --run runs/captioning --to saved_models
 
-The sample takes five minutes of one core, for 94 % of captions that are true in every word.
-Flickr8k takes an hour on two, for 11.3 BLEU-4 without any pretrained network; README.md has the
-command.
+On two cores the sample takes four minutes, for 94 % of captions that are true in every word.
+Flickr8k takes an hour, for 11.3 BLEU-4 without any pretrained network; README.md has the command.
 """
 
 import hashlib
