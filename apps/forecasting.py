@@ -38,7 +38,7 @@ from keras import ops
 import rnnlayers
 from apps.common.cli import check, run_command
 from apps.common.forecast_baselines import forecast_baselines, ridge
-from apps.common.forecast_layers import LinearShare, Pinball, Queries, phases
+from apps.common.forecast_layers import LinearShare, MedianError, Pinball, Queries, phases
 from apps.common.forecasts import forecast_scores, futures, seasonal_naive_error, step_errors
 from apps.common.reports import plot_forecast, plot_history, plot_step_errors, report
 from apps.common.runs import Run, replacing
@@ -68,6 +68,7 @@ class Settings:
     dropout: float = 0.3  # the part of the features dropped before the last layer in training
     learning_rate: float = 2e-3  # of Adam, at first
     decay: float = 0.8  # the learning rate is multiplied by this after each epoch but the first
+    average: float = 0.4  # of an epoch: the weights are averaged over the end of it, so long
     max_norm: float = 1.0  # gradients are scaled down to this global norm
     batch_size: int = 64  # windows in a training step
     limit: int | None = None  # windows in an epoch, drawn anew, and to validate; all if not given
@@ -88,7 +89,8 @@ class Settings:
         check(self, ["limit"], lambda limit: limit is None or limit >= 1, "at least 1")
         check(self, ["learning_rate", "max_norm"], lambda number: number > 0, "above 0")
         check(self, ["decay"], lambda part: 0 < part <= 1, "above 0 and at most 1")
-        check(self, ["dropout"], lambda part: 0 <= part < 1, "at least 0 and below 1")
+        parts = ["dropout", "average"]
+        check(self, parts, lambda part: 0 <= part < 1, "at least 0 and below 1")
         check(self, ["seed"], lambda seed: seed >= 0, "at least 0")
         check(
             self,
@@ -159,10 +161,17 @@ def build_model(settings: Settings, windows: Windows) -> keras.Model:
     rate = keras.optimizers.schedules.ExponentialDecay(
         settings.learning_rate, len(windows), settings.decay, staircase=True
     )
-    adam = keras.optimizers.Adam(rate)
+    averaged = settings.average * len(windows)  # steps
+    adam = keras.optimizers.Adam(
+        rate,
+        use_ema=averaged > 1,
+        ema_momentum=1 - 1 / max(averaged, 1),
+        ema_overwrite_frequency=len(windows),
+    )
     model.compile(
         optimizer=rnnlayers.ClippedOptimizer(adam, ClipByGlobalNorm(settings.max_norm)),
         loss=Pinball(settings.levels),
+        metrics=[MedianError(settings.middle)],
     )
     return model
 
@@ -246,15 +255,23 @@ def train(run: Path, settings: Settings) -> None:
         settings: What decides the run.
     """
     settings.check()
-    folder = Run.begin(run, settings)
+    folder = begin(run, settings)
     series = load_series(settings, run / "cache")
     series.check_length(settings.window, settings.horizon)
     folder.write_lines("variables.txt", series.names)
     if settings.model != "dense" and not Run(run / "dense").model_file.exists():
         without = replace(settings, model="dense")  # recurrence, to compare with
-        fit(Run.begin(run / "dense", without), without, series)
+        fit(begin(run / "dense", without), without, series)
     fit(folder, settings, series)
-    plot_history(folder)
+    plot_history(folder, "median_error")
+
+
+def begin(folder: Path, settings: Settings) -> Run:
+    """Begins a run, of which the best epoch is that of the best forecasts, not of all quantiles.
+
+    They disagree: the outer quantiles go on learning where the median is past its best.
+    """
+    return Run.begin(folder, settings, monitor="val_median_error")
 
 
 def fit(folder: Run, settings: Settings, series: Series) -> None:

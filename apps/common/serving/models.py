@@ -1,0 +1,270 @@
+"""The models of a server: which versions there are, which of them answer, and new ones taken up."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from apps.common.serving.batching import Batcher, Batching
+from apps.common.serving.errors import ServingError
+from apps.common.serving.json_tensors import Tensors
+from apps.common.serving.servable import Servable
+
+LOG = logging.getLogger("apps.serve")
+
+
+class Source(NamedTuple):
+    """Where the versions of a model are, and which of them are wanted."""
+
+    base: Path
+    versions: tuple[int, ...] | None = None  # these; the newest if None
+    labels: Mapping[str, int] = {}
+
+
+class Chosen(NamedTuple):
+    """What answers a request."""
+
+    servable: Servable
+    version: int
+    run: Callable
+
+
+@dataclass
+class Version:
+    """A version of a model and how it is."""
+
+    number: int
+    state: str = "START"  # START, LOADING, AVAILABLE, UNLOADING or END
+    code: str = "OK"
+    message: str = ""
+    servable: Servable | None = None
+    stamp: tuple = ()  # of its files; a version that did not load is tried again when they change
+    busy: int = 0  # requests that it is answering
+    batchers: dict[str, Batcher] = field(default_factory=dict)
+
+    def status(self) -> dict:
+        """Returns the status as TensorFlow Serving words it."""
+        return {
+            "version": str(self.number),
+            "state": self.state,
+            "status": {"error_code": self.code, "error_message": self.message},
+        }
+
+
+class Models:
+    """Loads what its folders hold, and keeps to it when they change.
+
+    A version that cannot be loaded is reported and the one before goes on answering. One that is
+    replaced answers the requests it has, and is then let go.
+
+    Args:
+        find: Returns the sources by the name of the model; asked anew each time.
+        executor: Where models are run.
+        batching: How requests are put together.
+        observe: Is told the name of a model and the number of rows of each batch.
+    """
+
+    def __init__(
+        self,
+        find: Callable[[], Mapping[str, Source]],
+        executor: Executor,
+        batching: Batching,
+        observe: Callable[[str, int], object] = lambda name, rows: None,
+    ):
+        self.find = find
+        self.executor = executor
+        self.batching = batching
+        self.observe = observe
+        self.sources: Mapping[str, Source] = {}
+        self.versions: dict[str, dict[int, Version]] = {}
+
+    async def refresh(self) -> None:
+        """Loads versions that have come and lets go of those that are no longer wanted."""
+        self.sources = await asyncio.to_thread(self.find)
+        for name in self.sources.keys() | self.versions.keys():
+            wanted = await asyncio.to_thread(self._wanted, name)
+            await self._refresh_model(name, wanted)
+
+    def _wanted(self, name: str) -> dict[int, tuple]:
+        """Returns the versions wanted, the newest first, and the stamps of their files."""
+        if (source := self.sources.get(name)) is None:
+            return {}
+        found = sorted(versions_in(source.base), reverse=True)
+        if source.versions is not None:
+            found = [number for number in found if number in source.versions]
+        return {number: _stamp(source.base / str(number)) for number in found}
+
+    async def _refresh_model(self, name: str, wanted: Mapping[int, tuple]) -> None:
+        versions = self.versions.setdefault(name, {})
+        specific = name in self.sources and self.sources[name].versions is not None
+        kept = []
+        for number, stamp in wanted.items():
+            version = versions.setdefault(number, Version(number))
+            # Loading is tried from the newest on; a damaged one is left until its files change.
+            if version.state in ("START", "END") and version.stamp != stamp:
+                version.stamp = stamp
+                await self._load(name, version)
+            if version.state == "AVAILABLE":
+                kept.append(number)
+                if not specific:
+                    break
+        for number, version in versions.items():
+            if version.state == "AVAILABLE" and number not in kept:
+                version.state = "UNLOADING"
+            if version.state == "UNLOADING" and not version.busy:
+                version.state, version.servable, version.batchers = "END", None, {}
+                version.stamp = ()
+                LOG.info("unloaded", extra={"fields": {"model": name, "version": number}})
+
+    async def _load(self, name: str, version: Version) -> None:
+        version.state, version.code, version.message = "LOADING", "OK", ""
+        fields = {"model": name, "version": version.number}
+        try:
+            path = self.sources[name].base / str(version.number)
+            version.servable = await asyncio.to_thread(Servable, path)
+        except Exception as error:  # whatever is wrong with a file of a user
+            version.state, version.code = "END", "INTERNAL"
+            version.message = f"{type(error).__name__}: {error}"
+            LOG.error("not loaded", extra={"fields": {**fields, "error": version.message}})
+        else:
+            version.state = "AVAILABLE"
+            fields["warmup_requests"] = version.servable.warmed_up
+            LOG.info("loaded", extra={"fields": fields})
+
+    def status(self, name: str, version: int | None, label: str | None) -> dict:
+        """Returns the status of all versions of a model, or of one.
+
+        Raises:
+            ServingError: If there is none.
+        """
+        versions = self.versions.get(name, {})
+        number = self._number(name, version, label)
+        if number is not None:
+            versions = {key: value for key, value in versions.items() if key == number}
+        if not versions:
+            raise self._missing(name, number)
+        ordered = sorted(versions.values(), key=lambda version: -version.number)
+        return {"model_version_status": [version.status() for version in ordered]}
+
+    @contextlib.contextmanager
+    def use(self, name: str, version: int | None, label: str | None) -> Iterator[Chosen]:
+        """Chooses what answers a request and keeps it loaded meanwhile.
+
+        Raises:
+            ServingError: If there is no such version that answers.
+        """
+        number = self._number(name, version, label)
+        available = {
+            key: value
+            for key, value in self.versions.get(name, {}).items()
+            if value.state == "AVAILABLE" and number in (None, key)
+        }
+        if not available:
+            raise self._missing(name, number)
+        chosen = available[max(available)]
+        chosen.busy += 1
+
+        async def run(signature: str, inputs: Tensors) -> Tensors:
+            return await self._batcher(name, chosen, signature)(inputs)
+
+        try:
+            yield Chosen(chosen.servable, chosen.number, run)
+        finally:
+            chosen.busy -= 1
+
+    def _batcher(self, name: str, version: Version, signature: str) -> Callable:
+        if signature not in version.batchers:
+            servable = version.servable
+            batching = self.batching
+            if not servable.signatures[signature].batchable:
+                batching = Batching(max_batch_size=1)
+            version.batchers[signature] = Batcher(
+                lambda inputs: servable.run(signature, inputs),
+                self.executor,
+                batching,
+                lambda rows: self.observe(name, rows),
+            )
+        return version.batchers[signature]
+
+    def _number(self, name: str, version: int | None, label: str | None) -> int | None:
+        if label is None:
+            return version
+        labels = self.sources[name].labels if name in self.sources else {}
+        if label not in labels:
+            raise ServingError(
+                "NOT_FOUND", f"Unrecognized servable version label: {name!r} has no {label!r}"
+            )
+        return labels[label]
+
+    def _missing(self, name: str, number: int | None) -> ServingError:
+        asked = f"Latest({name})" if number is None else f"Specific({name}, {number})"
+        return ServingError("NOT_FOUND", f"Servable not found for request: {asked}")
+
+    def ready(self) -> bool:
+        """Whether every model has a version that answers."""
+        return bool(self.versions) and all(
+            any(version.state == "AVAILABLE" for version in versions.values())
+            for name, versions in self.versions.items()
+            if name in self.sources
+        )
+
+
+def versions_in(base: Path) -> list[int]:
+    """Returns the versions in the folder of a model: names that are numbers, with a model inside."""
+    if not base.is_dir():
+        return []
+    return [
+        int(path.name)
+        for path in base.iterdir()
+        if path.name.isascii() and path.name.isdigit() and (path / "saved_model.pb").is_file()
+    ]
+
+
+def _stamp(folder: Path) -> tuple:
+    """Returns what changes when a file in a folder does."""
+    with contextlib.suppress(OSError):
+        return tuple(
+            sorted(
+                (str(path), path.stat().st_size, path.stat().st_mtime_ns)
+                for path in folder.rglob("*")
+            )
+        )
+    return ()
+
+
+def find_models(folders: Sequence[Path]) -> dict[str, Source]:
+    """Finds models in folders, each the folder of one model or of several."""
+    sources = {}
+    for folder in folders:
+        children = [folder] if versions_in(folder) else sorted(folder.iterdir())
+        for base in children:
+            if versions_in(base):
+                sources[base.resolve().name] = Source(base)
+    return sources
+
+
+def read_config(file: Path) -> dict[str, Source]:
+    """Reads the models config of TensorFlow Serving, a `ModelServerConfig` in text.
+
+    Raises:
+        ValueError: If it is malformed.
+        OSError: If it cannot be read.
+    """
+    from google.protobuf import text_format
+    from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
+
+    try:
+        config = text_format.Parse(file.read_text("utf-8"), ModelServerConfig())
+    except (text_format.ParseError, UnicodeDecodeError) as error:
+        raise ValueError(f"{file} is no models config of TensorFlow Serving: {error}") from error
+    sources = {}
+    for model in config.model_config_list.config:
+        specific = tuple(model.model_version_policy.specific.versions) or None
+        sources[model.name] = Source(Path(model.base_path), specific, dict(model.version_labels))
+    if not sources:
+        raise ValueError(f"{file} names no model; give model_config_list with a config for each")
+    return sources

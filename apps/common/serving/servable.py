@@ -1,0 +1,142 @@
+"""One version of a model, loaded: its signatures and how they are run."""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import DecodeError
+from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+
+from apps.common.serving.errors import ServingError, of_tensorflow, refused
+from apps.common.serving.json_tensors import Spec, Tensors
+
+DEFAULT = "serving_default"
+WARMUP = Path("assets.extra/tf_serving_warmup_requests")
+
+
+class Signature(NamedTuple):
+    """A function of a SavedModel."""
+
+    inputs: dict[str, Spec]
+    outputs: dict[str, Spec]
+    method: str  # tensorflow/serving/predict, classify or regress
+
+    @property
+    def batchable(self) -> bool:
+        """Whether rows of several requests can be computed together."""
+        specs = [*self.inputs.values(), *self.outputs.values()]
+        return all(spec.shape and spec.shape[0] is None for spec in specs)
+
+
+class Servable:
+    """A SavedModel that answers requests.
+
+    Args:
+        path: The folder of the version.
+
+    Raises:
+        OSError: If it cannot be read.
+        ValueError: If it is no SavedModel for serving, or damaged.
+    """
+
+    def __init__(self, path: Path):
+        self._definitions = _definitions(path)
+        try:
+            self._loaded = tf.saved_model.load(str(path))  # the signatures die with it
+        except (tf.errors.OpError, RuntimeError, KeyError) as error:
+            raise ValueError(f"{path} cannot be loaded: {str(error).splitlines()[0]}") from error
+        self.signatures = {
+            name: Signature(
+                _specs(definition.inputs), _specs(definition.outputs), definition.method_name
+            )
+            for name, definition in self._definitions.items()
+            if name in self._loaded.signatures
+        }
+        self.warmed_up = 0
+        for name, inputs in _warmup_requests(path / WARMUP):
+            self.run(name, inputs)
+            self.warmed_up += 1
+
+    def signature(self, name: str) -> tuple[str, Signature]:
+        """Finds a signature; without a name the default one.
+
+        Raises:
+            ServingError: If there is none of that name.
+        """
+        name = name or DEFAULT
+        if name not in self.signatures:
+            raise refused(f'Serving signature name: "{name}" not found in signature def')
+        return name, self.signatures[name]
+
+    def run(self, name: str, inputs: Mapping[str, np.ndarray]) -> Tensors:
+        """Computes the outputs of a signature.
+
+        Raises:
+            ServingError: If the graph refuses the inputs.
+        """
+        with _as_serving_error():
+            tensors = {key: tf.constant(value) for key, value in inputs.items()}
+            outputs = self._loaded.signatures[name](**tensors)
+            return {
+                key: np.asarray(value.numpy(), value.dtype.as_numpy_dtype)
+                for key, value in outputs.items()
+            }
+
+    def metadata(self) -> dict[str, Any]:
+        """Describes the signatures as TensorFlow Serving does, as its protocol buffers in JSON."""
+        described = {
+            name: MessageToDict(
+                definition,
+                always_print_fields_with_no_presence=True,
+                preserving_proto_field_name=True,
+            )
+            for name, definition in self._definitions.items()
+        }
+        return {"signature_def": {"signature_def": described}}
+
+
+@contextlib.contextmanager
+def _as_serving_error() -> Iterator[None]:
+    try:
+        yield
+    except tf.errors.OpError as error:
+        raise of_tensorflow(error) from error
+    except (TypeError, ValueError) as error:
+        raise ServingError("INVALID_ARGUMENT", str(error).splitlines()[0]) from error
+
+
+def _definitions(path: Path) -> dict[str, Any]:
+    file = path / "saved_model.pb"
+    try:
+        saved = SavedModel.FromString(file.read_bytes())
+    except DecodeError as error:
+        raise ValueError(f"{file} is damaged: {error}") from error
+    for graph in saved.meta_graphs:
+        if "serve" in graph.meta_info_def.tags:
+            return dict(graph.signature_def)
+    raise ValueError(f"{file} has no graph with the tag 'serve'; export the model for serving")
+
+
+def _specs(tensors: Mapping[str, Any]) -> dict[str, Spec]:
+    specs = {}
+    for name, info in tensors.items():
+        known = not info.tensor_shape.unknown_rank
+        shape = tuple(None if dim.size < 0 else dim.size for dim in info.tensor_shape.dim)
+        specs[name] = Spec(tf.as_dtype(info.dtype), shape if known else None)
+    return specs
+
+
+def _warmup_requests(file: Path) -> Iterator[tuple[str, Tensors]]:
+    """Reads the requests that an export brings with it, as TensorFlow Serving replays them."""
+    if not file.exists():
+        return
+    from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
+
+    for record in tf.data.TFRecordDataset(str(file)).as_numpy_iterator():
+        request = PredictionLog.FromString(record).predict_log.request
+        inputs = {name: tf.make_ndarray(value) for name, value in request.inputs.items()}
+        yield request.model_spec.signature_name or DEFAULT, inputs
