@@ -121,7 +121,11 @@ def make_app(
     app.add_exception_handler(ServingError, lambda _, error: error_response(error))
     app.add_exception_handler(HTTPException, _no_such_route)
     app.add_middleware(
-        Gate, limits=limits, metrics=metrics, api_key=api_key, is_model=lambda n: n in models.sources
+        Gate,
+        limits=limits,
+        metrics=metrics,
+        api_key=api_key,
+        is_model=lambda n: n in models.sources,
     )
     if allow_origins:
         app.add_middleware(CORSMiddleware, allow_origins=allow_origins, allow_headers=["*"])

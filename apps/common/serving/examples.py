@@ -21,8 +21,10 @@ def read(verb: str, document: Mapping[str, Any], signature: Signature, max_rows:
     """
     expected = f"tensorflow/serving/{verb}"
     if signature.method != expected:
-        raise refused(f"Expected {verb} signature method_name to be {expected}. Was: "
-                      f"{signature.method}; ask with :predict")
+        raise refused(
+            f"Expected {verb} signature method_name to be {expected}. Was: "
+            f"{signature.method}; ask with :predict"
+        )
     if len(signature.inputs) != 1 or not set(OUTPUTS[verb]) & set(signature.outputs):
         raise refused(f"The signature is not one that TensorFlow Serving can {verb} with")
     (name,) = signature.inputs

@@ -15,7 +15,9 @@ from apps.common.serving.errors import ServingError
 from apps.common.serving.metrics import Metrics
 
 LOG = logging.getLogger("apps.serve")
+GONE = 499  # the status of requests whose client did not wait for an answer
 OPEN = ("/", "/healthz")  # asked without a key: nothing of the models is told there
+QUIET = ("/healthz", "/metrics")  # asked every few seconds by machines
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Gate:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        began, status = time.perf_counter(), 499  # the client has gone, if nothing is sent
+        began, status = time.perf_counter(), GONE
 
         async def noted(message: Message) -> None:
             nonlocal status
@@ -78,6 +80,11 @@ class Gate:
             await self.app(scope, self._limited(receive), noted)
         except ServingError as error:
             await error_response(error)(scope, receive, noted)
+        except Exception:
+            LOG.exception("failed")
+            if status == GONE:  # nothing has been sent yet
+                error = ServingError("INTERNAL", "The server failed; its log says more")
+                await error_response(error)(scope, receive, noted)
         finally:
             self.in_flight -= 1
             self.metrics.in_flight.set(self.in_flight)
@@ -134,7 +141,7 @@ class Gate:
         model = name if self.is_model(name) else ""
         self.metrics.requests.labels(model, route, status).inc()
         self.metrics.seconds.labels(model, route).observe(seconds)
-        level = logging.WARNING if status >= 500 else logging.INFO
+        level = logging.DEBUG if route in QUIET else logging.INFO
         if LOG.isEnabledFor(level):
             fields = {"method": scope["method"], "route": route, "model": model}
             fields |= {"status": status, "seconds": round(seconds, 4)}

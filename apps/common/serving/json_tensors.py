@@ -17,7 +17,7 @@ import numpy as np
 import orjson
 import tensorflow as tf
 
-from apps.common.serving.errors import ServingError, refused
+from apps.common.serving.errors import refused
 
 BYTES_SUFFIX = "_bytes"  # strings under a name that ends so are answered as base64
 Tensors = dict[str, np.ndarray]
@@ -91,7 +91,9 @@ def read_inputs(
     tensors = {name: to_tensor(columns[name], spec, name) for name, spec in specs.items()}
     for name, tensor in tensors.items():
         if tensor.ndim and len(tensor) > max_rows:
-            raise refused(f"{name}: at most {max_rows:,} rows in a request; received {len(tensor):,}")
+            raise refused(
+                f"{name}: at most {max_rows:,} rows in a request; received {len(tensor):,}"
+            )
     return tensors, by_row
 
 
@@ -128,7 +130,7 @@ def _columns_of_rows(rows: Any, specs: Mapping[str, Spec], max_rows: int) -> dic
             )
     if named:
         return {name: [row[name] for row in rows] for name in specs}
-    return {name: rows for name in specs}
+    return dict.fromkeys(specs, rows)
 
 
 def _columns(inputs: Any, specs: Mapping[str, Spec]) -> dict[str, Any]:
@@ -138,7 +140,7 @@ def _columns(inputs: Any, specs: Mapping[str, Spec]) -> dict[str, Any]:
                 "inputs is a plain value/list, but expecting an object as there are several "
                 f"inputs: {', '.join(specs)}"
             )
-        return {name: inputs for name in specs}
+        return dict.fromkeys(specs, inputs)
     for name in specs:
         if name not in inputs:
             raise refused(f"Missing named input: {name} in 'inputs' object")
@@ -332,9 +334,7 @@ def read_examples(document: Mapping[str, Any], max_rows: int) -> np.ndarray:
             raise refused("Example must be JSON object")
         if shared := example.keys() & context.keys():
             raise refused(f"'context' and example {place} both have: {', '.join(sorted(shared))}")
-        features = {
-            name: _feature(value, name) for name, value in {**context, **example}.items()
-        }
+        features = {name: _feature(value, name) for name, value in {**context, **example}.items()}
         message = tf.train.Example(features=tf.train.Features(feature=features))
         rows[place] = message.SerializeToString()
     return rows

@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
+import functools
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,7 +31,7 @@ class Chosen(NamedTuple):
 
     servable: Servable
     version: int
-    run: Callable
+    run: Callable[[str, Tensors], Awaitable[Tensors]]
 
 
 @dataclass
@@ -167,28 +168,25 @@ class Models:
             raise self._missing(name, number)
         chosen = available[max(available)]
         chosen.busy += 1
-
-        async def run(signature: str, inputs: Tensors) -> Tensors:
-            return await self._batcher(name, chosen, signature)(inputs)
-
         try:
+            run = functools.partial(self._run, name, chosen)
             yield Chosen(chosen.servable, chosen.number, run)
         finally:
             chosen.busy -= 1
 
-    def _batcher(self, name: str, version: Version, signature: str) -> Callable:
+    async def _run(self, name: str, version: Version, signature: str, inputs: Tensors) -> Tensors:
+        servable = version.servable
+        if not servable.signatures[signature].batchable:
+            compute = functools.partial(servable.run, signature, inputs)
+            return await asyncio.get_running_loop().run_in_executor(self.executor, compute)
         if signature not in version.batchers:
-            servable = version.servable
-            batching = self.batching
-            if not servable.signatures[signature].batchable:
-                batching = Batching(max_batch_size=1)
             version.batchers[signature] = Batcher(
-                lambda inputs: servable.run(signature, inputs),
+                functools.partial(servable.run, signature),
                 self.executor,
-                batching,
-                lambda rows: self.observe(name, rows),
+                self.batching,
+                functools.partial(self.observe, name),
             )
-        return version.batchers[signature]
+        return await version.batchers[signature](inputs)
 
     def _number(self, name: str, version: int | None, label: str | None) -> int | None:
         if label is None:
@@ -214,7 +212,7 @@ class Models:
 
 
 def versions_in(base: Path) -> list[int]:
-    """Returns the versions in the folder of a model: names that are numbers, with a model inside."""
+    """Returns the versions in the folder of a model: numbers, each with a model inside."""
     if not base.is_dir():
         return []
     return [

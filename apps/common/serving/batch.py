@@ -1,0 +1,122 @@
+"""Predictions for many files, each answered whole or not at all."""
+
+import base64
+import functools
+import importlib.util
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+from tqdm import tqdm
+
+from apps.common.cli import find_files
+from apps.common.runs import replacing
+from apps.common.serving.errors import ServingError
+from apps.common.serving.json_tensors import read_inputs, write_outputs
+from apps.common.serving.models import versions_in
+from apps.common.serving.servable import Servable
+
+IMAGES = (".jpg", ".jpeg", ".png", ".gif")
+SUFFIXES = (".jsonl", ".txt", *IMAGES)
+
+
+def predict_files(
+    model: Path, inputs: Sequence[str], to: Path, signature: str, rows: int
+) -> tuple[int, int]:
+    """Answers files by a SavedModel, on Ray where it is installed.
+
+    Args:
+        model: The folder of a model or of a version of it.
+        inputs: Files, folders or globs.
+        to: The folder for the answers.
+        signature: What to ask for.
+        rows: Instances computed together.
+
+    Returns:
+        How many files were answered now, and how many had been before.
+
+    Raises:
+        ValueError: If a file cannot be answered; those before it are.
+        OSError: If a file cannot be read or written.
+    """
+    if rows < 1:
+        raise ValueError(f"rows must be at least 1; received {rows}")
+    if not (model / "saved_model.pb").is_file():
+        if not (versions := versions_in(model)):
+            raise ValueError(f"model: {model} holds no SavedModel, and no version with one")
+        model = model / str(max(versions))
+    files = find_files(inputs, SUFFIXES)
+    answers = {file: to / f"{file.name}.jsonl" for file in files}
+    if len(set(answers.values())) < len(files):
+        raise ValueError("inputs: two files have the same name, and so would their answers")
+    if unknown := [str(file) for file in files if file.suffix.lower() not in SUFFIXES]:
+        raise ValueError(f"inputs: {unknown[0]} does not end in {', '.join(SUFFIXES)}")
+    to.mkdir(parents=True, exist_ok=True)
+    wanted = [(file, answer) for file, answer in answers.items() if not answer.exists()]
+    work = functools.partial(answer_file, str(model), signature, rows)
+    done = _on_ray(work, wanted) if importlib.util.find_spec("ray") else map(work, wanted)
+    for _ in tqdm(done, total=len(wanted), unit="file", disable=None):
+        pass
+    return len(wanted), len(files) - len(wanted)
+
+
+def _on_ray(work: Any, wanted: Sequence[tuple[Path, Path]]) -> Iterator[None]:
+    import ray
+
+    rows = [{"file": str(file), "answer": str(answer)} for file, answer in wanted]
+    dataset = ray.data.from_items(rows).map(
+        lambda row: {"done": work((Path(row["file"]), Path(row["answer"])))}
+    )
+    yield from dataset.iter_rows()
+
+
+@functools.cache
+def _servable(model: str) -> Servable:
+    return Servable(Path(model))
+
+
+def answer_file(model: str, signature: str, rows: int, paths: tuple[Path, Path]) -> None:
+    """Answers one file.
+
+    Args:
+        model: The folder of the version.
+        signature: What to ask for.
+        rows: Instances computed together.
+        paths: The file, and where the answers go.
+
+    Raises:
+        ValueError: If it cannot be answered.
+        OSError: If it cannot be read or written.
+    """
+    file, answer = paths
+    servable = _servable(model)
+    place = 0
+    try:
+        name, known = servable.signature(signature)
+        instances = list(_instances(file))
+        with replacing(answer) as temporary, temporary.open("wb") as lines:
+            for place in range(0, len(instances), rows):
+                part = {"instances": instances[place : place + rows]}
+                inputs, _ = read_inputs(part, known.inputs, rows)
+                written = write_outputs(servable.run(name, inputs), by_row=True)
+                for prediction in json.loads(written)["predictions"]:
+                    lines.write(orjson.dumps(prediction) + b"\n")
+    except ServingError as error:
+        raise ValueError(f"{file}, from instance {place + 1:,} on: {error}") from error
+
+
+def _instances(file: Path) -> Iterator[Any]:
+    if file.suffix.lower() in IMAGES:
+        yield {"b64": base64.b64encode(file.read_bytes()).decode()}
+        return
+    with file.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            if file.suffix.lower() == ".txt":
+                yield line.rstrip(b"\r\n").decode(errors="replace")
+            elif line.strip():
+                try:
+                    yield orjson.loads(line)
+                except orjson.JSONDecodeError as error:
+                    raise ValueError(f"{file}, line {number:,}, is no JSON: {error}") from error

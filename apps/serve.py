@@ -1,0 +1,188 @@
+"""Serve: SavedModels behind TensorFlow Serving's REST API, with a page to try them.
+
+    request ── limits ── JSON to tensors ── waits for others ── the graph ── tensors to JSON
+
+Production runs TensorFlow Serving; this server starts in seconds where there is Python, speaks the
+same API, so that a client written for one works with the other, and shows the models it finds. Any
+SavedModel will do, ours or not.
+
+    python -m apps.serve                                 # all of saved_models/, on port 8501
+    python -m apps.serve runs/demo/*/saved_models        # folders of models, or of one model
+    python -m apps.serve --config deploy/models.config   # as TensorFlow Serving reads it
+    python -m apps.serve batch saved_models/sentiment reviews.jsonl --to answers
+
+    curl http://localhost:8501/v1/models/sentiment:predict -d '{"instances": ["A fine film."]}'
+"""
+
+import logging
+import os
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import orjson
+import tyro
+import uvicorn
+
+from apps.common.cli import check, run_command
+from apps.common.serving.api import make_app
+from apps.common.serving.batch import predict_files
+from apps.common.serving.batching import Batching
+from apps.common.serving.gate import Limits
+from apps.common.serving.metrics import Metrics
+from apps.common.serving.models import Models, find_models, read_config
+
+LOG = logging.getLogger("apps.serve")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the server is to be."""
+
+    config: Path | None = None  # a models config of TensorFlow Serving, instead of folders
+    host: str = "127.0.0.1"  # the address to listen on; 0.0.0.0 lets other machines ask
+    port: int = 8501  # of TensorFlow Serving's REST API
+    max_batch_size: int = 32  # rows computed together; 1 computes each request by itself
+    max_delay: float = 0.0  # seconds to wait for further rows when nothing is being computed
+    max_queue: int = 1024  # rows that wait for their batch; more are refused with 503
+    pad: bool = False  # compute sequences of different lengths together, zeros behind the shorter
+    max_body: int = 32 * 2**20  # bytes of a request
+    max_rows: int = 1024  # of a request
+    max_length: int = 100_000  # steps of a sequence
+    max_concurrent: int = 256  # requests answered at once; more are refused with 429
+    max_connections: int = 4096  # connections held at once; requests on more are refused with 503
+    timeout: float = 30.0  # seconds for a request to arrive, and again for its answer
+    threads: int = 2  # batches of different models or signatures computed at once
+    refresh_every: float = 1.0  # seconds between looks for new versions
+    api_key_variable: str | None = None  # the environment variable with the key that clients send
+    allow_origins: tuple[str, ...] = ()  # sites whose pages may ask (CORS), beside our own
+
+    def check(self) -> None:
+        """Refuses what cannot work."""
+        sizes = ["max_batch_size", "max_queue", "max_body", "max_rows", "max_length"]
+        sizes += ["max_concurrent", "max_connections", "threads"]
+        check(self, sizes, lambda size: size >= 1, "at least 1")
+        check(self, ["port"], lambda port: 0 <= port < 2**16, "a port, 0 to 65,535")
+        check(self, ["timeout", "refresh_every"], lambda seconds: seconds > 0, "above 0")
+        check(self, ["max_delay"], lambda seconds: seconds >= 0, "at least 0")
+        variables = ["api_key_variable"]
+        check(self, variables, lambda name: name is None or os.environ.get(name), "one that is set")
+
+    def limits(self) -> Limits:
+        """Returns what a request may ask for."""
+        return Limits(
+            self.max_body, self.max_rows, self.max_length, self.max_concurrent, self.timeout
+        )
+
+    def batching(self) -> Batching:
+        """Returns how requests are put together."""
+        return Batching(self.max_batch_size, self.max_delay, self.max_queue, self.pad)
+
+
+def run(folders: tyro.conf.Positional[tuple[Path, ...]], settings: Settings) -> None:
+    """Serve models until told to stop, which lets the requests at work finish.
+
+    Args:
+        folders: The folders of models, or of one model each; saved_models if none are given.
+        settings: How the server is to be.
+    """
+    settings.check()
+    if settings.config is not None and folders:
+        raise ValueError("folders: give these or --config, which names them, not both")
+    folders = folders or (Path("saved_models"),)
+    if missing := [str(folder) for folder in folders if not folder.is_dir()]:
+        raise ValueError(f"folders: there is no folder {', '.join(missing)}; export a model first")
+    find = (
+        (lambda: find_models(folders))
+        if settings.config is None
+        else (lambda: read_config(settings.config))
+    )
+    if not (found := find()):
+        raise ValueError(
+            f"folders: no model in {', '.join(map(str, folders))}; an export makes "
+            f"<model>/<version>/saved_model.pb there, such as: python -m apps.sentiment export"
+        )
+    log_as_json()
+    metrics = Metrics()
+    with ThreadPoolExecutor(settings.threads, "compute") as executor:
+        app = make_app(
+            Models(find, executor, settings.batching(), metrics.batch),
+            metrics,
+            settings.limits(),
+            refresh_every=settings.refresh_every,
+            api_key=os.environ[settings.api_key_variable] if settings.api_key_variable else None,
+            allow_origins=settings.allow_origins,
+        )
+        where = f"http://{settings.host}:{settings.port}/"
+        print(f"Serving {', '.join(sorted(found))} on {where} (Ctrl+C stops)", file=sys.stderr)
+        uvicorn.run(
+            app,
+            host=settings.host,
+            port=settings.port,
+            limit_concurrency=settings.max_connections,
+            timeout_graceful_shutdown=round(settings.timeout),
+            access_log=False,
+            log_config=None,
+            server_header=False,
+        )
+
+
+def log_as_json() -> None:
+    """Sends the log to standard error, an object a line."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_AsJson())
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    logging.getLogger("absl").setLevel(logging.ERROR)
+
+
+class _AsJson(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        entry = {"time": time, "level": record.levelname.lower(), "event": record.getMessage()}
+        entry |= getattr(record, "fields", {})
+        if record.exc_info:
+            entry["error"] = self.formatException(record.exc_info)
+        return orjson.dumps(entry, default=str).decode()
+
+
+def batch(
+    model: tyro.conf.Positional[Path],
+    inputs: tyro.conf.Positional[tuple[str, ...]],
+    to: Path,
+    signature: str = "serving_default",
+    rows: int = 64,
+) -> None:
+    """Predict for files: JSON lines, each an instance as in a request, texts, or images.
+
+    A file is answered whole or not at all, and not a second time: give a command that was broken
+    off again, and it goes on. With Ray installed the files are shared out among its workers.
+
+    Args:
+        model: The folder of a model, whose newest version is taken, or of a version.
+        inputs: Files, folders of them, or globs: .jsonl, .txt with a text a line, or images.
+        to: The folder for the answers, <name>.jsonl for each file, a line for each instance.
+        signature: What to ask the model for.
+        rows: Instances computed together.
+    """
+    began = time.monotonic()
+    done, skipped = predict_files(model, inputs, to, signature, rows)
+    seconds = time.monotonic() - began
+    print(f"{done:,} files answered in {seconds:.1f} s, {skipped:,} were there; see {to}")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Runs a command; `run` if none is named."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    commands = {"run": run, "batch": batch}
+    if argv[:1] not in ([name] for name in commands) and argv[:1] not in (["-h"], ["--help"]):
+        argv.insert(0, "run")
+    run_command(commands, argv, "apps.serve", __doc__)
+
+
+if __name__ == "__main__":
+    main()
