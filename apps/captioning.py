@@ -50,6 +50,7 @@ from apps.common.backbones import build_backbone, check_name
 from apps.common.caption_batches import CaptionBatches
 from apps.common.caption_scores import caption_scores, commonest, nearest, truth
 from apps.common.cli import check, find_files, run_command
+from apps.common.exports import export_run
 from apps.common.image_layers import Coordinates, ForEachCaption
 from apps.common.pixels import load_features, load_pixels
 from apps.common.reports import plot_history, plot_looks, report
@@ -436,21 +437,23 @@ def export(run: Path, to: Path = Path("saved_models")) -> None:
         run: The folder of the run.
         to: The folder of all exports; this one becomes its captioning/<version>.
     """
-    captioner = Captioner(Run.finished(run))
+    folder = Run.finished(run)
+    captioner = Captioner(folder)
     endpoints = captioner.endpoints()
     shades = tf.cast(tf.reshape(tf.range(40 * 30 * 3) % 251, (40, 30, 3)), tf.uint8)
     probes = [tf.io.encode_jpeg(shades).numpy(), tf.io.encode_png(shades[:1, :1, :1]).numpy()]
     contents = (picture.read() for picture, _ in load_examples(captioner.settings).test)
     sound = (content for content in contents if images.check(content) is None)
     probes += itertools.islice(sound, 3)
-    path = rnnlayers.export_model(
+    export_run(
         captioner,
-        to / "captioning",
+        folder,
+        "captioning",
+        to,
         endpoints=endpoints,
         probes={name: {"image": probes} for name in endpoints},
         tolerance=1e-4,
     )
-    print(f"Exported to {path}")
 
 
 # Evaluation

@@ -26,6 +26,7 @@ a CSV or Parquet file with a column of times.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import NormalDist
 from typing import Literal
 
 import keras
@@ -37,8 +38,9 @@ from keras import ops
 
 import rnnlayers
 from apps.common.cli import check, run_command
+from apps.common.exports import export_run
 from apps.common.forecast_baselines import forecast_baselines, ridge
-from apps.common.forecast_layers import LinearShare, MedianError, Pinball, Queries, phases
+from apps.common.forecast_layers import LinearShare, Pinball, Queries, phases
 from apps.common.forecasts import forecast_scores, futures, seasonal_naive_error, step_errors
 from apps.common.reports import plot_forecast, plot_history, plot_step_errors, report
 from apps.common.runs import Run, replacing
@@ -68,7 +70,6 @@ class Settings:
     dropout: float = 0.3  # the part of the features dropped before the last layer in training
     learning_rate: float = 2e-3  # of Adam, at first
     decay: float = 0.8  # the learning rate is multiplied by this after each epoch but the first
-    average: float = 0.4  # of an epoch: the weights are averaged over the end of it, so long
     max_norm: float = 1.0  # gradients are scaled down to this global norm
     batch_size: int = 64  # windows in a training step
     limit: int | None = None  # windows in an epoch, drawn anew, and to validate; all if not given
@@ -89,8 +90,7 @@ class Settings:
         check(self, ["limit"], lambda limit: limit is None or limit >= 1, "at least 1")
         check(self, ["learning_rate", "max_norm"], lambda number: number > 0, "above 0")
         check(self, ["decay"], lambda part: 0 < part <= 1, "above 0 and at most 1")
-        parts = ["dropout", "average"]
-        check(self, parts, lambda part: 0 <= part < 1, "at least 0 and below 1")
+        check(self, ["dropout"], lambda part: 0 <= part < 1, "at least 0 and below 1")
         check(self, ["seed"], lambda seed: seed >= 0, "at least 0")
         check(
             self,
@@ -161,17 +161,10 @@ def build_model(settings: Settings, windows: Windows) -> keras.Model:
     rate = keras.optimizers.schedules.ExponentialDecay(
         settings.learning_rate, len(windows), settings.decay, staircase=True
     )
-    averaged = settings.average * len(windows)  # steps
-    adam = keras.optimizers.Adam(
-        rate,
-        use_ema=averaged > 1,
-        ema_momentum=1 - 1 / max(averaged, 1),
-        ema_overwrite_frequency=len(windows),
-    )
+    adam = keras.optimizers.Adam(rate)
     model.compile(
         optimizer=rnnlayers.ClippedOptimizer(adam, ClipByGlobalNorm(settings.max_norm)),
         loss=Pinball(settings.levels),
-        metrics=[MedianError(settings.middle)],
     )
     return model
 
@@ -235,8 +228,14 @@ def quantiles_of(states, count, settings):
     """
     states = keras.layers.Dropout(settings.dropout)(states)
     as_they_are = ops.stop_gradient(states)
-    sources = [states if level == 0.5 else as_they_are for level in settings.levels]
-    return ops.stack([keras.layers.Dense(count)(source) for source in sources], axis=-1)
+    quantiles = []
+    for level in settings.levels:
+        # The outer ones begin apart, by what forecasts of a scaled series are off: they learn too
+        # slowly to get there before the median is past its best.
+        bias = keras.initializers.Constant(0.5 * NormalDist().inv_cdf(level))
+        dense = keras.layers.Dense(count, bias_initializer=bias)
+        quantiles.append(dense(states if level == 0.5 else as_they_are))
+    return ops.stack(quantiles, axis=-1)
 
 
 def with_calendar(sequence, calendar, steps):
@@ -255,23 +254,15 @@ def train(run: Path, settings: Settings) -> None:
         settings: What decides the run.
     """
     settings.check()
-    folder = begin(run, settings)
+    folder = Run.begin(run, settings)
     series = load_series(settings, run / "cache")
     series.check_length(settings.window, settings.horizon)
     folder.write_lines("variables.txt", series.names)
     if settings.model != "dense" and not Run(run / "dense").model_file.exists():
         without = replace(settings, model="dense")  # recurrence, to compare with
-        fit(begin(run / "dense", without), without, series)
+        fit(Run.begin(run / "dense", without), without, series)
     fit(folder, settings, series)
-    plot_history(folder, "median_error")
-
-
-def begin(folder: Path, settings: Settings) -> Run:
-    """Begins a run, of which the best epoch is that of the best forecasts, not of all quantiles.
-
-    They disagree: the outer quantiles go on learning where the median is past its best.
-    """
-    return Run.begin(folder, settings, monitor="val_median_error")
+    plot_history(folder)
 
 
 def fit(folder: Run, settings: Settings, series: Series) -> None:
@@ -397,16 +388,19 @@ def export(run: Path, to: Path = Path("saved_models")) -> None:
         run: The folder of the run.
         to: The folder of all exports; this one becomes its forecasting/<version>.
     """
-    forecaster = Forecaster(Run.finished(run))
+    folder = Run.finished(run)
+    forecaster = Forecaster(folder)
     signature = forecaster.signature()
     observation = tf.TensorSpec([None, signature["window"].shape[-1]], tf.float32)
     # Real windows: the numbers made up otherwise may be so far from them that rounding shows.
     test = make_datasets(load_series(forecaster.settings), forecaster.settings)["test"]
     inputs = test.inputs(np.asarray(test.origins[:3]))
     probe = {name: inputs[name] for name in signature}
-    path = rnnlayers.export_model(
+    export_run(
         forecaster,
-        to / "forecasting",
+        folder,
+        "forecasting",
+        to,
         endpoints={
             "serving_default": (forecaster, signature),
             "step": (forecaster.step, {"observation": observation, **signature}),
@@ -416,7 +410,6 @@ def export(run: Path, to: Path = Path("saved_models")) -> None:
             "step": {"observation": inputs["window"][:, 0], **probe},
         },
     )
-    print(f"Exported to {path}")
 
 
 # Evaluation

@@ -36,6 +36,7 @@ from keras import ops
 import rnnlayers
 from apps.common.baselines import text_baselines
 from apps.common.cli import check, read_inputs, run_command
+from apps.common.exports import export_run
 from apps.common.ngrams import Ngrams
 from apps.common.reports import binary_scores, plot_binary, plot_history, report
 from apps.common.runs import Run
@@ -270,14 +271,16 @@ def export(run: Path, to: Path = Path("saved_models")) -> None:
         run: The folder of the run.
         to: The folder of all exports; this one becomes its sentiment/<version>.
     """
-    classifier = Classifier(Run.finished(run))
-    path = rnnlayers.export_model(
+    folder = Run.finished(run)
+    classifier = Classifier(folder)
+    export_run(
         classifier,
-        to / "sentiment",
+        folder,
+        "sentiment",
+        to,
         endpoints={"serving_default": (classifier, {"text": tf.TensorSpec([None], tf.string)})},
         probes={"serving_default": {"text": PROBES}},
     )
-    print(f"Exported to {path}")
 
 
 # Evaluation

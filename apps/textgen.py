@@ -32,6 +32,7 @@ import tyro
 import rnnlayers
 from apps.common.characters import END, UNKNOWN, Characters, ngram_nats
 from apps.common.cli import check, read_inputs, run_command
+from apps.common.exports import export_run
 from apps.common.reports import plot_history, report
 from apps.common.runs import Run
 from apps.common.sources import load
@@ -41,6 +42,7 @@ from apps.common.text import encode
 from rnnlayers.decoding import Sampling, decode
 from rnnlayers.optimizers import ClipByGlobalNorm
 
+MOST = 10_000  # characters written at once
 PROBES = {
     "prompt": [b"The ", b"", b"\xf0\x9f\x91\x8f"],
     "length": 20,
@@ -192,10 +194,12 @@ class Generator(tf.Module):
 
         Args:
             prompt: The texts to go on with; an empty one begins like a new line.
-            length: How many characters to draw, at least 1.
+            length: How many characters to draw, at least 1 and at most `MOST`.
             temperature: Above 0; below 1 what is likely becomes likelier.
             seed: Of the draws: the same seed gives the same text.
         """
+        # A loop that has begun cannot be called off: whoever serves this must not be made to wait.
+        tf.debugging.assert_less_equal(length, MOST, f"length must be at most {MOST}")
         begin = tf.where(tf.strings.length(prompt) == 0, "\n", prompt)
         ids = self.characters(begin)
         last = tf.cast(ids.row_lengths(), tf.int32) - 1
@@ -263,11 +267,13 @@ def predict(
     Args:
         inputs: Texts, files with one text each, or - for standard input with one text a line.
         run: The folder of the run.
-        length: Characters to draw.
+        length: Characters to draw, at most 10,000.
         temperature: Below 1 what is likely becomes likelier, above 1 less so.
         samples: How many times to go on with each text.
         seed: Of the draws: the same seed gives the same text.
     """
+    if length > MOST:
+        raise ValueError(f"length must be at most {MOST:,}; received {length:,}")
     for name, number in (("length", length), ("temperature", temperature), ("samples", samples)):
         if number <= 0:
             raise ValueError(f"{name} must be above 0; received {number}")
@@ -285,17 +291,15 @@ def export(run: Path, to: Path = Path("saved_models")) -> None:
         run: The folder of the run.
         to: The folder of all exports; this one becomes its textgen/<version>.
     """
-    generator = Generator(Run.finished(run))
+    folder = Run.finished(run)
+    generator = Generator(folder)
     states = {f"state_{i}": state for i, state in enumerate(generator.states(2))}
     probes = {
         "serving_default": PROBES,
         "generate": PROBES,
         "step": {"character": [b"T", b"\n"], **states},
     }
-    path = rnnlayers.export_model(
-        generator, to / "textgen", endpoints=generator.endpoints(), probes=probes
-    )
-    print(f"Exported to {path}")
+    export_run(generator, folder, "textgen", to, endpoints=generator.endpoints(), probes=probes)
 
 
 # Evaluation

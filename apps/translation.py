@@ -43,6 +43,7 @@ from tqdm import tqdm
 import rnnlayers
 from apps.common.baselines import word_by_word
 from apps.common.cli import check, read_lines, run_command
+from apps.common.exports import export_run
 from apps.common.pair_batches import PairBatches
 from apps.common.reports import plot_attention, plot_history, report
 from apps.common.runs import Run
@@ -416,15 +417,15 @@ def export(run: Path, to: Path = Path("saved_models")) -> None:
         run: The folder of the run.
         to: The folder of all exports; this one becomes its translation/<version>.
     """
-    translator = Translator(Run.finished(run))
+    folder = Run.finished(run)
+    translator = Translator(folder)
     endpoints = translator.endpoints()
     probes = {name: {"text": PROBES} for name, (_, inputs) in endpoints.items() if "text" in inputs}
     encoded = translator.encode(encode(PROBES))
     probes["decode_step"] = {"token": [START] * len(PROBES), **encoded}
-    path = rnnlayers.export_model(
-        translator, to / "translation", endpoints=endpoints, probes=probes, tolerance=1e-4
+    export_run(
+        translator, folder, "translation", to, endpoints=endpoints, probes=probes, tolerance=1e-4
     )
-    print(f"Exported to {path}")
 
 
 # Evaluation

@@ -56,13 +56,17 @@ class CaptionBatches:
 
     def __iter__(self) -> Iterator[tuple[tuple[np.ndarray, np.ndarray], np.ndarray]]:
         if self.seed is None:
-            chance = None
             drawn = [(i, [caption]) for i, said in enumerate(self.captions) for caption in said]
+            lengths = [max(map(len, captions)) + 1 for _, captions in drawn]
+            batches = by_length(np.searchsorted(LENGTHS, lengths), self.batch_size, None)
         else:
+            # Not by length: captions of like length are of like images, and batch normalization
+            # would tell the network in training what it cannot know of an image by itself.
             chance = np.random.default_rng((self.seed, self.epoch))
             drawn = [(i, self._draw(said, chance)) for i, said in enumerate(self.captions)]
-        lengths = [max(map(len, captions)) + 1 for _, captions in drawn]
-        for indices in by_length(np.searchsorted(LENGTHS, lengths), self.batch_size, chance):
+            order = chance.permutation(len(drawn))
+            batches = np.split(order, range(self.batch_size, len(order), self.batch_size))
+        for indices in batches:
             images, captions = zip(*(drawn[index] for index in indices), strict=True)
             targets, labels = forced([*itertools.chain(*captions)], self.start, self.stop)
             yield (self.rows[[self.places[i] for i in images]], targets), labels

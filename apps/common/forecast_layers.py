@@ -1,4 +1,4 @@
-"""What networks that forecast have in common: queries, a linear share, losses, the calendar."""
+"""What networks that forecast have in common: queries, a linear share, the loss, the calendar."""
 
 from collections.abc import Sequence
 
@@ -140,26 +140,6 @@ class Pinball(keras.losses.Loss):
     def get_config(self):
         """Returns the arguments that create this loss anew."""
         return {**super().get_config(), "levels": self.levels}
-
-
-@keras.saving.register_keras_serializable("apps.common")
-class MedianError(keras.metrics.MeanMetricWrapper):
-    """The mean absolute error of the forecast, which is the median.
-
-    Args:
-        middle: The place of the median among the quantiles.
-    """
-
-    def __init__(self, middle: int, name: str = "median_error", **kwargs):
-        super().__init__(self._errors, name, **kwargs)
-        self.middle = middle
-
-    def _errors(self, y_true, y_pred):
-        return ops.abs(y_true[..., 0] - y_pred[..., self.middle])
-
-    def get_config(self):
-        """Returns the arguments that create this metric anew."""
-        return {"middle": self.middle, "name": self.name, "dtype": self.dtype}
 
 
 def phases(time):

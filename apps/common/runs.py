@@ -64,9 +64,10 @@ def load_model(path: Path, **options: Any) -> keras.Model:
 class Run:
     """The files of a run. `begin` and `finished` say whether there is one."""
 
-    def __init__(self, folder: Path, monitor: str = "val_loss"):
+    monitor = "val_loss"  # the best epoch is the one where this is lowest
+
+    def __init__(self, folder: Path):
         self.folder = folder
-        self.monitor = monitor  # the best epoch is the one where this is lowest
         self.settings_file = folder / "settings.json"
         self.history_file = folder / "history.csv"
         self.model_file = folder / "model.keras"
@@ -75,7 +76,7 @@ class Run:
         self.plots = folder / "plots"
 
     @classmethod
-    def begin(cls, folder: Path, settings: Any, monitor: str = "val_loss") -> "Run":
+    def begin(cls, folder: Path, settings: Any) -> "Run":
         """Starts a run in a new or empty folder, or goes on with one that was broken off.
 
         A run that was broken off in its first epoch starts again, if need be with other settings.
@@ -83,14 +84,13 @@ class Run:
         Args:
             folder: The folder.
             settings: A dataclass that says what decides the run.
-            monitor: What is logged and lowest in the best epoch.
 
         Raises:
             ValueError: If the folder holds something else, a finished run, or one with other
                 settings.
             OSError: If it cannot be written.
         """
-        run = cls(folder, monitor)
+        run = cls(folder)
         if run.model_file.exists():
             raise ValueError(
                 f"run: {folder} holds a finished run, which is not overwritten; "

@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ def export_model(
     probes: Mapping[str, Any] | None = None,
     *,
     tolerance: float = 1e-5,
+    finish: Callable[[Path], object] | None = None,
 ) -> Path:
     """Exports a model as a SavedModel that runs wherever TensorFlow runs, on a CPU or a GPU.
 
@@ -71,6 +72,8 @@ def export_model(
             output (in half precision two units in the last place are allowed in any case; a model
             that computes in half precision but answers in float32 may need 0.01). All other
             outputs must be equal; NaN equals NaN.
+        finish: Is given the folder of the new version once it is verified and before it appears in
+            its place, to add files, such as `assets.extra/tf_serving_warmup_requests`.
 
     Returns:
         The folder of the new version.
@@ -115,6 +118,8 @@ def export_model(
         # Tracing may have made tables, so they are looked for afterwards.
         _write(staged, traced, lookup_tables(_things(model)))
         verify(staged, calls, tolerance)
+        if finish is not None:
+            finish(staged)
         return publish(staged, base)
 
 

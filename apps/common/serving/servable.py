@@ -50,9 +50,7 @@ class Servable:
         except (tf.errors.OpError, RuntimeError, KeyError) as error:
             raise ValueError(f"{path} cannot be loaded: {str(error).splitlines()[0]}") from error
         self.signatures = {
-            name: Signature(
-                _specs(definition.inputs), _specs(definition.outputs), definition.method_name
-            )
+            name: _signature(definition)
             for name, definition in self._definitions.items()
             if name in self._loaded.signatures
         }
@@ -107,6 +105,29 @@ def _as_serving_error() -> Iterator[None]:
         raise of_tensorflow(error) from error
     except (TypeError, ValueError) as error:
         raise ServingError("INVALID_ARGUMENT", str(error).splitlines()[0]) from error
+
+
+def read_signatures(path: Path) -> dict[str, Signature]:
+    """Reads the signatures of a SavedModel without loading it.
+
+    Args:
+        path: The folder of the version.
+
+    Raises:
+        OSError: If it cannot be read.
+        ValueError: If it is no SavedModel for serving, or damaged.
+    """
+    definitions = _definitions(path)
+    return {
+        name: _signature(definition)
+        for name, definition in definitions.items()
+        if not name.startswith("__")  # TensorFlow's own
+    }
+
+
+def _signature(definition: Any) -> Signature:
+    inputs, outputs = _specs(definition.inputs), _specs(definition.outputs)
+    return Signature(inputs, outputs, definition.method_name)
 
 
 def _definitions(path: Path) -> dict[str, Any]:
