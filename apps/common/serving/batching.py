@@ -1,7 +1,6 @@
 """Rows of requests that come at about the same time are computed together."""
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
@@ -149,9 +148,13 @@ class Batcher:
         """Computes a batch; where it is refused, each request by itself, for the others' sake."""
         self.observe(sum(request.rows for request in batch))
         if len(batch) > 1:
-            with contextlib.suppress(ServingError):
+            try:
                 outputs = self.compute(_joined([request.inputs for request in batch]))
                 return _split(outputs, [request.rows for request in batch])
+            except ServingError:
+                pass
+            except Exception as error:
+                return [error] * len(batch)
         answers: list[Tensors | Exception] = []
         for request in batch:
             try:

@@ -25,6 +25,7 @@ STATUS |= {
     "BODY_TOO_SLOW": HTTPStatus.REQUEST_TIMEOUT,
 }
 RETRY = {"RESOURCE_EXHAUSTED", "UNAVAILABLE"}  # answered with a Retry-After
+ABOUT_THE_PLACE = ("Graph execution error", "Detected at node", "File ", "<stack", "[[")
 
 
 class ServingError(Exception):
@@ -60,5 +61,7 @@ def of_tensorflow(error: tf.errors.OpError) -> ServingError:
     code = next(
         (name for name in STATUS if getattr(tf.errors, name, None) == error.error_code), "INTERNAL"
     )
-    lines = (error.message or "").strip().splitlines() or [code]
-    return ServingError(code, lines[0].strip())
+    # The reason stands among lines about where in the graph it came up.
+    lines = [line.strip() for line in (error.message or "").splitlines()]
+    reasons = [line for line in lines if line and not line.startswith(ABOUT_THE_PLACE)]
+    return ServingError(code, reasons[0] if reasons else code)

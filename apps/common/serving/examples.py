@@ -39,16 +39,15 @@ def write(verb: str, outputs: Tensors) -> bytes:
             values = values[:, 0]
         if values.ndim != 1:
             raise ServingError("INTERNAL", "Expected one regression output for each example")
-        return write_results(values)
+        return write_results(values, values)
     found = {name: outputs[name] for name in OUTPUTS[verb] if name in outputs}
     if any(tensor.ndim != 2 for tensor in found.values()):
         raise ServingError("INTERNAL", "Expected classes and scores of shape (examples, classes)")
     shape = next(iter(found.values())).shape
     labels = found.get("classes", np.full(shape, b"", object)).tolist()
     scores = found.get("scores", np.zeros(shape, "float32"))
-    return write_results(
-        [
-            [[label.decode(errors="replace"), score] for label, score in zip(*row, strict=True)]
-            for row in zip(labels, scores, strict=True)
-        ]
-    )
+    results = [
+        [[label.decode(errors="replace"), score] for label, score in zip(*row, strict=True)]
+        for row in zip(labels, scores, strict=True)
+    ]
+    return write_results(results, scores)

@@ -17,7 +17,7 @@ import numpy as np
 import orjson
 import tensorflow as tf
 
-from apps.common.serving.errors import refused
+from apps.common.serving.errors import ServingError, refused
 
 BYTES_SUFFIX = "_bytes"  # strings under a name that ends so are answered as base64
 Tensors = dict[str, np.ndarray]
@@ -172,6 +172,8 @@ def to_tensor(value: Any, spec: Spec, name: str) -> np.ndarray:
 
 
 def _numbers(value: Any, dtype: tf.DType, name: str) -> np.ndarray:
+    if not (dtype.is_floating or dtype.is_integer or dtype.is_bool):
+        raise ServingError("UNIMPLEMENTED", f"{name}: JSON has no word for {dtype.name}")
     target = dtype.as_numpy_dtype
     try:
         numbers = np.array(value)
@@ -189,7 +191,7 @@ def _numbers(value: Any, dtype: tf.DType, name: str) -> np.ndarray:
         with np.errstate(over="ignore"):
             exact = np.array_equal(np.isinf(numbers), np.isinf(numbers.astype(target)))
     elif dtype.is_floating:
-        exact = max(-int(numbers.min()), int(numbers.max())) <= 2 ** (np.finfo(target).nmant + 1)
+        exact = np.array_equal(numbers.astype(target).astype("float64"), numbers)
     else:
         exact = True
     if not exact:
@@ -257,30 +259,39 @@ def write_outputs(outputs: Tensors, by_row: bool) -> bytes:
         ServingError: If there is no such way to write them.
     """
     values = {name: _writable(name, tensor) for name, tensor in sorted(outputs.items())}
+    finite = all(map(_is_finite, outputs.values()))
     if not by_row:
-        answer: Any = values if len(values) > 1 else next(iter(values.values()))
-        return _dump({"outputs": answer})
-    sizes = {tensor.shape[0] if tensor.ndim else None for tensor in outputs.values()}
-    if None in sizes or len(sizes) > 1:
+        return _dump(
+            {"outputs": values if len(values) > 1 else next(iter(values.values()))}, finite
+        )
+    sizes = {np.shape(tensor)[:1] for tensor in outputs.values()}
+    if () in sizes or len(sizes) > 1:
         raise refused(
             "the outputs have no batch size in common, as rows need; ask with 'inputs' instead of "
             "'instances'"
         )
     if len(values) == 1:
-        return _dump({"predictions": next(iter(values.values()))})
+        return _dump({"predictions": next(iter(values.values()))}, finite)
     rows = [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
-    return _dump({"predictions": rows})
+    return _dump({"predictions": rows}, finite)
 
 
-def _writable(name: str, tensor: np.ndarray) -> Any:
-    """Returns what `_dump` can write: an array of finite numbers, or lists."""
+def write_results(results: list | np.ndarray, scores: np.ndarray) -> bytes:
+    """Writes the answer to a classify or regress request, in which there are these scores."""
+    return _dump({"results": results}, _is_finite(scores))
+
+
+def _is_finite(tensor: np.ndarray) -> bool:
+    return tensor.dtype.kind != "f" or bool(np.isfinite(tensor).all())
+
+
+def _writable(name: str, tensor: np.ndarray) -> list | np.ndarray:
+    """Returns what `_dump` can write."""
     if tensor.dtype == object:
         return _texts(tensor.tolist(), name.endswith(BYTES_SUFFIX))
     if tensor.dtype.kind not in "biuf":
         tensor = tensor.astype("float32")  # half precision of the kinds that NumPy lacks
-    if tensor.dtype.kind == "f" and not np.isfinite(tensor).all():
-        return _floats(tensor)
-    return np.ascontiguousarray(tensor) if tensor.ndim else tensor.item()
+    return np.ascontiguousarray(tensor) if tensor.ndim else tensor
 
 
 def _texts(value: Any, as_bytes: bool) -> Any:
@@ -291,30 +302,17 @@ def _texts(value: Any, as_bytes: bool) -> Any:
     return value.decode(errors="replace")
 
 
-def _floats(tensor: np.ndarray) -> Any:
-    """Returns lists of numbers with no more digits than their type has."""
-    if tensor.ndim:
-        return [_floats(part) for part in tensor]
-    return float(np.format_float_positional(tensor[()])) if np.isfinite(tensor) else float(tensor)
-
-
-def _dump(answer: dict[str, Any]) -> bytes:
-    try:  # `orjson` would write null for a number that is not finite
-        finite = not _has_floats(answer)
-    except RecursionError:
-        finite = True
+def _dump(answer: dict[str, Any], finite: bool) -> bytes:
     if finite:
-        return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
-    return json.dumps(answer, default=np.ndarray.tolist).encode()
+        return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY, default=_plain)
+    return json.dumps(answer, default=_plain).encode()  # `orjson` would write null
 
 
-def _has_floats(value: Any) -> bool:
-    """Tells whether there are floats among lists, which are there where some are not finite."""
-    if isinstance(value, dict):
-        return any(map(_has_floats, value.values()))
-    if isinstance(value, list):
-        return any(map(_has_floats, value))
-    return isinstance(value, float)
+def _plain(value: np.ndarray | np.generic) -> Any:
+    """Returns numbers as Python knows them, with no more digits than their type has."""
+    if value.dtype == "float32" or value.dtype == "float16":
+        return value.astype(str).astype("float64").tolist()
+    return value.tolist()
 
 
 def read_examples(document: Mapping[str, Any], max_rows: int) -> np.ndarray:
@@ -348,14 +346,9 @@ def _feature(value: Any, name: str) -> tf.train.Feature:
     if all(isinstance(item, int) for item in values):
         if not all(-(2**63) <= item < 2**63 for item in values):
             raise refused(f"Feature: {name} has an element beyond int64")
-        return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
+        return tf.train.Feature(int64_list=tf.train.Int64List(value=map(int, values)))
     if all(isinstance(item, float) for item in values):
-        if any(abs(item) > np.finfo("float32").max and np.isfinite(item) for item in values):
+        if any(np.finfo("float32").max < abs(item) < np.inf for item in values):
             raise refused(f"Feature: {name} has an element beyond float32")
         return tf.train.Feature(float_list=tf.train.FloatList(value=values))
     raise refused(f"Feature: {name} has elements of unexpected or different types")
-
-
-def write_results(results: Any) -> bytes:
-    """Writes the answer to a classify or regress request."""
-    return _dump({"results": results})
