@@ -89,12 +89,13 @@ class Settings:
     embedding_size: int = 64  # the size of the vector of a piece
     units: int = 128  # of the GRUs
     dropout: float = 0.1  # the part of the features dropped between the layers in training
+    word_dropout: float = 0.3  # the part of the words said so far that is hidden in training
     smoothing: float = 0.0  # of the labels
     learning_rate: float = 3e-3  # of Adam, at its highest
     max_norm: float = 1.0  # gradients are scaled down to this global norm
     batch_size: int = 16  # images in a training step
     each: int = 3  # captions of an image in a training step
-    epochs: int = 15  # the most epochs to train
+    epochs: int = 8  # the most epochs to train
     patience: int = 3  # stop after so many epochs without a lower validation loss
     beams: int = 5  # hypotheses of the beam search
     length_penalty: float = 1.0  # of the beam search: 0 favours short captions
@@ -113,7 +114,7 @@ class Settings:
         check(self, rates, lambda number: 0 < number < math.inf, "above 0, and finite")
         numbers = ["length_penalty", "seed"]
         check(self, numbers, lambda number: 0 <= number < math.inf, "at least 0, and finite")
-        parts = ["dropout", "smoothing", "shift"]
+        parts = ["dropout", "word_dropout", "smoothing", "shift"]
         check(self, parts, lambda part: 0 <= part < 1, "at least 0 and below 1")
         if self.frozen:  # of an image that is moved the features would not be those on disk
             check(self, ["flip", "shift"], lambda chance: not chance, "off with weights")
@@ -202,7 +203,10 @@ def build_model(
         backbone: The network that sees, where it is not trained.
     """
     encoder = build_encoder(settings, backbone)
-    decoder = [keras.layers.Dropout(settings.dropout)]
+    # With words hidden, the next one has to be seen in the image rather than guessed from them:
+    # what was never said in one sentence can be said then.
+    hidden = keras.layers.Dropout(settings.word_dropout, noise_shape=(None, None, 1))
+    decoder = [hidden, keras.layers.Dropout(settings.dropout)]
     if settings.decoder == "attention":
         cell = rnnlayers.AttentionCell(rnnlayers.GRUCell(settings.units), "additive")
         decoder += [rnnlayers.AttentiveDecoder(cell), keras.layers.Dropout(settings.dropout)]

@@ -9,7 +9,7 @@ from scipy import ndimage
 from apps.common.sources import scene_sample
 from apps.common.sources.scene_sample import COLOURS, COUNTS, SHAPES, SIDE, SIZES, Group, Scene
 
-TRAIN, TEST = 1500, 150
+TRAIN, TEST = 1500, 250
 SHADE = 50  # between two pixels of one colour, at most
 LEAST = 8  # pixels of a shape; fewer are an edge where colours mix
 
@@ -98,6 +98,12 @@ def test_each_scene_of_the_third_part_has_a_group_that_occurs_nowhere_else(scene
     unseen = groups(combinations) - known
     assert len(groups(train)) + len(unseen) == kinds
     assert 0.05 * kinds < len(unseen) < 0.25 * kinds
+
+
+def test_what_is_held_out_differs_in_two_words_or_more(scenes):
+    train, test, combinations = map(groups, scenes)
+    for one, other in itertools.combinations(combinations - train - test, 2):
+        assert sum(a != b for a, b in zip(one, other, strict=True)) >= 2
 
 
 def test_every_attribute_occurs_in_training_and_no_less_with_another(scenes):

@@ -17,7 +17,7 @@ from apps.common.serving.metrics import Metrics
 LOG = logging.getLogger("apps.serve")
 GONE = 499  # the status of requests whose client did not wait for an answer
 OPEN = ("/", "/healthz")  # asked without a key: nothing of the models is told there
-QUIET = ("/healthz", "/metrics", "/monitoring/prometheus/metrics")  # asked every few seconds by machines
+QUIET = ("/healthz", "/metrics", "/monitoring/prometheus/metrics")  # asked by machines
 
 
 @dataclass(frozen=True)

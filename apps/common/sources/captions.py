@@ -25,7 +25,7 @@ import numpy as np
 from apps.common.sources import catalogue, files, scene_sample
 from apps.common.sources.splits import SPLIT_SEED, Splits
 
-SAMPLE_TRAIN, SAMPLE_TEST = 4000, 400
+SAMPLE_TRAIN, SAMPLE_TEST = 8000, 400
 PART = 0.1  # of the images of a table, for validation and testing each
 MOST = 5000  # images held out for each
 SUFFIXES = (".jpg", ".jpeg", ".png", ".gif")

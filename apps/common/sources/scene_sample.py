@@ -11,6 +11,7 @@ alone, so that a captioner meets known attributes in combinations it never saw.
 
 import io
 import itertools
+import operator
 import random
 import re
 from collections.abc import Iterator, Sequence
@@ -81,7 +82,7 @@ def generate(train: int, test: int) -> tuple[list, list, list]:
     """
     chance = random.Random(SEED)
     kinds = [Group(*words) for words in itertools.product(COUNTS, SIZES, COLOURS, SHAPES)]
-    held_out = set(chance.sample(kinds, round(HELD_OUT * len(kinds))))
+    held_out = _spread(kinds, round(HELD_OUT * len(kinds)), chance)
     wanted = {"test": test, "combinations": test, "train": train}
     parts: dict[str, list] = {name: [] for name in wanted}
     for scene in _scenes(kinds, chance):
@@ -119,6 +120,20 @@ def parse(caption: str) -> Scene | None:
     words = found.groups()
     first, relation, second = Group(*words[:4]), words[4], Group(*words[5:])
     return Scene((first,)) if relation is None else Scene((first, second), relation)
+
+
+def _spread(kinds: Sequence[Group], count: int, chance: random.Random) -> set[Group]:
+    """Draws kinds of groups of which any two differ in two words or more.
+
+    So whatever two of the three other words a group is described by, most fourth ones are known.
+    """
+    chosen: set[Group] = set()
+    for kind in chance.sample(kinds, len(kinds)):
+        if all(sum(map(operator.ne, kind, other)) >= 2 for other in chosen):
+            chosen.add(kind)
+        if len(chosen) == count:
+            break
+    return chosen
 
 
 def _scenes(kinds: Sequence[Group], chance: random.Random) -> Iterator[Scene]:
