@@ -23,6 +23,7 @@ from apps.common import images
 from apps.common.caption_scores import caption_scores, commonest, nearest, truth
 from apps.common.runs import Run
 from apps.common.sources import captions, scene_sample
+from tests.apps import c_api
 
 BEAMS = 2
 EPOCHS = 4
@@ -478,6 +479,7 @@ for name in ("serving_default", "caption_greedily"):
 def test_the_export_answers_bytes_without_this_project_and_without_keras(run, captioner, tmp_path):
     # Those that the table has to test on, one of them broken, are what it is tried on first.
     call("export", "--run", run, "--to", tmp_path)
+    assert "serving_default" in c_api.check(tmp_path / "captioning" / "1")
     np.save(tmp_path / "images.npy", np.array(MIXED, object), allow_pickle=True)
     files = (tmp_path / "captioning" / "1", tmp_path / "images.npy", tmp_path)
     command = [sys.executable, "-I", "-c", FRESH, *files]

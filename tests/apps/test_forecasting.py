@@ -11,6 +11,7 @@ import tensorflow as tf
 from apps import forecasting
 from apps.common.forecast_layers import DAY, LinearShare, Pinball, Queries, phases
 from apps.common.runs import Run
+from tests.apps import c_api
 
 TINY = (
     *("--window", "24", "--horizon", "9", "--segment", "4", "--units", "8"),
@@ -149,6 +150,7 @@ np.savez(sys.argv[4], **{name: value.numpy() for name, value in answer.items()})
 
 def test_the_export_answers_without_this_library(run, forecaster, source, tmp_path):
     call("export", "--run", run, "--to", tmp_path)
+    assert c_api.check(tmp_path / "forecasting" / "1") == ["serving_default", "step"]
     inputs = windows_of(forecaster, source)
     calls = {"serving_default": inputs, "step": {"observation": inputs["window"][:, 0], **inputs}}
     for endpoint, given in calls.items():

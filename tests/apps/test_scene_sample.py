@@ -9,7 +9,7 @@ from scipy import ndimage
 from apps.common.sources import scene_sample
 from apps.common.sources.scene_sample import COLOURS, COUNTS, SHAPES, SIDE, SIZES, Group, Scene
 
-TRAIN, TEST = 1500, 250
+TRAIN, TEST = 2500, 250
 SHADE = 50  # between two pixels of one colour, at most
 LEAST = 8  # pixels of a shape; fewer are an edge where colours mix
 

@@ -13,6 +13,7 @@ import pytest
 from apps import sentiment
 from apps.common.runs import Run
 from apps.common.text import encode
+from tests.apps import c_api
 
 TINY = (
     *("--limit", "200", "--units", "6", "--embedding-size", "6", "--min-blocks", "3"),
@@ -117,6 +118,11 @@ def test_words_are_named_with_how_far_they_moved_the_state(classifier):
     last = np.linalg.norm(forward[-1] - forward[-2]) + np.linalg.norm(backward[-1])
     assert words[-1][1] == pytest.approx(last, rel=1e-4)
     assert sentiment.classify(classifier, "")[1] == []
+
+
+def test_a_c_program_answers_as_python_does(run, tmp_path):
+    call("export", "--run", run, "--to", tmp_path)
+    assert c_api.check(tmp_path / "sentiment" / "1") == ["serving_default"]
 
 
 def test_the_export_answers_odd_texts_without_this_project_and_without_keras(

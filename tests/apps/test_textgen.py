@@ -14,6 +14,7 @@ from apps import textgen
 from apps.common.characters import Characters, ngram_nats
 from apps.common.sources import load
 from apps.common.streams import StatesFromZero, Streams
+from tests.apps import c_api
 
 TINY = {"units": 8, "embedding_size": 4, "batch_size": 4, "steps": 16, "epochs": 2, "order": 3}
 
@@ -175,6 +176,8 @@ def test_the_prompt_decides_and_a_low_temperature_takes_the_likeliest(trained):
 
 def test_it_is_exported_whole_and_step_by_step(trained, tmp_path):
     textgen.export(trained, tmp_path)
+    asked = c_api.check(tmp_path / "textgen" / "1")
+    assert asked == ["serving_default", "generate", "step"]
     generator = textgen.Generator(textgen.Run.finished(trained))
     served = tf.saved_model.load(tmp_path / "textgen" / "1")
     inputs = {

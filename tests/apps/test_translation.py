@@ -18,6 +18,7 @@ from apps.common.subwords import PAD, START, STOP, UNKNOWN, Subwords
 from apps.common.text import encode
 from apps.common.translations import translation_scores
 from rnnlayers.decoding import Greedy
+from tests.apps import c_api
 
 BEAMS = 3
 LONGEST = 40
@@ -75,7 +76,9 @@ def translator(run):
 def exported(run, tmp_path_factory):
     folder = tmp_path_factory.mktemp("saved_models")
     call("export", "--run", run, "--to", folder)
-    return tf.saved_model.load(str(folder / "translation" / "1"))
+    loaded = tf.saved_model.load(str(folder / "translation" / "1"))
+    loaded.path = folder / "translation" / "1"
+    return loaded
 
 
 @pytest.fixture
@@ -284,6 +287,10 @@ def test_odd_lines_are_answered(run, tmp_path, capsys):
     assert lines["empty"] == lines["controls"] == ""
     assert all(lines[name] for name in ("long", "a long word", "unknown", "no UTF-8", "one sign"))
     assert found.err.count("of the line above only the first 40 pieces were read") == 2
+
+
+def test_a_c_program_answers_as_python_does(exported):
+    assert set(c_api.check(exported.path)) == set(exported.signatures)
 
 
 @pytest.mark.parametrize("name", ["controls", "unknown", "long"])

@@ -44,18 +44,18 @@ class Servable:
     """
 
     def __init__(self, path: Path):
-        self._definitions = _definitions(path)
+        self.definitions = _definitions(path)
         try:
             self._loaded = tf.saved_model.load(str(path))  # the signatures die with it
         except (tf.errors.OpError, RuntimeError, KeyError) as error:
             raise ValueError(f"{path} cannot be loaded: {str(error).splitlines()[0]}") from error
         self.signatures = {
             name: _signature(definition)
-            for name, definition in self._definitions.items()
+            for name, definition in self.definitions.items()
             if name in self._loaded.signatures
         }
         self.warmed_up = 0
-        for name, inputs in _warmup_requests(path / WARMUP):
+        for name, inputs in warmup_requests(path / WARMUP):
             self.run(name, inputs)
             self.warmed_up += 1
 
@@ -92,7 +92,7 @@ class Servable:
                 always_print_fields_with_no_presence=True,
                 preserving_proto_field_name=True,
             )
-            for name, definition in self._definitions.items()
+            for name, definition in self.definitions.items()
         }
         return {"signature_def": {"signature_def": described}}
 
@@ -151,7 +151,7 @@ def _specs(tensors: Mapping[str, Any]) -> dict[str, Spec]:
     return specs
 
 
-def _warmup_requests(file: Path) -> Iterator[tuple[str, Tensors]]:
+def warmup_requests(file: Path) -> Iterator[tuple[str, Tensors]]:
     """Reads the requests that an export brings with it, as TensorFlow Serving replays them."""
     if not file.exists():
         return
