@@ -89,7 +89,7 @@ class Settings:
     embedding_size: int = 64  # the size of the vector of a piece
     units: int = 128  # of the GRUs
     dropout: float = 0.1  # the part of the features dropped between the layers in training
-    word_dropout: float = 0.3  # the part of the words said so far that is hidden in training
+    word_dropout: float = 0.4  # the part of the words said so far that is hidden in training
     smoothing: float = 0.0  # of the labels
     learning_rate: float = 3e-3  # of Adam, at its highest
     max_norm: float = 1.0  # gradients are scaled down to this global norm

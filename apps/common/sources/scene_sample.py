@@ -31,7 +31,7 @@ COLOURS = {
     "black": (25, 25, 25),
 }
 SHAPES = ("circle", "square", "triangle", "cross")
-SIZES = {"small": 5, "large": 9}  # half the extent of a shape, in pixels
+SIZES = {"small": 6, "large": 10}  # half the extent of a shape, in pixels
 COUNTS = ("a", "two", "three")
 RELATIONS = ("left of", "above")  # of the first group to the second
 HELD_OUT = 0.1  # the part of all kinds of groups

@@ -1,0 +1,45 @@
+from pathlib import Path
+
+import yaml
+
+from apps.common.serving.models import read_config
+from apps.demo import INPUTS
+
+DEPLOY = Path(__file__).parent.parent / "deploy"
+
+
+def test_the_models_config_names_every_application():
+    sources = read_config(DEPLOY / "models.config")
+    assert sources.keys() == INPUTS.keys()
+    assert {str(source.base) for source in sources.values()} == {f"/models/{n}" for n in INPUTS}
+
+
+def test_the_manifests_fit_together():
+    documents = yaml.safe_load_all((DEPLOY / "kubernetes" / "serving.yaml").read_text())
+    kinds = {document["kind"]: document for document in documents}
+    pods = kinds["Deployment"]["spec"]["template"]
+    (container,) = pods["spec"]["containers"]
+    assert container["readinessProbe"]["httpGet"]["path"].removeprefix("/v1/models/") in INPUTS
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    for port in kinds["Service"]["spec"]["ports"]:
+        assert port["port"] == ports[port["targetPort"]]
+    for kind in ("Service", "PodDisruptionBudget"):
+        selector = kinds[kind]["spec"]["selector"]
+        assert selector.get("matchLabels", selector) == pods["metadata"]["labels"]
+    scaled = kinds["HorizontalPodAutoscaler"]["spec"]["scaleTargetRef"]
+    assert scaled["name"] == kinds["Deployment"]["metadata"]["name"]
+    mounted = {mount["name"] for mount in container["volumeMounts"]}
+    assert mounted == {volume["name"] for volume in pods["spec"]["volumes"]}
+
+
+def test_every_file_that_is_mounted_is_there():
+    kustomization = yaml.safe_load((DEPLOY / "kubernetes" / "kustomization.yaml").read_text())
+    (generated,) = kustomization["configMapGenerator"]
+    files = [DEPLOY / "kubernetes" / name for name in generated["files"]]
+    files += [DEPLOY / "kubernetes" / name for name in kustomization["resources"]]
+    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+    for service in compose["services"].values():
+        volumes = [volume.split(":")[0] for volume in service["volumes"]]
+        files += [DEPLOY / volume for volume in volumes]
+        assert service["command"] == compose["x-serving"]["command"]
+    assert [str(file) for file in files if not file.exists()] == []
