@@ -1,0 +1,31 @@
+"""The server that one writes first: FastAPI, and the model called in each request."""
+
+import sys
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI
+from pydantic import BaseModel
+
+from benchmarks.serving import PORT, PREDICT, signature_of
+
+
+class Request(BaseModel):
+    """What is asked."""
+
+    instances: list[str]
+
+
+def main(model: Path) -> None:
+    """Serve a model until stopped."""
+    predict, app = signature_of(model), FastAPI()
+
+    @app.post(PREDICT)
+    def answer(request: Request) -> dict:
+        return {"predictions": predict(request.instances)}
+
+    uvicorn.run(app, port=PORT, log_level="error", access_log=False)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,78 @@
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from apps.common import exports
+from apps.common.model_cards import CARDS
+from apps.common.runs import Run
+from apps.common.serving.servable import WARMUP, Servable, warmup_requests
+from apps.demo import INPUTS
+
+PROBES = {"text": ["A fine film.", ""]}
+
+
+class Judge(tf.Module):
+    def __call__(self, text):
+        return {"probability": tf.zeros(tf.shape(text)[:1]), "label": text}
+
+
+@pytest.fixture
+def run(tmp_path):
+    run = Run(tmp_path / "run")
+    run.folder.mkdir()
+    settings = {"source": "/home/someone/reviews.csv", "seed": 5}
+    run.settings_file.write_text(json.dumps(settings))
+    return run
+
+
+@pytest.fixture
+def export(run, tmp_path):
+    def export():
+        model = Judge()
+        endpoints = {"serving_default": (model, {"text": tf.TensorSpec([None], tf.string)})}
+        probes = {"serving_default": PROBES}
+        folder = tmp_path / "saved_models"
+        return exports.export_run(
+            model, run, "sentiment", folder, endpoints=endpoints, probes=probes
+        )
+
+    return export
+
+
+def test_a_version_brings_requests_that_warm_it_up(export):
+    path = export()
+    assert Servable(path).warmed_up == 1
+    ((name, inputs),) = warmup_requests(path / WARMUP)
+    assert name == "serving_default"
+    assert inputs["text"].tolist() == [text.encode() for text in PROBES["text"]]
+
+
+def test_its_card_says_what_it_is_and_where_nothing_was_measured(export):
+    card = (export() / exports.CARD).read_text()
+    assert "| `serving_default` | input | `text` | string | (?) | a review, UTF-8 |" in card
+    assert "| `serving_default` | output | `probability` | float32 | (?) |" in card
+    assert "`python -m apps.sentiment evaluate --run run` does" in card
+    assert "seed 5" in card
+    assert "reviews.csv" in card
+    assert "someone" not in card
+
+
+def test_its_card_sets_the_metric_beside_the_baselines(export, run):
+    found = {"split": "test", "metrics": {"accuracy": 0.9}, "baselines": {"trivial": {}}}
+    run.write_metrics(found)
+    card = (export() / exports.CARD).read_text()
+    assert "| this model | 0.9 |\n| trivial |  |" in card
+
+
+def test_a_version_without_the_extra_has_no_requests(export, monkeypatch, capsys):
+    monkeypatch.setitem(__import__("sys").modules, "tensorflow_serving.apis.predict_pb2", None)
+    path = export()
+    assert not (path / WARMUP).exists()
+    assert "tensorflow-serving-api is not installed" in capsys.readouterr().out
+    assert np.shape(Servable(path).run("serving_default", PROBES)["label"]) == (2,)
+
+
+def test_every_application_has_its_card():
+    assert CARDS.keys() == INPUTS.keys()
