@@ -2,8 +2,9 @@
 
     python -m apps.demo
 
-Each run and export goes to its own folder in `runs/demo`, which is made anew each time. The last
-lines are a table of the results.
+Each run goes to its own folder in `runs/demo`, which is made anew each time. Each export becomes
+the next version in `saved_models`, where `python -m apps.serve` finds it. The last lines are a
+table of the results.
 """
 
 import importlib
@@ -13,9 +14,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from apps.common.serving.models import versions_in
 from apps.common.sources import load
 
 FOLDER = Path("runs/demo")
+EXPORTS = Path("saved_models")
 # The applications, and inputs for their predictions.
 INPUTS = {
     "sentiment": (
@@ -46,12 +49,11 @@ def run_app(name: str, run: Path) -> dict[str, object]:
         Its row of the table.
     """
     main = importlib.import_module(f"apps.{name}").main
-    exports = run / "saved_models"
     for command in (
         ("train", "--source", "sample", "--run", str(run)),
         ("evaluate", "--run", str(run)),
         ("predict", "--run", str(run), *INPUTS[name]),
-        ("export", "--run", str(run), "--to", str(exports)),
+        ("export", "--run", str(run), "--to", str(EXPORTS)),
     ):
         print(
             f"\n$ python -m apps.{name}",
@@ -65,7 +67,7 @@ def run_app(name: str, run: Path) -> dict[str, object]:
         "metric": metric,
         "value": found["metrics"][metric],
         **{f"({baseline})": scores[metric] for baseline, scores in found["baselines"].items()},
-        "exported to": next((exports / name).iterdir()),
+        "exported to": EXPORTS / name / str(max(versions_in(EXPORTS / name))),
     }
 
 

@@ -119,10 +119,10 @@ def _encoded(value: Any) -> Any:
 
 
 def _decoded(value: Any) -> np.ndarray:
-    """Returns numbers as NumPy takes them, strings and bytes as objects, whole to their last zero."""
-    numbers = np.array(value)
-    if numbers.dtype.kind not in "UO":
-        return numbers
-    if numbers.dtype == object:
-        numbers = np.vectorize(lambda item: base64.b64decode(item["b64"]), otypes="O")(numbers)
-    return numbers.astype(object)
+    """Returns numbers as NumPy takes them; strings and bytes as objects, which keep all of them."""
+    array = np.array(value)
+    if array.dtype.kind == "U":
+        return np.array(value, object)
+    if array.dtype == object:
+        return np.vectorize(lambda item: base64.b64decode(item["b64"]), otypes="O")(array)
+    return array
