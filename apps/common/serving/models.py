@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import functools
+import gc
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
@@ -86,9 +87,24 @@ class Models:
     async def refresh(self) -> None:
         """Loads versions that have come and lets go of those that are no longer wanted."""
         self.sources = await asyncio.to_thread(self.find)
+        before = self._available()
         for name in self.sources.keys() | self.versions.keys():
             wanted = await asyncio.to_thread(self._wanted, name)
             await self._refresh_model(name, wanted)
+        if self._available() != before:
+            # Python looks through all objects for unused ones now and then, which takes a fifth of
+            # a second with TensorFlow's. What is there after loading is left out from now on.
+            gc.unfreeze()
+            gc.collect()
+            gc.freeze()
+
+    def _available(self) -> set[tuple[str, int]]:
+        return {
+            (name, version.number)
+            for name, versions in self.versions.items()
+            for version in versions.values()
+            if version.servable is not None
+        }
 
     def _wanted(self, name: str) -> dict[int, tuple]:
         """Returns the versions wanted, the newest first, and the stamps of their files."""
