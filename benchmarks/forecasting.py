@@ -158,9 +158,9 @@ def render(rows: pd.DataFrame) -> str:
             cells = [f"{mse:.3f}" + ("" if mae is None else f" / {mae:.3f}") for mse, mae in pairs]
             lines.append(_line([f"{model} ({published.source})", *cells]))
         ours = part[part["model"] == "rnnlayers"].groupby("horizon")
-        for name, unit in (("coverage", ""), ("seconds", " s")):
+        for name, form in (("coverage", "{:.2f}"), ("seconds", "{:,.0f} s")):
             values = ours[name].mean()
-            cells = [f"{values[h]:.3g}{unit}" if h in values.index else "" for h in HORIZONS]
+            cells = [form.format(values[h]) if h in values.index else "" for h in HORIZONS]
             title = {"coverage": "coverage of 0.1 to 0.9", "seconds": "training, both networks"}
             lines.append(_line([title[name], *cells]))
     return "\n".join(lines) + "\n"
