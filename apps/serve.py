@@ -7,13 +7,14 @@ same API, so that a client written for one works with the other, and shows the m
 SavedModel will do, ours or not.
 
     python -m apps.serve                                 # all of saved_models/, on port 8501
-    python -m apps.serve runs/demo/*/saved_models        # folders of models, or of one model
+    python -m apps.serve FOLDER...                       # folders of models, or of one model
     python -m apps.serve --config deploy/models.config   # as TensorFlow Serving reads it
     python -m apps.serve batch saved_models/sentiment reviews.jsonl --to answers
 
     curl http://localhost:8501/v1/models/sentiment:predict -d '{"instances": ["A fine film."]}'
 """
 
+import contextlib
 import logging
 import os
 import sys
@@ -107,6 +108,7 @@ def run(folders: tyro.conf.Positional[tuple[Path, ...]], settings: Settings) -> 
             f"<model>/<version>/saved_model.pb there, such as: python -m apps.sentiment export"
         )
     log_as_json()
+    allow_open_files(settings.max_connections + 256)
     metrics = Metrics()
     with ThreadPoolExecutor(settings.threads, "compute") as executor:
         app = make_app(
@@ -129,6 +131,17 @@ def run(folders: tyro.conf.Positional[tuple[Path, ...]], settings: Settings) -> 
             log_config=None,
             server_header=False,
         )
+
+
+def allow_open_files(count: int) -> None:
+    """Raises the number of files, connections among them, that the process may have open."""
+    with contextlib.suppress(ImportError):  # Windows has no such limit
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        most = count if hard == resource.RLIM_INFINITY else min(count, hard)
+        if soft != resource.RLIM_INFINITY and soft < most:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def log_as_json() -> None:
