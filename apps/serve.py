@@ -37,8 +37,6 @@ from apps.common.serving.gate import Limits
 from apps.common.serving.metrics import Metrics
 from apps.common.serving.models import Models, find_models, read_config
 
-LOG = logging.getLogger("apps.serve")
-
 
 @dataclass(frozen=True)
 class Settings:
@@ -47,16 +45,7 @@ class Settings:
     config: Path | None = None  # a models config of TensorFlow Serving, instead of folders
     host: str = "127.0.0.1"  # the address to listen on; 0.0.0.0 lets other machines ask
     port: int = 8501  # of TensorFlow Serving's REST API
-    max_batch_size: int = 32  # rows computed together; 1 computes each request by itself
-    max_delay: float = 0.0  # seconds to wait for further rows when nothing is being computed
-    max_queue: int = 1024  # rows that wait for their batch; more are refused with 503
-    pad: bool = False  # compute sequences of different lengths together, zeros behind the shorter
-    max_body: int = 32 * 2**20  # bytes of a request
-    max_rows: int = 1024  # of a request
-    max_length: int = 100_000  # steps of a sequence
-    max_concurrent: int = 256  # requests answered at once; more are refused with 429
     max_connections: int = 4096  # connections held at once; requests on more are refused with 503
-    timeout: float = 30.0  # seconds for a request to arrive, and again for its answer
     threads: int = 2  # batches of different models or signatures computed at once
     refresh_every: float = 1.0  # seconds between looks for new versions
     api_key_variable: str | None = None  # the environment variable with the key that clients send
@@ -64,34 +53,29 @@ class Settings:
 
     def check(self) -> None:
         """Refuses what cannot work."""
-        sizes = ["max_batch_size", "max_queue", "max_body", "max_rows", "max_length"]
-        sizes += ["max_concurrent", "max_connections", "threads"]
-        check(self, sizes, lambda size: size >= 1, "at least 1")
+        check(self, ["max_connections", "threads"], lambda size: size >= 1, "at least 1")
         check(self, ["port"], lambda port: 0 <= port < 2**16, "a port, 0 to 65,535")
-        check(self, ["timeout", "refresh_every"], lambda seconds: seconds > 0, "above 0")
-        check(self, ["max_delay"], lambda seconds: seconds >= 0, "at least 0")
+        check(self, ["refresh_every"], lambda seconds: seconds > 0, "above 0")
         variables = ["api_key_variable"]
         check(self, variables, lambda name: name is None or os.environ.get(name), "one that is set")
 
-    def limits(self) -> Limits:
-        """Returns what a request may ask for."""
-        return Limits(
-            self.max_body, self.max_rows, self.max_length, self.max_concurrent, self.timeout
-        )
 
-    def batching(self) -> Batching:
-        """Returns how requests are put together."""
-        return Batching(self.max_batch_size, self.max_delay, self.max_queue, self.pad)
-
-
-def run(folders: tyro.conf.Positional[tuple[Path, ...]], settings: Settings) -> None:
+def run(
+    folders: tyro.conf.Positional[tuple[Path, ...]],
+    settings: Settings,
+    limits: Limits,
+    batching: Batching,
+) -> None:
     """Serve models until told to stop, which lets the requests at work finish.
 
     Args:
         folders: The folders of models, or of one model each; saved_models if none are given.
         settings: How the server is to be.
+        limits: What a request may ask for.
+        batching: How requests are put together.
     """
-    settings.check()
+    for options in (settings, limits, batching):
+        options.check()
     if settings.config is not None and folders:
         raise ValueError("folders: give these or --config, which names them, not both")
     folders = folders or (Path("saved_models"),)
@@ -112,9 +96,9 @@ def run(folders: tyro.conf.Positional[tuple[Path, ...]], settings: Settings) -> 
     metrics = Metrics()
     with ThreadPoolExecutor(settings.threads, "compute") as executor:
         app = make_app(
-            Models(find, executor, settings.batching(), metrics.batch),
+            Models(find, executor, batching, metrics.batch),
             metrics,
-            settings.limits(),
+            limits,
             refresh_every=settings.refresh_every,
             api_key=os.environ[settings.api_key_variable] if settings.api_key_variable else None,
             allow_origins=settings.allow_origins,
@@ -126,7 +110,7 @@ def run(folders: tyro.conf.Positional[tuple[Path, ...]], settings: Settings) -> 
             host=settings.host,
             port=settings.port,
             limit_concurrency=settings.max_connections,
-            timeout_graceful_shutdown=round(settings.timeout),
+            timeout_graceful_shutdown=round(limits.timeout),
             access_log=False,
             log_config=None,
             server_header=False,

@@ -136,8 +136,8 @@ async def _watch(models: Models, every: float) -> None:
     while True:
         try:
             await models.refresh()
-        except OSError as error:  # a folder that is gone may come back
-            LOG.error("cannot look for models", extra={"fields": {"error": str(error)}})
+        except Exception:  # such as a config that is being edited; what is loaded goes on
+            LOG.exception("cannot look for models")
         await asyncio.sleep(every)
 
 

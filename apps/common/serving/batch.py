@@ -3,7 +3,7 @@
 import base64
 import functools
 import importlib.util
-import json
+import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from tqdm import tqdm
 from apps.common.cli import find_files
 from apps.common.runs import replacing
 from apps.common.serving.errors import ServingError
-from apps.common.serving.json_tensors import read_inputs, write_outputs
+from apps.common.serving.json_tensors import dump, read_inputs, rows_of
 from apps.common.serving.models import versions_in
 from apps.common.serving.servable import Servable
 
@@ -92,19 +92,18 @@ def answer_file(model: str, signature: str, rows: int, paths: tuple[Path, Path])
     """
     file, answer = paths
     servable = _servable(model)
-    place = 0
+    instances, done = _instances(file), 0
     try:
         name, known = servable.signature(signature)
-        instances = list(_instances(file))
         with replacing(answer) as temporary, temporary.open("wb") as lines:
-            for place in range(0, len(instances), rows):
-                part = {"instances": instances[place : place + rows]}
-                inputs, _ = read_inputs(part, known.inputs, rows)
-                written = write_outputs(servable.run(name, inputs), by_row=True)
-                for prediction in json.loads(written)["predictions"]:
-                    lines.write(orjson.dumps(prediction) + b"\n")
+            while part := list(itertools.islice(instances, rows)):
+                inputs, _ = read_inputs({"instances": part}, known.inputs, rows)
+                outputs = servable.run(name, inputs)
+                for row in rows_of(outputs):
+                    lines.write(dump(row, *outputs.values()) + b"\n")
+                done += len(part)
     except ServingError as error:
-        raise ValueError(f"{file}, from instance {place + 1:,} on: {error}") from error
+        raise ValueError(f"{file}, from instance {done + 1:,} on: {error}") from error
 
 
 def _instances(file: Path) -> Iterator[Any]:

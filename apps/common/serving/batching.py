@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from apps.common.cli import check
 from apps.common.serving.errors import ServingError
 from apps.common.serving.json_tensors import Tensors
 
@@ -18,10 +19,15 @@ Shape = tuple[tuple[int, ...], ...]
 class Batching:
     """How requests are put together."""
 
-    max_batch_size: int = 32  # rows in a batch; 1 computes each request by itself
+    max_batch_size: int = 32  # rows computed together; 1 computes each request by itself
     max_delay: float = 0.0  # seconds to wait for further rows when nothing is being computed
-    max_queue: int = 1024  # rows that wait, beyond which requests are refused
-    pad: bool = False  # put sequences of different lengths together, with zeros behind the shorter
+    max_queue: int = 1024  # rows that wait for their batch; more are refused with 503
+    pad: bool = False  # compute sequences of different lengths together, zeros behind the shorter
+
+    def check(self) -> None:
+        """Refuses what cannot work."""
+        check(self, ["max_batch_size", "max_queue"], lambda size: size >= 1, "at least 1")
+        check(self, ["max_delay"], lambda seconds: seconds >= 0, "at least 0")
 
 
 @dataclass

@@ -95,10 +95,13 @@ class Client:
                 break
             wait = response.headers.get("Retry-After", "1")
             time.sleep(min(int(wait) if wait.isdigit() else 1, MOST_SECONDS))
-        answer = response.json()
         if response.is_error:
-            raise RuntimeError(f"{response.status_code}: {answer.get('error', answer)}")
-        return answer
+            try:
+                reason = response.json()["error"]
+            except (ValueError, KeyError, TypeError):  # of something between the server and us
+                reason = response.text[:200]
+            raise RuntimeError(f"{response.status_code}: {reason}")
+        return response.json()
 
 
 def _path(model: str, version: int | None, label: str | None) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from apps.common.serving.errors import ServingError, refused
-from apps.common.serving.json_tensors import Tensors, read_examples, write_results
+from apps.common.serving.json_tensors import Tensors, dump, read_examples
 from apps.common.serving.servable import Signature
 
 # The outputs of each kind of signature, of which a classifier may lack one.
@@ -39,7 +39,7 @@ def write(verb: str, outputs: Tensors) -> bytes:
             values = values[:, 0]
         if values.ndim != 1:
             raise ServingError("INTERNAL", "Expected one regression output for each example")
-        return write_results(values, values)
+        return dump({"results": values}, values)
     found = {name: outputs[name] for name in OUTPUTS[verb] if name in outputs}
     if any(tensor.ndim != 2 for tensor in found.values()):
         raise ServingError("INTERNAL", "Expected classes and scores of shape (examples, classes)")
@@ -50,4 +50,4 @@ def write(verb: str, outputs: Tensors) -> bytes:
         [[label.decode(errors="replace"), score] for label, score in zip(*row, strict=True)]
         for row in zip(labels, scores, strict=True)
     ]
-    return write_results(results, scores)
+    return dump({"results": results}, scores)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from apps.common.cli import check
 from apps.common.serving.answers import error_response
 from apps.common.serving.errors import ServingError
 from apps.common.serving.metrics import Metrics
@@ -24,11 +25,17 @@ QUIET = ("/healthz", "/metrics", "/monitoring/prometheus/metrics")  # asked by m
 class Limits:
     """What a request may ask for; beyond it, it is refused."""
 
-    max_body: int = 32 * 2**20  # bytes
-    max_rows: int = 1024  # in a request
-    max_length: int = 100_000  # bytes of a text, or steps of a sequence
-    max_concurrent: int = 256  # requests that are answered at once
+    max_body: int = 32 * 2**20  # bytes of a request
+    max_rows: int = 1024  # of a request
+    max_length: int = 100_000  # steps of a sequence
+    max_concurrent: int = 256  # requests answered at once; more are refused with 429
     timeout: float = 30.0  # seconds for the body of a request to arrive, and again for its answer
+
+    def check(self) -> None:
+        """Refuses what cannot work."""
+        sizes = ["max_body", "max_rows", "max_length", "max_concurrent"]
+        check(self, sizes, lambda size: size >= 1, "at least 1")
+        check(self, ["timeout"], lambda seconds: seconds > 0, "above 0")
 
 
 class Gate:

@@ -258,40 +258,42 @@ def write_outputs(outputs: Tensors, by_row: bool) -> bytes:
     Raises:
         ServingError: If there is no such way to write them.
     """
-    values = {name: _writable(name, tensor) for name, tensor in sorted(outputs.items())}
-    finite = all(map(_is_finite, outputs.values()))
-    if not by_row:
-        return _dump(
-            {"outputs": values if len(values) > 1 else next(iter(values.values()))}, finite
-        )
+    if by_row:
+        return dump({"predictions": rows_of(outputs)}, *outputs.values())
+    values = _writable(outputs)
+    answer = values if len(values) > 1 else next(iter(values.values()))
+    return dump({"outputs": answer}, *outputs.values())
+
+
+def rows_of(outputs: Tensors) -> list | np.ndarray:
+    """Returns for each row its outputs by name, or the one output, for `dump`.
+
+    Raises:
+        ServingError: If they have no rows in common.
+    """
     sizes = {np.shape(tensor)[:1] for tensor in outputs.values()}
     if () in sizes or len(sizes) > 1:
         raise refused(
             "the outputs have no batch size in common, as rows need; ask with 'inputs' instead of "
             "'instances'"
         )
+    values = _writable(outputs)
     if len(values) == 1:
-        return _dump({"predictions": next(iter(values.values()))}, finite)
-    rows = [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
-    return _dump({"predictions": rows}, finite)
+        return next(iter(values.values()))
+    return [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
 
 
-def write_results(results: list | np.ndarray, scores: np.ndarray) -> bytes:
-    """Writes the answer to a classify or regress request, in which there are these scores."""
-    return _dump({"results": results}, _is_finite(scores))
-
-
-def _is_finite(tensor: np.ndarray) -> bool:
-    return tensor.dtype.kind != "f" or bool(np.isfinite(tensor).all())
-
-
-def _writable(name: str, tensor: np.ndarray) -> list | np.ndarray:
-    """Returns what `_dump` can write."""
-    if tensor.dtype == object:
-        return _texts(tensor.tolist(), name.endswith(BYTES_SUFFIX))
-    if tensor.dtype.kind not in "biuf":
-        tensor = tensor.astype("float32")  # half precision of the kinds that NumPy lacks
-    return np.ascontiguousarray(tensor) if tensor.ndim else tensor
+def _writable(outputs: Tensors) -> dict[str, list | np.ndarray]:
+    """Returns what `dump` can write, by name in order."""
+    values: dict[str, list | np.ndarray] = {}
+    for name, tensor in sorted(outputs.items()):
+        if tensor.dtype == object:
+            values[name] = _texts(tensor.tolist(), name.endswith(BYTES_SUFFIX))
+        elif tensor.dtype.kind not in "biuf":  # half precision of the kinds that NumPy lacks
+            values[name] = tensor.astype("float32")
+        else:
+            values[name] = np.ascontiguousarray(tensor) if tensor.ndim else tensor
+    return values
 
 
 def _texts(value: Any, as_bytes: bool) -> Any:
@@ -302,8 +304,14 @@ def _texts(value: Any, as_bytes: bool) -> Any:
     return value.decode(errors="replace")
 
 
-def _dump(answer: dict[str, Any], finite: bool) -> bytes:
-    if finite:
+def dump(answer: Any, *tensors: np.ndarray) -> bytes:
+    """Writes an answer as JSON.
+
+    Args:
+        answer: Arrays and numbers of NumPy may be in it.
+        tensors: What it is made of.
+    """
+    if all(tensor.dtype.kind != "f" or np.isfinite(tensor).all() for tensor in tensors):
         return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY, default=_plain)
     return json.dumps(answer, default=_plain).encode()  # `orjson` would write null
 

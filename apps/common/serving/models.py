@@ -23,7 +23,8 @@ class Source(NamedTuple):
     """Where the versions of a model are, and which of them are wanted."""
 
     base: Path
-    versions: tuple[int, ...] | None = None  # these; the newest if None
+    newest: int | None = 1  # so many of the newest that can be loaded; all if None
+    versions: tuple[int, ...] | None = None  # of these alone; of all there are if None
     labels: Mapping[str, int] = {}
 
 
@@ -117,18 +118,20 @@ class Models:
 
     async def _refresh_model(self, name: str, wanted: Mapping[int, tuple]) -> None:
         versions = self.versions.setdefault(name, {})
-        specific = name in self.sources and self.sources[name].versions is not None
-        kept = []
+        newest = self.sources[name].newest if name in self.sources else None
+        kept: list[int] = []
         for number, stamp in wanted.items():
             version = versions.setdefault(number, Version(number))
+            if version.state == "UNLOADING":  # wanted again before it has gone
+                version.state = "AVAILABLE"
             # Loading is tried from the newest on; a damaged one is left until its files change.
             if version.state in ("START", "END") and version.stamp != stamp:
                 version.stamp = stamp
                 await self._load(name, version)
             if version.state == "AVAILABLE":
                 kept.append(number)
-                if not specific:
-                    break
+            if len(kept) == newest:
+                break
         for number, version in versions.items():
             if version.state == "AVAILABLE" and number not in kept:
                 version.state = "UNLOADING"
@@ -277,8 +280,12 @@ def read_config(file: Path) -> dict[str, Source]:
         raise ValueError(f"{file} is no models config of TensorFlow Serving: {error}") from error
     sources = {}
     for model in config.model_config_list.config:
-        specific = tuple(model.model_version_policy.specific.versions) or None
-        sources[model.name] = Source(Path(model.base_path), specific, dict(model.version_labels))
+        policy = model.model_version_policy
+        choice = policy.WhichOneof("policy_choice")
+        newest = (policy.latest.num_versions or 1) if choice in (None, "latest") else None
+        versions = tuple(policy.specific.versions) if choice == "specific" else None
+        labels = dict(model.version_labels)
+        sources[model.name] = Source(Path(model.base_path), newest, versions, labels)
     if not sources:
         raise ValueError(f"{file} names no model; give model_config_list with a config for each")
     return sources

@@ -29,7 +29,8 @@ class Signature(NamedTuple):
     def batchable(self) -> bool:
         """Whether rows of several requests can be computed together."""
         specs = [*self.inputs.values(), *self.outputs.values()]
-        return all(spec.shape and spec.shape[0] is None for spec in specs)
+        # Strings and numbers alone have no rows, and what has no input has none to bring.
+        return bool(self.inputs) and all(spec.shape and spec.shape[0] is None for spec in specs)
 
 
 class Servable:

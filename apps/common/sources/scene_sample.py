@@ -5,7 +5,7 @@ other. Each scene has several captions, all of them complete: they say how many 
 size and colour there are, and how they stand to one another. `parse` reads a caption back, so that
 it can be told exactly whether one is true.
 
-Some groups, such as two small green squares, are held out: they occur in scenes of their own
+Some groups, such as two small black circles, are held out: they occur in scenes of their own
 alone, so that a captioner meets known attributes in combinations it never saw.
 """
 
@@ -125,7 +125,7 @@ def parse(caption: str) -> Scene | None:
 def _spread(kinds: Sequence[Group], count: int, chance: random.Random) -> set[Group]:
     """Draws kinds of groups of which any two differ in two words or more.
 
-    So whatever two of the three other words a group is described by, most fourth ones are known.
+    So of the groups that share three words at most one is held out.
     """
     chosen: set[Group] = set()
     for kind in chance.sample(kinds, len(kinds)):

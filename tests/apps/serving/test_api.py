@@ -157,6 +157,24 @@ def test_versions_change_without_a_lost_request(client, base, versions):
     )
 
 
+def test_a_config_that_is_wrong_for_a_while_changes_nothing(serve, base, versions, caplog):
+    wrong = threading.Event()
+
+    def find():
+        if wrong.is_set():
+            raise ValueError("the config is being edited")
+        return find_models([base.parent])
+
+    client = serve(find)
+    wrong.set()
+    wait_for(lambda: "the config is being edited" in caplog.text)
+    assert ask(client, {"instances": [1]}) == (200, {"predictions": [2]})
+    shutil.copytree(versions[2], base / ".2")
+    (base / ".2").rename(base / "2")
+    wrong.clear()
+    wait_for(lambda: ask(client, {"instances": [1]}) == (200, {"predictions": [3]}))
+
+
 def test_bodies_rows_and_sequences_have_limits(serve):
     client = serve(max_body=300, max_rows=3, max_length=5)
     assert ask(client, {"instances": [1] * 3})[0] == 200
@@ -249,7 +267,7 @@ def test_counts_are_by_model_and_route_and_no_name_of_a_client_enters_them(clien
 
 
 def test_labels_name_versions(serve, base):
-    client = serve(lambda: {"arithmetic": Source(base, (1,), {"stable": 1})})
+    client = serve(lambda: {"arithmetic": Source(base, labels={"stable": 1})})
     assert ask(client, {"instances": [1]}, f"{MODEL}/labels/stable:predict")[0] == 200
     assert client.get(f"{MODEL}/labels/stable").json()["model_version_status"][0]["version"] == "1"
 

@@ -87,6 +87,8 @@ def test_the_server_says_what_it_cannot_serve(base, tmp_path, capsys):
         ((empty,), "no model in"),
         ((base, "--config", "x"), "not both"),
         ((base, "--port", 70_000), "port must be"),
+        ((base, "--max-rows", 0), "max_rows must be at least 1"),
+        ((base, "--max-batch-size", 0), "max_batch_size must be at least 1"),
         ((base, "--api-key-variable", "NOT_SET_ANYWHERE"), "one that is set"),
     ):
         with pytest.raises(SystemExit) as stop:

@@ -18,7 +18,7 @@ from tests.apps.serving.conftest import wait_for
 def client(base):
     with ThreadPoolExecutor(1) as executor:
         models = Models(
-            lambda: {"arithmetic": Source(base, (1,), {"old": 1})}, executor, Batching()
+            lambda: {"arithmetic": Source(base, labels={"old": 1})}, executor, Batching()
         )
         with TestClient(make_app(models, Metrics(), Limits(), api_key="k")) as http:
             wait_for(models.ready)
@@ -65,3 +65,10 @@ def test_it_comes_again_when_it_is_told_to(monkeypatch, refusals, answered):
         with pytest.raises(RuntimeError, match=r"503: busy"):
             client.predict("m", {"x": 1})
     assert waited == [7, 7]
+
+
+def test_an_error_of_something_in_between_is_shown():
+    transport = httpx.MockTransport(lambda request: httpx.Response(502, text="<h1>Bad gateway"))
+    client = Client(http=httpx.Client(transport=transport, base_url="http://x"))
+    with pytest.raises(RuntimeError, match="502: <h1>Bad gateway"):
+        client.status("m")

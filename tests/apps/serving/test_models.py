@@ -88,6 +88,18 @@ def test_a_version_that_is_withdrawn_gives_way_to_the_one_before(models, base, v
     assert answer(models) == [2, 4]
 
 
+def test_a_version_that_is_wanted_again_before_it_has_gone_stays(models, base, versions):
+    refresh(models)
+    with models.use("arithmetic", None, None):
+        shutil.copytree(versions[2], base / "2")
+        refresh(models)
+        assert states(models) == {2: "AVAILABLE", 1: "UNLOADING"}
+        shutil.rmtree(base / "2")
+        refresh(models)
+        assert states(models)[1] == "AVAILABLE"
+        assert answer(models) == [2, 4]
+
+
 def test_other_folders_are_no_versions(models, base):
     for name in (".export-1", "2.tmp", "two", "3"):
         (base / name).mkdir()
@@ -124,6 +136,29 @@ def test_a_config_of_tensorflow_serving_names_versions_and_labels(base, versions
         assert answer(models, label="canary") == answer(models) == [3, 6]
         with pytest.raises(ServingError, match="label: 'arithmetic' has no 'old'"):
             answer(models, label="old")
+
+
+@pytest.mark.parametrize(
+    ("policy", "available"),
+    [
+        ("", {3}),
+        ("latest { }", {3}),
+        ("latest { num_versions: 2 }", {2, 3}),
+        ("all { }", {1, 2, 3}),
+        ("specific { versions: 1 }", {1}),
+    ],
+)
+def test_a_policy_says_how_many_versions_answer(base, versions, tmp_path, policy, available):
+    for number in (2, 3):
+        shutil.copytree(versions[2], base / str(number))
+    file = tmp_path / "models.config"
+    named = f'name: "arithmetic" base_path: "{base}" model_version_policy {{ {policy} }}'
+    file.write_text(f"model_config_list {{ config {{ {named} }} }}")
+    with ThreadPoolExecutor(1) as executor:
+        models = Models(lambda: read_config(file), executor, Batching())
+        refresh(models)
+        found = states(models)
+        assert {number for number in found if found[number] == "AVAILABLE"} == available
 
 
 @pytest.mark.parametrize(("text", "words"), [("model {", "no models config"), ("", "no model")])
