@@ -65,11 +65,18 @@ def predict_files(
 def _on_ray(work: Any, wanted: Sequence[tuple[Path, Path]]) -> Iterator[None]:
     import ray
 
+    def answered(row: dict[str, str]) -> dict[str, str]:
+        try:
+            work((Path(row["file"]), Path(row["answer"])))
+        except (ValueError, OSError) as error:  # Ray would wrap it in its own
+            return {"error": str(error)}
+        return {"error": ""}
+
     rows = [{"file": str(file), "answer": str(answer)} for file, answer in wanted]
-    dataset = ray.data.from_items(rows).map(
-        lambda row: {"done": work((Path(row["file"]), Path(row["answer"])))}
-    )
-    yield from dataset.iter_rows()
+    for row in ray.data.from_items(rows).map(answered).iter_rows():
+        if row["error"]:
+            raise ValueError(row["error"])
+        yield
 
 
 @functools.cache

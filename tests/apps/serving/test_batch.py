@@ -102,3 +102,20 @@ def test_answers_are_those_of_the_model(base, tmp_path):
     write(tmp_path / "a.jsonl", values)
     predict_files(base / "1", [str(tmp_path / "a.jsonl")], tmp_path / "to", "serving_default", 7)
     np.testing.assert_allclose(lines(tmp_path / "to" / "a.jsonl.jsonl"), 2 * np.array(values))
+
+
+@pytest.mark.slow
+def test_ray_gives_the_same_answers_and_the_same_refusals(base, tmp_path, monkeypatch):
+    pytest.importorskip("ray")
+    for number in range(3):
+        write(tmp_path / f"{number}.jsonl", [number, 0.5])
+    given = [str(tmp_path / "*.jsonl")]
+    assert predict_files(base, given, tmp_path / "ray", "serving_default", 4) == (3, 0)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    predict_files(base, given, tmp_path / "here", "serving_default", 4)
+    for path in (tmp_path / "here").iterdir():
+        assert (tmp_path / "ray" / path.name).read_bytes() == path.read_bytes()
+    monkeypatch.undo()
+    write(tmp_path / "wrong.jsonl", ["x"])
+    with pytest.raises(ValueError, match="from instance 1 on"):
+        predict_files(base, given, tmp_path / "ray", "serving_default", 4)
