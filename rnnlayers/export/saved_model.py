@@ -15,7 +15,7 @@ import keras
 import tensorflow as tf
 
 from rnnlayers.engines.choose import portable
-from rnnlayers.export.endpoints import make_endpoints, make_probes
+from rnnlayers.export.endpoints import Endpoint, make_endpoints, make_probes
 from rnnlayers.export.portable import (
     check_portable,
     cudnn_switched_off,
@@ -104,7 +104,7 @@ def export_model(
     examples = make_probes(chosen, probes)
     unbuilt = [thing for thing in things if isinstance(thing, keras.Layer) and not thing.built]
     with cudnn_switched_off(things), portable():
-        traced = {endpoint.name: endpoint.trace() for endpoint in chosen}
+        traced = _traced(chosen)
         _check_built(unbuilt)
         for name, function in traced.items():
             check_portable(name, function.graph.as_graph_def())
@@ -121,6 +121,18 @@ def export_model(
         if finish is not None:
             finish(staged)
         return publish(staged, base)
+
+
+def _traced(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
+    """The graph of each endpoint; one that is another one under a second name shares its graph."""
+    graphs: list[tuple[Endpoint, Any]] = []
+    traced = {}
+    for endpoint in endpoints:
+        same = (endpoint.function, endpoint.signature)
+        shared = [graph for other, graph in graphs if (other.function, other.signature) == same]
+        traced[endpoint.name] = shared[0] if shared else endpoint.trace()
+        graphs.append((endpoint, traced[endpoint.name]))
+    return traced
 
 
 def _things(model: Any) -> list[Any]:

@@ -41,9 +41,13 @@ def export(run, tmp_path):
     return export
 
 
-def test_a_version_brings_requests_that_warm_it_up(export):
+def test_a_version_brings_requests_that_warm_it_up(export, monkeypatch):
     path = export()
-    assert Servable(path).warmed_up == 1
+    answered = []
+    monkeypatch.setattr(Servable, "run", lambda _, *request: answered.append(request))
+    servable = Servable(path)
+    assert [(name, [*inputs]) for name, inputs in answered] == [("serving_default", ["text"])]
+    assert servable.warm_up() == 0  # none is asked twice
     ((name, inputs),) = warmup_requests(path / WARMUP)
     assert name == "serving_default"
     assert inputs["text"].tolist() == [text.encode() for text in PROBES["text"]]

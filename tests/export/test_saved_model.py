@@ -158,7 +158,44 @@ def test_the_example_in_the_documentation():
     assert not result.failed
 
 
+def test_one_function_under_two_names_is_traced_once(tmp_path):
+    traces = []
+
+    class Doubler(tf.Module):
+        def __call__(self, x):
+            traces.append(tf.inside_function())
+            return 2 * x
+
+    model = Doubler()
+    signature = {"x": tf.TensorSpec([None])}
+    other = {"x": tf.TensorSpec([None, 2])}
+    endpoints = {"a": (model, signature), "b": (model, dict(signature)), "c": (model, other)}
+    loaded = tf.saved_model.load(export_model(model, tmp_path, endpoints))
+    assert traces.count(True) == 2
+    for name in ("a", "b"):
+        np.testing.assert_array_equal(loaded.signatures[name](x=[1.0])["outputs"], [2])
+    np.testing.assert_array_equal(loaded.signatures["c"](x=[[1.0, 2]])["outputs"], [[2, 4]])
+
+
 class TestVersions:
+    def test_files_are_added_before_it_appears(self, tmp_path):
+        model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+
+        def finish(folder):
+            assert (folder / "saved_model.pb").exists()
+            assert not (tmp_path / "1").exists()
+            (folder / "more.txt").write_text("more")
+
+        path = export_model(model, tmp_path, finish=finish)
+        assert (path / "more.txt").read_text() == "more"
+
+        def fail(folder):
+            raise OSError("the disk is full")
+
+        with pytest.raises(OSError, match="the disk is full"):
+            export_model(model, tmp_path, finish=fail)
+        assert [entry.name for entry in tmp_path.iterdir()] == ["1"]
+
     def test_the_next_number_is_taken_and_old_leftovers_go(self, tmp_path):
         for name in ("3", "007", "newest", ".export-dead", ".export-alive"):
             (tmp_path / name).mkdir()

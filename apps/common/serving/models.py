@@ -84,14 +84,13 @@ class Models:
         self.observe = observe
         self.sources: Mapping[str, Source] = {}
         self.versions: dict[str, dict[int, Version]] = {}
+        self.warming: set[asyncio.Task] = set()
 
     async def refresh(self) -> None:
         """Loads versions that have come and lets go of those that are no longer wanted."""
         self.sources = await asyncio.to_thread(self.find)
         before = self._available()
-        for name in self.sources.keys() | self.versions.keys():
-            wanted = await asyncio.to_thread(self._wanted, name)
-            await self._refresh_model(name, wanted)
+        await asyncio.gather(*map(self._refresh_model, self.sources.keys() | self.versions.keys()))
         if self._available() != before:
             # Python looks through all objects for unused ones now and then, which takes a fifth of
             # a second with TensorFlow's. What is there after loading is left out from now on.
@@ -116,7 +115,8 @@ class Models:
             found = [number for number in found if number in source.versions]
         return {number: _stamp(source.base / str(number)) for number in found}
 
-    async def _refresh_model(self, name: str, wanted: Mapping[int, tuple]) -> None:
+    async def _refresh_model(self, name: str) -> None:
+        wanted = await asyncio.to_thread(self._wanted, name)
         versions = self.versions.setdefault(name, {})
         newest = self.sources[name].newest if name in self.sources else None
         kept: list[int] = []
@@ -152,8 +152,19 @@ class Models:
             LOG.error("not loaded", extra={"fields": {**fields, "error": version.message}})
         else:
             version.state = "AVAILABLE"
-            fields["warmup_requests"] = version.servable.warmed_up
             LOG.info("loaded", extra={"fields": fields})
+            # What else it can do gets warm beside the first requests.
+            warming = asyncio.create_task(self._warm_up(version.servable, fields))
+            self.warming.add(warming)
+            warming.add_done_callback(self.warming.discard)
+
+    async def _warm_up(self, servable: Servable, fields: Mapping) -> None:
+        try:
+            count = await asyncio.to_thread(servable.warm_up)
+        except ServingError as error:
+            LOG.error("not warm", extra={"fields": {**fields, "error": str(error)}})
+        else:
+            LOG.info("warm", extra={"fields": {**fields, "further_requests": count}})
 
     def status(self, name: str, version: int | None, label: str | None) -> dict:
         """Returns the status of all versions of a model, or of one.

@@ -1,7 +1,7 @@
 """One version of a model, loaded: its signatures and how they are run."""
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,7 +34,7 @@ class Signature(NamedTuple):
 
 
 class Servable:
-    """A SavedModel that answers requests.
+    """A SavedModel that answers requests, and those to its default signature at once.
 
     Args:
         path: The folder of the version.
@@ -55,10 +55,29 @@ class Servable:
             for name, definition in self.definitions.items()
             if name in self._loaded.signatures
         }
-        self.warmed_up = 0
+        self._cold: dict[str, list[Tensors]] = {}
         for name, inputs in warmup_requests(path / WARMUP):
-            self.run(name, inputs)
-            self.warmed_up += 1
+            self._cold.setdefault(name, []).append(inputs)
+        self.warm_up([DEFAULT])
+
+    def warm_up(self, names: Sequence[str] | None = None) -> int:
+        """Answers the requests that the export brought, once, so that no client's is the first.
+
+        Args:
+            names: The signatures to warm up; all that are not yet if None.
+
+        Returns:
+            How many requests were answered.
+
+        Raises:
+            ServingError: If the model refuses one.
+        """
+        count = 0
+        for name in [*self._cold] if names is None else names:
+            for inputs in self._cold.pop(name, []):
+                self.run(name, inputs)
+                count += 1
+        return count
 
     def signature(self, name: str) -> tuple[str, Signature]:
         """Finds a signature; without a name the default one.
