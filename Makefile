@@ -35,7 +35,8 @@ format: setup ## Format the code
 
 lock: ## Pin the dependencies anew (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-header --extra apps --extra serving --extra dev --output-file requirements.lock pyproject.toml
+		--no-header --extra apps --extra serving --extra onnx --extra litert --extra dev \
+		--output-file requirements.lock pyproject.toml
 
 bench: setup ## Measure; results go to benchmarks/results
 	$(BIN)/python -m benchmarks

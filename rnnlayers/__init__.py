@@ -10,7 +10,7 @@ from rnnlayers.cells import (
     RecurrentCell,
 )
 from rnnlayers.engines.choose import explain_engine
-from rnnlayers.export import export_model
+from rnnlayers.export import export_litert, export_model, export_onnx
 from rnnlayers.layers import GRU, LSTM, AttentiveDecoder, Bidirectional, Elman, Recurrent
 from rnnlayers.layers.accelerate import accelerate
 from rnnlayers.models import EncoderDecoder, StepEndpoints
@@ -37,5 +37,7 @@ __all__ = [
     "StepEndpoints",
     "accelerate",
     "explain_engine",
+    "export_litert",
     "export_model",
+    "export_onnx",
 ]

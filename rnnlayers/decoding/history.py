@@ -20,11 +20,13 @@ class History(NamedTuple):
     extras: Any  # (time, rows, ...) each
 
     @classmethod
-    def start(cls, reorders: bool, extras: Any, steps: Tensor) -> "History":
-        """Return empty arrays for at most so many steps, for extras of these specs."""
+    def start(cls, reorders: bool, extras: Any) -> "History":
+        """Return empty arrays, for extras of these specs."""
 
         def array(spec: Any) -> tf.TensorArray:
-            return tf.TensorArray(spec.dtype, steps, element_shape=[None, *spec.shape[1:]])
+            # It grows, so that in the end it holds the steps that were taken and nothing else.
+            shape = [None, *spec.shape[1:]]
+            return tf.TensorArray(spec.dtype, 0, dynamic_size=True, element_shape=shape)
 
         ids = tf.TensorSpec([None, None], tf.int32)
         return cls(*tf.nest.map_structure(array, (ids, ids if reorders else (), extras)))
@@ -33,19 +35,19 @@ class History(NamedTuple):
         """Return the arrays with the values of one step."""
         return tf.nest.map_structure(lambda array, value: array.write(time, value), self, now)
 
-    def follow(self, finish: Finish, steps: Tensor, width: int) -> tuple[Tensor, Any, Tensor]:
+    def follow(self, finish: Finish, width: int) -> tuple[Tensor, Any, Tensor]:
         """Follow hypotheses back from their last places.
 
         Args:
             finish: The places, and the scores.
-            steps: `(time,)`, the steps that were taken.
             width: Number of rows for each example.
 
         Returns:
             Tokens `(batch, n, time)`; the extras, each `(batch, n, time, ...)`; and booleans
             `(batch, n, time)`, False after the end, where tokens mean nothing and extras are zero.
         """
-        tokens, parents, extras = tf.nest.map_structure(lambda array: array.gather(steps), self)
+        tokens, parents, extras = tf.nest.map_structure(lambda array: array.stack(), self)
+        steps = tf.range(tf.shape(tokens)[0])
         if finish.places is None:
             columns = tf.broadcast_to(tf.range(width), tf.shape(tokens))
         else:
@@ -83,12 +85,13 @@ def trace_back(parents: Tensor, places: Tensor) -> Tensor:
     steps = tf.shape(parents)[0]
     array = tf.TensorArray(tf.int32, steps, element_shape=places.shape)
 
-    def back(time: Tensor, places: Tensor, array: tf.TensorArray) -> Any:
-        array = array.write(time, places)
-        return time - 1, tf.gather(parents[time], places, batch_dims=1), array
+    def back(index: Tensor, places: Tensor, array: tf.TensorArray) -> Any:
+        # In the order of computation, the last step first: an export to ONNX knows no other.
+        array = array.write(index, places)
+        return index + 1, tf.gather(parents[steps - 1 - index], places, batch_dims=1), array
 
     shapes = (tf.TensorShape([]), places.shape, tf.TensorShape(None))
     *_, array = tf.while_loop(
-        lambda time, *_: time >= 0, back, (steps - 1, places, array), shape_invariants=shapes
+        lambda index, *_: index < steps, back, (0, places, array), shape_invariants=shapes
     )
-    return array.stack()
+    return tf.reverse(array.stack(), [0])

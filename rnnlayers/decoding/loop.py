@@ -146,13 +146,13 @@ def decode(
         tf.repeat(start, width),
         tf.nest.flatten(states),
         sampler.start(moment),
-        History.start(sampler.reorders, model.extras, longest),
+        History.start(sampler.reorders, model.extras),
     )
     # Of the first axis, that of the batch, not every operator keeps track.
     shapes = tf.nest.map_structure(_any_batch, before)
-    time, *_, search, history = tf.while_loop(go_on, take_step, before, shape_invariants=shapes)
+    *_, search, history = tf.while_loop(go_on, take_step, before, shape_invariants=shapes)
     finish = sampler.finish(search, moment)
-    tokens, extras, there = history.follow(finish, tf.range(time), width)
+    tokens, extras, there = history.follow(finish, width)
     return Decoded(
         tokens=tf.where(there, tokens, pad_token_id),
         lengths=tf.reduce_sum(tf.cast(there, tf.int32), -1),

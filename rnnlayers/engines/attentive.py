@@ -10,6 +10,7 @@ from keras import ops
 from rnnlayers.cells.attention import Memory
 from rnnlayers.cells.attentive import NO_DROPS, AttentionCell, Drops
 from rnnlayers.cells.base import States, Tensor
+from rnnlayers.engines.arrays import outputs_of, unstack
 
 
 def run(
@@ -53,14 +54,11 @@ def _loop(
     drops: Drops,
 ) -> tuple[Tensor, Tensor, States]:
     time = ops.shape(projected)[0]
-    inputs = _unstack(projected)
-    masks = None if mask is None else _unstack(mask)
-    # One slot, and one element, even where there is no step: an empty array cannot be stacked.
+    inputs = unstack(projected)
+    masks = None if mask is None else unstack(mask)
     batch, source = ops.shape(memory.values)[:2]
     firsts = [ops.zeros((batch, size), projected.dtype) for size in (cell.units, source)]
-    arrays = tuple(
-        tf.TensorArray(first.dtype, ops.maximum(time, 1)).write(0, first) for first in firsts
-    )
+    arrays = tuple(outputs_of(time, first) for first in firsts)
 
     def step(index: Tensor, states: States, arrays: Any) -> tuple[Tensor, States, Any]:
         y, new, weights = cell.step(inputs.read(index), states, memory, drops)
@@ -78,8 +76,3 @@ def _loop(
     )
     outputs, weights = (array.stack()[:time] for array in arrays)
     return outputs, weights, states
-
-
-def _unstack(sequence: Tensor) -> tf.TensorArray:
-    array = tf.TensorArray(sequence.dtype, ops.shape(sequence)[0], element_shape=sequence.shape[1:])
-    return array.unstack(sequence)

@@ -1,8 +1,6 @@
 """Which engine runs a cell: the one place where this is decided."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable
 from functools import partial
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -11,13 +9,12 @@ import tensorflow as tf
 
 from rnnlayers.cells.base import RecurrentCell, States, Tensor
 from rnnlayers.engines import fused, stepwise
+from rnnlayers.engines.target import Target, traced_for
 
 Engine = Callable[..., tuple[Tensor | None, States]]
 
 # A cuDNN engine for GPUs will be one more entry here and one more rule in `choose`.
 ENGINES: dict[str, Engine] = {"fused": fused.run, "stepwise": stepwise.run}
-
-_portable: ContextVar[bool] = ContextVar("portable", default=False)
 
 
 class Choice(NamedTuple):
@@ -39,7 +36,7 @@ def choose(asked: str, time: int | None, training: bool) -> Choice:
         return Choice(asked, f"the layer was built with engine={asked!r}")
     if tf.config.functions_run_eagerly():
         return Choice("stepwise", "functions run eagerly, so that nothing is compiled")
-    if _portable.get():
+    if traced_for() is not Target.HERE:
         return Choice("stepwise", "an exported model holds no part that is compiled where it runs")
     if time == 0:
         return Choice("stepwise", "there is no step to compile")
@@ -74,16 +71,6 @@ def check_engine(asked: Any) -> None:
             f"`engine` must be one of 'auto', {', '.join(map(repr, ENGINES))}; received {asked!r}. "
             "'auto' chooses by the shapes."
         )
-
-
-@contextmanager
-def portable() -> Iterator[None]:
-    """Trace layers without compiled parts, for an export that runs anywhere."""
-    token = _portable.set(True)
-    try:
-        yield
-    finally:
-        _portable.reset(token)
 
 
 def explain_engine(layer: Any, shape: tuple[int | None, ...], training: bool = True) -> str:

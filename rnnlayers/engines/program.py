@@ -12,6 +12,7 @@ import tensorflow as tf
 from keras import ops
 
 from rnnlayers.cells.base import RecurrentCell, States, Tensor
+from rnnlayers.engines.arrays import unstack
 from rnnlayers.engines.derivatives import Tensors, advance, derivative_of, holds
 
 
@@ -91,8 +92,8 @@ class Program:
         them, the products.
         """
         time = _length(projected)
-        inputs = [_unstack(gate) for gate in self._cut(projected)]
-        valid = None if masks.steps is None else _unstack(masks.steps)
+        inputs = [unstack(gate) for gate in self._cut(projected)]
+        valid = None if masks.steps is None else unstack(masks.steps)
         kinds = list(before) if keep else [before[0]] if outputs else []
         if keep and self.derivative.needs_products:
             kinds.append(projected[0])
@@ -142,13 +143,13 @@ class Program:
         previous = tuple(_shift(s, first, reverse) for s, first in zip(states, before, strict=True))
         recurrent = self._cut(kept[-1]) if self.derivative.needs_products else []
         factors = [
-            _unstack(factor)
+            unstack(factor)
             for factor in self.derivative.linearize(
                 self._cut(projected), recurrent, previous, states
             )
         ]
-        incoming = None if d_outputs is None else _unstack(d_outputs)
-        valid = None if masks.steps is None else _unstack(masks.steps)
+        incoming = None if d_outputs is None else unstack(d_outputs)
+        valid = None if masks.steps is None else unstack(masks.steps)
         arrays = tuple(
             tf.TensorArray(projected.dtype, time, element_shape=projected.shape[1:])
             for _ in range(1 if self.shared else 2)
@@ -244,8 +245,3 @@ def _length(sequence: Tensor) -> Tensor:
 
 def _rows(tensor: Tensor) -> Tensor:
     return tf.reshape(tensor, (-1, tensor.shape[-1]))
-
-
-def _unstack(sequence: Tensor) -> tf.TensorArray:
-    array = tf.TensorArray(sequence.dtype, tf.shape(sequence)[0], element_shape=sequence.shape[1:])
-    return array.unstack(sequence)

@@ -9,6 +9,7 @@ import tensorflow as tf
 from keras import ops
 
 from rnnlayers.cells.base import RecurrentCell, States, Tensor
+from rnnlayers.engines.arrays import outputs_of, unstack
 
 
 def run(
@@ -44,13 +45,9 @@ def run(
         states. Any number of steps will do, none too.
     """
     time = ops.shape(inputs)[0]
-    projected = _unstack(cell.project(inputs))
-    masks = None if mask is None else _unstack(mask)
-    arrays: tuple[tf.TensorArray, ...] = ()
-    if return_sequences:
-        # One slot, and one element, even where there is no step: an empty array cannot be stacked.
-        array = tf.TensorArray(initial_states[0].dtype, ops.maximum(time, 1))
-        arrays = (array.write(0, initial_states[0]),)
+    projected = unstack(cell.project(inputs))
+    masks = None if mask is None else unstack(mask)
+    arrays = (outputs_of(time, initial_states[0]),) if return_sequences else ()
 
     def step(
         index: Tensor, states: States, arrays: tuple[tf.TensorArray, ...]
@@ -63,7 +60,8 @@ def run(
         if masks is not None:
             valid = masks.read(now)
             new = tuple(ops.where(valid, n, s) for n, s in zip(new, states, strict=True))
-        return index + 1, new, tuple(array.write(now, new[0]) for array in arrays)
+        # In the order of computation: other runtimes know no other.
+        return index + 1, new, tuple(array.write(index, new[0]) for array in arrays)
 
     _, states, arrays = tf.while_loop(
         lambda index, *_: index < time,
@@ -71,9 +69,7 @@ def run(
         (0, tuple(initial_states), arrays),
         maximum_iterations=time,  # XLA differentiates only loops with a bound
     )
-    return (arrays[0].stack()[:time] if return_sequences else None), states
-
-
-def _unstack(sequence: Tensor) -> tf.TensorArray:
-    array = tf.TensorArray(sequence.dtype, ops.shape(sequence)[0], element_shape=sequence.shape[1:])
-    return array.unstack(sequence)
+    if not return_sequences:
+        return None, states
+    outputs = arrays[0].stack()[:time]
+    return (ops.flip(outputs, 0) if reverse else outputs), states

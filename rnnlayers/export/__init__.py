@@ -1,5 +1,7 @@
-"""A portable SavedModel from a model or from plain functions, verified before it is published."""
+"""Exports of a model or of plain functions, each verified by running it before it is there."""
 
+from rnnlayers.export.litert import export_litert
+from rnnlayers.export.onnx import export_onnx
 from rnnlayers.export.saved_model import export_model
 
-__all__ = ["export_model"]
+__all__ = ["export_litert", "export_model", "export_onnx"]

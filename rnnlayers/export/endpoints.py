@@ -5,7 +5,7 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -61,6 +61,29 @@ class Endpoint:
         except Exception as error:
             error.add_note(f"This happened while tracing endpoints[{self.name!r}] as a graph.")
             raise
+
+    def alone(self) -> Endpoint:
+        """The same for a batch of one example."""
+        signature = {
+            name: tf.TensorSpec([1, *spec.shape[1:]], spec.dtype, name) if _batched(spec) else spec
+            for name, spec in self.signature.items()
+        }
+        return replace(self, signature=signature)
+
+    def one_by_one(self, probes: Sequence[Probe]) -> list[Probe]:
+        """Cuts probes into such with a batch of one."""
+        rows = [name for name, spec in self.signature.items() if _batched(spec)]
+        if not rows:
+            return list(probes)
+        return [
+            {**probe, **{name: probe[name][row : row + 1] for name in rows}}
+            for probe in probes
+            for row in range(probe[rows[0]].shape[0])
+        ]
+
+
+def _batched(spec: tf.TensorSpec) -> bool:
+    return spec.shape.as_list()[:1] == [None]
 
 
 def make_endpoints(model: Any, endpoints: Mapping[str, Any] | None) -> list[Endpoint]:
@@ -170,9 +193,7 @@ def _given_probes(endpoint: Endpoint, given: Any) -> list[Probe]:
             f"such dicts. Received: {given!r}."
         )
     probes = [_given_probe(endpoint, position, probe) for position, probe in enumerate(given)]
-    dynamic = [
-        name for name, spec in endpoint.signature.items() if spec.shape.as_list()[:1] == [None]
-    ]
+    dynamic = [name for name, spec in endpoint.signature.items() if _batched(spec)]
     sizes = {int(probe[name].shape[0]) for probe in probes for name in dynamic}
     if len(sizes) == 1:  # one size alone would not show a size that was baked in
         doubled = {name: tf.concat([probes[0][name]] * 2, axis=0) for name in dynamic}

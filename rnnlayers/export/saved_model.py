@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-import math
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import keras
-import tensorflow as tf
-
-from rnnlayers.engines.choose import portable
-from rnnlayers.export.endpoints import Endpoint, make_endpoints, make_probes
-from rnnlayers.export.portable import (
-    check_portable,
-    cudnn_switched_off,
-    lookup_tables,
-    reachable,
-)
-from rnnlayers.export.verify import answer_live, verify
+from rnnlayers.export.graphs import trace
+from rnnlayers.export.verify import verify
 
 _SCRATCH = ".export-"  # TensorFlow Serving looks at folders with a number for a name only
 _LEFTOVER_AGE = 24 * 3600  # seconds after which an unfinished export counts as dead
@@ -97,80 +86,16 @@ def export_model(
     base = Path(directory)
     if base.exists() and not base.is_dir():
         raise ValueError(f"directory must be a folder, and {base} is a file. Choose another.")
-    if not (isinstance(tolerance, (int, float)) and 0 <= tolerance < math.inf):
-        raise ValueError(f"tolerance must be a number of at least 0. Received: {tolerance!r}.")
-    things = _things(model)
-    chosen = make_endpoints(model, endpoints)
-    examples = make_probes(chosen, probes)
-    unbuilt = [thing for thing in things if isinstance(thing, keras.Layer) and not thing.built]
-    with cudnn_switched_off(things), portable():
-        traced = _traced(chosen)
-        _check_built(unbuilt)
-        for name, function in traced.items():
-            check_portable(name, function.graph.as_graph_def())
-        # Before the writing, so that whatever these calls leave behind shows as a difference.
-        calls = answer_live(chosen, examples)
-
+    traced = trace(model, endpoints, probes, tolerance)
     base.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(base)
     with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=base) as scratch:
         staged = Path(scratch, "model")
-        # Tracing may have made tables, so they are looked for afterwards.
-        _write(staged, traced, lookup_tables(_things(model)))
-        verify(staged, calls, tolerance)
+        traced.write(staged)
+        verify(staged, traced.calls, tolerance)
         if finish is not None:
             finish(staged)
         return publish(staged, base)
-
-
-def _traced(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
-    """The graph of each endpoint; one that is another one under a second name shares its graph."""
-    graphs: list[tuple[Endpoint, Any]] = []
-    traced = {}
-    for endpoint in endpoints:
-        same = (endpoint.function, endpoint.signature)
-        shared = [graph for other, graph in graphs if (other.function, other.signature) == same]
-        traced[endpoint.name] = shared[0] if shared else endpoint.trace()
-        graphs.append((endpoint, traced[endpoint.name]))
-    return traced
-
-
-def _things(model: Any) -> list[Any]:
-    roots = list(model) if isinstance(model, (list, tuple)) else [model]
-    things = list(reachable(roots))
-    wrong = [root for root in roots if not any(root is thing for thing in things)]
-    if wrong or not roots:
-        raise ValueError(
-            "model must be a Keras model or layer, a tf.Module, a lookup table, or a list of "
-            f"these. Received: {(wrong or [model])[0]!r}."
-        )
-    return things
-
-
-def _check_built(layers: Sequence[keras.Layer]) -> None:
-    names = [layer.name for layer in layers if layer.weights]
-    if names:
-        raise ValueError(
-            f"model holds layers that were not built, {names}: they got their weights, at random, "
-            "during this very export. Call the model on data, train it or load its weights first."
-        )
-
-
-def _write(path: Path, traced: Mapping[str, Any], tables: Sequence[Any]) -> None:
-    root = tf.Module()
-    root.tables = list(tables)
-    root.weights = [list(function.variables) for function in traced.values()]
-    # Gradients of custom functions would go into the file, too; a server never asks for them.
-    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
-    try:
-        tf.saved_model.save(root, str(path), signatures=dict(traced), options=options)
-    except AssertionError as error:
-        if "untracked" not in str(error):
-            raise
-        raise ValueError(
-            "model does not hold a lookup table that an endpoint uses. Pass it, or the layer that "
-            "owns it, as well: export_model([model, vectorizer], ...)."
-        ) from error
 
 
 def publish(staged: Path, base: Path) -> Path:

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,21 +57,39 @@ def verify(saved_model: Path, calls: Sequence[Call], tolerance: float) -> None:
     Raises:
         RuntimeError: If the SavedModel does not load, does not run, or answers differently.
     """
-    answers = _ask_fresh_process(saved_model, calls)
-    for loader, given in answers.items():
-        for (endpoint, probe, expected), texts in zip(calls, given, strict=True):
-            received = fresh.decode(texts)
-            for name in sorted(expected.keys() | received.keys()):
-                complaint = compare(expected.get(name), received.get(name), tolerance)
-                if complaint is not None:
-                    raise RuntimeError(
-                        f"The export was withdrawn: endpoint {endpoint!r}, output {name!r}, "
-                        f"called with {_describe(probe)} and loaded with {loader}: {complaint}. "
-                        "An endpoint must depend on its inputs and weights alone: not on Python "
-                        "values that change, random numbers without a seed among the inputs, the "
-                        "batch size while tracing, nor on what an earlier call left behind (in "
-                        "stateful layers: take the states as inputs, return them as outputs)."
-                    )
+    for loader, given in _ask_fresh_process(saved_model, calls).items():
+        check_answers(calls, map(fresh.decode, given), tolerance, loader)
+
+
+def check_answers(
+    calls: Sequence[Call],
+    answers: Iterable[Mapping[str, np.ndarray]],
+    tolerance: float,
+    loader: str,
+) -> None:
+    """Compares the answers of what was exported with the live ones.
+
+    Args:
+        calls: What `answer_live` returned.
+        answers: The outputs of each call.
+        tolerance: See `export_model`.
+        loader: What loaded it, for the error message.
+
+    Raises:
+        RuntimeError: If an answer differs.
+    """
+    for (endpoint, probe, expected), received in zip(calls, answers, strict=True):
+        for name in sorted(expected.keys() | received.keys()):
+            complaint = compare(expected.get(name), received.get(name), tolerance)
+            if complaint is not None:
+                raise RuntimeError(
+                    f"The export was withdrawn: endpoint {endpoint!r}, output {name!r}, "
+                    f"called with {_describe(probe)} and loaded with {loader}: {complaint}. "
+                    "An endpoint must depend on its inputs and weights alone: not on Python "
+                    "values that change, random numbers without a seed among the inputs, the "
+                    "batch size while tracing, nor on what an earlier call left behind (in "
+                    "stateful layers: take the states as inputs, return them as outputs)."
+                )
 
 
 def _ask_fresh_process(saved_model: Path, calls: Sequence[Call]) -> dict[str, Any]:

@@ -10,7 +10,8 @@ import pytest
 import tensorflow as tf
 
 import rnnlayers
-from rnnlayers.engines.choose import choose, portable
+from rnnlayers.engines.choose import choose
+from rnnlayers.engines.target import portable
 from tests.cases import MASKS, randomize, sample
 from tests.numbers import assert_same, refused
 
