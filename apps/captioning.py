@@ -89,13 +89,13 @@ class Settings:
     embedding_size: int = 64  # the size of the vector of a piece
     units: int = 128  # of the GRUs
     dropout: float = 0.1  # the part of the features dropped between the layers in training
-    word_dropout: float = 0.4  # the part of the words said so far that is hidden in training
+    word_dropout: float = 0.5  # the part of the words said so far that is hidden in training
     smoothing: float = 0.0  # of the labels
     learning_rate: float = 3e-3  # of Adam, at its highest
     max_norm: float = 1.0  # gradients are scaled down to this global norm
     batch_size: int = 16  # images in a training step
     each: int = 3  # captions of an image in a training step
-    epochs: int = 12  # the most epochs to train
+    epochs: int = 8  # the most epochs to train
     patience: int = 3  # stop after so many epochs without a lower validation loss
     beams: int = 5  # hypotheses of the beam search
     length_penalty: float = 1.0  # of the beam search: 0 favours short captions
