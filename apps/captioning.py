@@ -52,6 +52,7 @@ from apps.common.caption_scores import caption_scores, commonest, nearest, truth
 from apps.common.cli import check, find_files, run_command
 from apps.common.exports import export_run
 from apps.common.image_layers import Coordinates, ForEachCaption
+from apps.common.other_runtimes import Format, Numeric, of_decoder
 from apps.common.pixels import load_features, load_pixels
 from apps.common.reports import plot_history, plot_looks, report
 from apps.common.runs import Run
@@ -341,15 +342,18 @@ class Captioner(tf.Module):
 
     def answer(self, inputs: tf.Tensor, sampler: Sampler) -> dict[str, tf.Tensor]:
         """Returns captions `(batch,)` of what the encoder is given, scores, pieces, attention."""
+        decoded = self.decode(inputs, sampler)
+        tokens = decoded.pop("tokens")
+        pieces = {"caption": self.pieces.joined(tokens), "pieces": self.pieces.spelled(tokens)}
+        return {**decoded, **pieces}
+
+    def decode(self, inputs: tf.Tensor, sampler: Sampler) -> dict[str, tf.Tensor]:
+        """Returns ids of pieces `(batch, time)` instead, scores, attention."""
         decoded = self.model.generate(
             inputs, sampler, max_length=self.settings.max_length, forbidden_tokens=[UNKNOWN]
         )
-        answer = {
-            "caption": self.pieces.joined(decoded.tokens[:, 0]),
-            "score": decoded.scores[:, 0],
-            "pieces": self.pieces.spelled(decoded.tokens[:, 0]),
-        }
-        return answer if decoded.extras is None else {**answer, "attention": decoded.extras[:, 0]}
+        found = {"tokens": decoded.tokens, "score": decoded.scores, "attention": decoded.extras}
+        return {name: value[:, 0] for name, value in found.items() if value is not None}
 
     def __call__(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
         """Captions image files `(batch,)`, given as their bytes, with a beam."""
@@ -364,10 +368,27 @@ class Captioner(tf.Module):
         pixels = images.decode_batch(image, self.settings.image_size)
         return pixels if self.backbone is None else self.backbone(pixels)
 
+    def numeric(self) -> Numeric:
+        """Returns what other runtimes are given; of a network that is not trained, its features."""
+        inputs = self.inputs(tf.constant(made_up_images()))
+        return of_decoder(
+            self.model,
+            "caption_inputs",
+            lambda inputs: self.decode(inputs, self.beam()),
+            {"pixels" if self.backbone is None else "features": inputs},
+            {"pieces.json": [*SPECIAL, *self.pieces.pieces]},
+        )
+
     def endpoints(self) -> dict[str, tuple]:
         """Returns what is exported, with its inputs."""
         image = {"image": tf.TensorSpec([None], tf.string)}
         return {"serving_default": (self, image), "caption_greedily": (self.greedy, image)}
+
+
+def made_up_images() -> list[bytes]:
+    """Returns files that an exported model must answer as the live one does, besides real ones."""
+    shades = tf.cast(tf.reshape(tf.range(40 * 30 * 3) % 251, (40, 30, 3)), tf.uint8)
+    return [tf.io.encode_jpeg(shades).numpy(), tf.io.encode_png(shades[:1, :1, :1]).numpy()]
 
 
 def compiled(captioner: Captioner, sampler: Sampler) -> Callable:
@@ -434,21 +455,20 @@ def predict(
         raise ValueError(f"inputs: {broken} of {len(paths)} images cannot be used, see above")
 
 
-def export(run: Path, to: Path = Path("saved_models")) -> None:
+def export(run: Path, to: Path = Path("saved_models"), also: tuple[Format, ...] = ()) -> None:
     """Export the run as a SavedModel that takes image files and needs none of this code.
 
     Args:
         run: The folder of the run.
         to: The folder of all exports; this one becomes its captioning/<version>.
+        also: Write it for other runtimes too, which take pixels.
     """
     folder = Run.finished(run)
     captioner = Captioner(folder)
     endpoints = captioner.endpoints()
-    shades = tf.cast(tf.reshape(tf.range(40 * 30 * 3) % 251, (40, 30, 3)), tf.uint8)
-    probes = [tf.io.encode_jpeg(shades).numpy(), tf.io.encode_png(shades[:1, :1, :1]).numpy()]
     contents = (picture.read() for picture, _ in load_examples(captioner.settings).test)
     sound = (content for content in contents if images.check(content) is None)
-    probes += itertools.islice(sound, 3)
+    probes = [*made_up_images(), *itertools.islice(sound, 3)]
     export_run(
         captioner,
         folder,
@@ -456,6 +476,8 @@ def export(run: Path, to: Path = Path("saved_models")) -> None:
         to,
         endpoints=endpoints,
         probes={name: {"image": probes} for name in endpoints},
+        numeric=captioner.numeric(),
+        also=also,
         tolerance=1e-4,
     )
 

@@ -42,6 +42,7 @@ from apps.common.exports import export_run
 from apps.common.forecast_baselines import forecast_baselines, ridge
 from apps.common.forecast_layers import LinearShare, Pinball, Queries, phases
 from apps.common.forecasts import forecast_scores, futures, seasonal_naive_error, step_errors
+from apps.common.other_runtimes import Format, Numeric
 from apps.common.reports import plot_forecast, plot_history, plot_step_errors, report
 from apps.common.runs import Run, replacing
 from apps.common.sources import load
@@ -381,12 +382,13 @@ def predict(inputs: tyro.conf.Positional[tuple[Path, ...]], run: Path) -> None:
         print(f"{table.head().to_string(index=False)}\n...\nWritten to {run / stem}.csv")
 
 
-def export(run: Path, to: Path = Path("saved_models")) -> None:
+def export(run: Path, to: Path = Path("saved_models"), also: tuple[Format, ...] = ()) -> None:
     """Export the run as a SavedModel that takes windows as measured and needs none of this code.
 
     Args:
         run: The folder of the run.
         to: The folder of all exports; this one becomes its forecasting/<version>.
+        also: Write it for other runtimes too, which take the same windows.
     """
     folder = Run.finished(run)
     forecaster = Forecaster(folder)
@@ -396,19 +398,20 @@ def export(run: Path, to: Path = Path("saved_models")) -> None:
     test = make_datasets(load_series(forecaster.settings), forecaster.settings)["test"]
     inputs = test.inputs(np.asarray(test.origins[:3]))
     probe = {name: inputs[name] for name in signature}
+    step = (forecaster.step, {"observation": observation, **signature})
+    step_probe = {"observation": inputs["window"][:, 0], **probe}
     export_run(
         forecaster,
         folder,
         "forecasting",
         to,
-        endpoints={
-            "serving_default": (forecaster, signature),
-            "step": (forecaster.step, {"observation": observation, **signature}),
-        },
-        probes={
-            "serving_default": probe,
-            "step": {"observation": inputs["window"][:, 0], **probe},
-        },
+        endpoints={"serving_default": (forecaster, signature), "step": step},
+        probes={"serving_default": probe, "step": step_probe},
+        numeric=Numeric(
+            {"forecast": (forecaster, signature), "step": step},
+            {"forecast": probe, "step": step_probe},
+        ),
+        also=also,
     )
 
 

@@ -38,6 +38,7 @@ from apps.common.baselines import text_baselines
 from apps.common.cli import check, read_inputs, run_command
 from apps.common.exports import export_run
 from apps.common.ngrams import Ngrams
+from apps.common.other_runtimes import Format, Numeric
 from apps.common.reports import binary_scores, plot_binary, plot_history, report
 from apps.common.runs import Run
 from apps.common.sources import load
@@ -225,6 +226,24 @@ class Classifier(tf.Module):
         label = tf.gather(LABELS, tf.cast(probability >= 0.5, tf.int32))
         return {"label": label, "probability": probability}
 
+    def classify_ids(self, ids: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Classifies texts given as ids `(batch, time, orders)`, 0 after the end."""
+        return {"probability": self.model(ids)}
+
+    def numeric(self) -> Numeric:
+        """Returns what other runtimes are given."""
+        ids = tf.cast(self.vectorizer(tf.constant(PROBES[:3])).to_tensor(), tf.int32)
+        return Numeric(
+            {
+                "classify_ids": (
+                    self.classify_ids,
+                    {"ids": tf.TensorSpec([None, None, ids.shape[-1]], tf.int32)},
+                )
+            },
+            {"classify_ids": {"ids": ids}},
+            {"words.json": self.vectorizer.lookup.get_vocabulary()},
+        )
+
 
 def classify(classifier: Classifier, text: str | bytes) -> tuple[float, list[tuple[str, float]]]:
     """Classifies a text and tells how far each word moved the state, in both directions together.
@@ -264,12 +283,13 @@ def predict(inputs: tyro.conf.Positional[tuple[str, ...]], run: Path, top: int =
         print("  moved most by:", ", ".join(f"{word} {far:.2f}" for word, far in strongest))
 
 
-def export(run: Path, to: Path = Path("saved_models")) -> None:
+def export(run: Path, to: Path = Path("saved_models"), also: tuple[Format, ...] = ()) -> None:
     """Export the run as a SavedModel that takes raw texts and needs neither Keras nor this code.
 
     Args:
         run: The folder of the run.
         to: The folder of all exports; this one becomes its sentiment/<version>.
+        also: Write it for other runtimes too, which take ids.
     """
     folder = Run.finished(run)
     classifier = Classifier(folder)
@@ -280,6 +300,8 @@ def export(run: Path, to: Path = Path("saved_models")) -> None:
         to,
         endpoints={"serving_default": (classifier, {"text": tf.TensorSpec([None], tf.string)})},
         probes={"serving_default": {"text": PROBES}},
+        numeric=classifier.numeric(),
+        also=also,
     )
 
 

@@ -33,6 +33,7 @@ import rnnlayers
 from apps.common.characters import END, UNKNOWN, Characters, ngram_nats
 from apps.common.cli import check, read_inputs, run_command
 from apps.common.exports import export_run
+from apps.common.other_runtimes import Format, Numeric
 from apps.common.reports import plot_history, report
 from apps.common.runs import Run
 from apps.common.sources import load
@@ -185,6 +186,10 @@ class Generator(tf.Module):
     def step(self, character: tf.Tensor, **states) -> dict[str, tf.Tensor]:
         """Reads one character `(batch,)`: the chances of those to follow, and the states."""
         ids = self.characters(character)[:, :1].to_tensor(UNKNOWN, shape=(None, 1))[:, 0]
+        return self.step_ids(ids, **states)
+
+    def step_ids(self, ids: tf.Tensor, **states) -> dict[str, tf.Tensor]:
+        """Reads one character `(batch,)`, given as its id, likewise."""
         logits, after = self.logits(ids, [states[name] for name in sorted(states)])
         states = {f"state_{i}": state for i, state in enumerate(after)}
         return {"log_probability": tf.nn.log_softmax(logits), **states}
@@ -233,16 +238,32 @@ class Generator(tf.Module):
             "temperature": tf.TensorSpec([], tf.float32),
             "seed": tf.TensorSpec([], tf.int32),
         }
-        states = {
-            f"state_{i}": tf.TensorSpec([None, layer.cell.units])
-            for i, layer in enumerate(self.recurrent)
-        }
-        step = {"character": tf.TensorSpec([None], tf.string), **states}
+        step = {"character": tf.TensorSpec([None], tf.string), **self.state_specs()}
         return {
             "serving_default": (self, prompt),
             "generate": (self, prompt),
             "step": (self.step, step),
         }
+
+    def numeric(self) -> Numeric:
+        """Returns what other runtimes are given."""
+        step = {"ids": tf.TensorSpec([None], tf.int32), **self.state_specs()}
+        return Numeric(
+            {"step_ids": (self.step_ids, step)},
+            {"step_ids": {"ids": [END + 1, UNKNOWN], **self.named_states(2)}},
+            {"characters.json": [text.decode() for text in self.characters.strings.numpy()]},
+        )
+
+    def state_specs(self) -> dict[str, tf.TensorSpec]:
+        """Returns the states as an endpoint takes them."""
+        return {
+            name: tf.TensorSpec([None, state.shape[-1]])
+            for name, state in self.named_states(1).items()
+        }
+
+    def named_states(self, batch: int) -> dict[str, tf.Tensor]:
+        """Returns the states before any character by the names that endpoints have for them."""
+        return {f"state_{i}": state for i, state in enumerate(self.states(batch))}
 
 
 def generate(
@@ -284,22 +305,30 @@ def predict(
             print(prompt.decode("utf-8", "replace") + text)
 
 
-def export(run: Path, to: Path = Path("saved_models")) -> None:
+def export(run: Path, to: Path = Path("saved_models"), also: tuple[Format, ...] = ()) -> None:
     """Export the run as a SavedModel that takes prompts and needs neither Keras nor this code.
 
     Args:
         run: The folder of the run.
         to: The folder of all exports; this one becomes its textgen/<version>.
+        also: Write it for other runtimes too, which take ids.
     """
     folder = Run.finished(run)
     generator = Generator(folder)
-    states = {f"state_{i}": state for i, state in enumerate(generator.states(2))}
-    probes = {
-        "serving_default": PROBES,
-        "generate": PROBES,
-        "step": {"character": [b"T", b"\n"], **states},
-    }
-    export_run(generator, folder, "textgen", to, endpoints=generator.endpoints(), probes=probes)
+    export_run(
+        generator,
+        folder,
+        "textgen",
+        to,
+        endpoints=generator.endpoints(),
+        probes={
+            "serving_default": PROBES,
+            "generate": PROBES,
+            "step": {"character": [b"T", b"\n"], **generator.named_states(2)},
+        },
+        numeric=generator.numeric(),
+        also=also,
+    )
 
 
 # Evaluation

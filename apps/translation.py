@@ -44,6 +44,7 @@ import rnnlayers
 from apps.common.baselines import word_by_word
 from apps.common.cli import check, read_lines, run_command
 from apps.common.exports import export_run
+from apps.common.other_runtimes import Format, Numeric, of_decoder
 from apps.common.pair_batches import PairBatches
 from apps.common.reports import plot_attention, plot_history, report
 from apps.common.runs import Run
@@ -278,19 +279,17 @@ class Translator(tf.Module):
             self.settings.beams, length_penalty=self.settings.length_penalty, num_return=count
         )
 
-    def decode(self, text: tf.Tensor, sampler: Sampler) -> tuple[tf.RaggedTensor, Decoded]:
-        """Returns the ids of texts `(batch,)`, and what they are decoded to."""
-        ids = self.source(text)
-        lengths = tf.cast(ids.row_lengths(), tf.int32)
+    def decode(self, ids: tf.Tensor, sampler: Sampler) -> Decoded:
+        """Decodes texts, given as ids `(batch, source)`."""
+        lengths = tf.math.count_nonzero(ids != PAD, axis=1, dtype=tf.int32)
         decoded = self.model.generate(
-            ids.to_tensor(),
+            ids,
             sampler,
             max_length=tf.minimum(2 * lengths + 8, self.settings.max_length),
             forbidden_tokens=[UNKNOWN],
         )
         # Of nothing the translation is nothing.
-        tokens = tf.where(lengths[:, None, None] > 0, decoded.tokens, PAD)
-        return ids, decoded._replace(tokens=tokens)
+        return decoded._replace(tokens=tf.where(lengths[:, None, None] > 0, decoded.tokens, PAD))
 
     def __call__(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
         """Translates texts `(batch,)`, with a beam."""
@@ -302,23 +301,41 @@ class Translator(tf.Module):
 
     def answer(self, text: tf.Tensor, sampler: Sampler) -> dict[str, tf.Tensor]:
         """Returns the best translations `(batch,)`, their scores, pieces and attention."""
-        ids, decoded = self.decode(text, sampler)
+        ids = self.source(text).to_tensor()
+        decoded = self.decode(ids, sampler)
         return {
             "translation": self.target.joined(decoded.tokens[:, 0]),
             "score": decoded.scores[:, 0],
-            "source_pieces": self.source.spelled(ids.to_tensor()),
+            "source_pieces": self.source.spelled(ids),
             "target_pieces": self.target.spelled(decoded.tokens[:, 0]),
             "attention": decoded.extras[:, 0],
         }
 
     def n_best(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
         """Returns all translations of the beam `(batch, beams)`, and their scores."""
-        _, decoded = self.decode(text, self.beam(self.settings.beams))
+        decoded = self.decode(self.source(text).to_tensor(), self.beam(self.settings.beams))
         return {"translation": self.target.joined(decoded.tokens), "score": decoded.scores}
 
     def encode(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
         """Encodes texts `(batch,)` as the endpoint `decode_step` takes them."""
         return self.steps.encode(self.source(text).to_tensor())
+
+    def translate_ids(self, ids: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Translates texts, given as ids `(batch, source)`, with a beam."""
+        decoded = self.decode(ids, self.beam())
+        found = {"tokens": decoded.tokens, "score": decoded.scores, "attention": decoded.extras}
+        return {name: value[:, 0] for name, value in found.items()}
+
+    def numeric(self) -> Numeric:
+        """Returns what other runtimes are given."""
+        vocabularies = {"source.json": self.source, "target.json": self.target}
+        return of_decoder(
+            self.model,
+            "translate_ids",
+            self.translate_ids,
+            {"ids": self.source(encode(PROBES)).to_tensor()},
+            {name: [*SPECIAL, *pieces.pieces] for name, pieces in vocabularies.items()},
+        )
 
     def endpoints(self) -> dict[str, tuple]:
         """Returns what is exported, with its inputs."""
@@ -339,7 +356,7 @@ def compiled(translator: Translator, sampler: Sampler) -> Callable:
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
     def decode(batch):
-        _, decoded = translator.decode(batch, sampler)
+        decoded = translator.decode(translator.source(batch).to_tensor(), sampler)
         return translator.target.joined(decoded.tokens), decoded.scores
 
     return decode
@@ -410,12 +427,13 @@ def predict(
                 plot_attention(folder, f"attention_{drawn}", **answer)
 
 
-def export(run: Path, to: Path = Path("saved_models")) -> None:
+def export(run: Path, to: Path = Path("saved_models"), also: tuple[Format, ...] = ()) -> None:
     """Export the run as a SavedModel that takes raw texts and needs neither Keras nor this code.
 
     Args:
         run: The folder of the run.
         to: The folder of all exports; this one becomes its translation/<version>.
+        also: Write it for other runtimes too, which take ids.
     """
     folder = Run.finished(run)
     translator = Translator(folder)
@@ -424,7 +442,15 @@ def export(run: Path, to: Path = Path("saved_models")) -> None:
     encoded = translator.encode(encode(PROBES))
     probes["decode_step"] = {"token": [START] * len(PROBES), **encoded}
     export_run(
-        translator, folder, "translation", to, endpoints=endpoints, probes=probes, tolerance=1e-4
+        translator,
+        folder,
+        "translation",
+        to,
+        endpoints=endpoints,
+        probes=probes,
+        numeric=translator.numeric(),
+        also=also,
+        tolerance=1e-4,
     )
 
 

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 import rnnlayers
 from apps.common.model_cards import CARDS, Card
+from apps.common.other_runtimes import FOLDER, Format, Numeric, write_files
 from apps.common.runs import Run
 from apps.common.serving.servable import WARMUP, read_signatures
 
@@ -25,6 +26,8 @@ def export_run(
     *,
     endpoints: Mapping[str, Any],
     probes: Mapping[str, Any],
+    numeric: Numeric,
+    also: Sequence[Format] = (),
     tolerance: float = 1e-5,
 ) -> Path:
     """Exports the model of a run to `<to>/<app>/<version>`.
@@ -36,12 +39,16 @@ def export_run(
         to: The folder of all exports.
         endpoints: The functions by name.
         probes: Real examples for each endpoint; they warm up a server as well.
+        numeric: What other runtimes are given.
+        also: For which of them to write files.
         tolerance: How far the exported model may be from the live one.
     """
 
     def finish(folder: Path) -> None:
         (folder / CARD).write_text(describe(folder, run, app), "utf-8")
         write_warmup_requests(folder / WARMUP, app, endpoints, probes)
+        if also:
+            write_files(folder / FOLDER, model, also, numeric, tolerance)
 
     path = rnnlayers.export_model(
         model, to / app, endpoints=endpoints, probes=probes, tolerance=tolerance, finish=finish

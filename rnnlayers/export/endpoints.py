@@ -21,11 +21,15 @@ _STRINGS = ("A short probe.", "", "Ein längerer Satz, naïve \N{SLIGHTLY SMILIN
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One entry of the SavedModel: a function, and the name, shape and dtype of each input."""
+    """One entry of an export: a function, and the name, shape and dtype of each input.
+
+    With `distinct`, an output of the name of an input gets another one, `next_` before it.
+    """
 
     name: str
     function: Callable[..., Any]
     signature: dict[str, tf.TensorSpec]
+    distinct: bool = False
 
     def __call__(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Calls the function and names its outputs."""
@@ -46,7 +50,8 @@ class Endpoint:
                 )
         if not named:
             raise ValueError(f"endpoints[{self.name!r}] returned no tensor at all.")
-        return named
+        taken = self.signature if self.distinct else {}
+        return {f"next_{name}" if name in taken else name: named[name] for name in named}
 
     def trace(self) -> Any:
         """The function as a graph, a `ConcreteFunction` with this signature."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -48,6 +49,7 @@ def trace(
     tolerance: float,
     target: Target = Target.TENSORFLOW,
     alone: bool = False,
+    distinct: bool = False,
 ) -> Traced:
     """Checks the arguments of `export_model`, see there, traces the endpoints and asks the model.
 
@@ -58,11 +60,12 @@ def trace(
         tolerance: As there.
         target: What the graphs are for.
         alone: Whether a batch is to be of one example.
+        distinct: Whether outputs must not have the names of inputs.
     """
     if not (isinstance(tolerance, (int, float)) and 0 <= tolerance < math.inf):
         raise ValueError(f"tolerance must be a number of at least 0. Received: {tolerance!r}.")
     things = _things(model)
-    chosen = make_endpoints(model, endpoints)
+    chosen = [replace(point, distinct=distinct) for point in make_endpoints(model, endpoints)]
     examples = make_probes(chosen, probes)
     if alone:
         examples = {point.name: point.one_by_one(examples[point.name]) for point in chosen}
@@ -78,7 +81,11 @@ def trace(
         with portable():
             calls = answer_live(chosen, examples)
     # Tracing may have made tables, so they are looked for afterwards.
-    return Traced(traced, calls, lookup_tables(_things(model)))
+    tables = lookup_tables(_things(model))
+    if target is Target.ELSEWHERE:  # where a table that nothing reads would be one too many
+        read = [put for function in traced.values() for put in function.captured_inputs]
+        tables = [table for table in tables if any(table.resource_handle is put for put in read)]
+    return Traced(traced, calls, tables)
 
 
 def _traced(endpoints: Sequence[Endpoint]) -> dict[str, Any]:

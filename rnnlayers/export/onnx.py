@@ -7,10 +7,10 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from rnnlayers.engines.target import Target
 from rnnlayers.export.endpoints import Probe
@@ -32,8 +32,9 @@ def export_onnx(
 ) -> Path:
     """Exports a model as an ONNX file, for ONNX Runtime and others: in browsers, on phones, in C.
 
-    A recurrent layer becomes an operator `Loop`, for any batch and any number of steps that the
-    signature leaves open, except none of either. The file appears only after ONNX Runtime has
+    A recurrent layer becomes an operator `Loop`, and so does decoding, for any batch and any number
+    of steps that the signature leaves open, except none of either. Since an output cannot have the
+    name of an input, a state `h` that is both comes out as `next_h`. The file appears only after ONNX Runtime has
     answered as the live model does; one that was there is replaced then.
 
     Args:
@@ -71,7 +72,7 @@ def export_onnx(
     name = "serving_default"
     endpoints = None if endpoint is None else {name: endpoint}
     given = None if probes is None else {name: probes}
-    traced = trace(model, endpoints, given, tolerance, Target.ELSEWHERE)
+    traced = trace(model, endpoints, given, tolerance, Target.ELSEWHERE, distinct=True)
     content = _convert(traced.functions[name])
     with replacing(path) as staged:
         staged.write_bytes(content)
@@ -83,23 +84,27 @@ def export_onnx(
 
 def _convert(function: Any) -> bytes:
     """A `ConcreteFunction` as ONNX."""
+    import onnx
     import tf2onnx
 
-    _, signature = function.structured_input_signature
-
-    def call(*inputs: tf.Tensor) -> dict[str, tf.Tensor]:
-        return function(**dict(zip(signature, inputs, strict=True)))
-
+    traced = SimpleNamespace(get_concrete_function=lambda *_: function)
     try:
         with _silent("tf2onnx", "tensorflow"):
             model, _ = tf2onnx.convert.from_function(
-                tf.function(call, autograph=False),
-                [*signature.values()],
-                opset=OPSET,
-                custom_op_handlers={"SelectV2": (_select, [])},
+                traced, (), opset=OPSET, custom_op_handlers={"SelectV2": (_select, [])}
             )
     except Exception as error:
         raise ValueError(f"endpoint cannot be written as ONNX: {error}") from error
+    # Tensors from outside the function, which are its last inputs, become constants here; tf2onnx
+    # has done it with variables.
+    outside = function.captured_inputs
+    inside = function.inputs[len(function.inputs) - len(outside) :]
+    values = {put.name: value for put, value in zip(inside, outside, strict=True)}
+    for put in [put for put in model.graph.input if put.name in values]:
+        model.graph.input.remove(put)
+        if any(put.name in node.input for node in _nodes(model.graph)):
+            constant = onnx.numpy_helper.from_array(values[put.name].numpy(), put.name)
+            model.graph.initializer.append(constant)
     unknown = sorted({node.op_type for node in _nodes(model.graph) if not _is_known(node)})
     if unknown:
         raise ValueError(

@@ -349,7 +349,8 @@ def test_attention_weighs_the_pieces_of_the_source(translator):
 
 def test_translations_hold_nothing_special_and_are_not_longer_than_allowed(translator):
     texts = [*TEXTS, *ODD.values()]
-    ids, decoded = translator.decode(encode(texts), translator.beam(BEAMS))
+    ids = translator.source(encode(texts))
+    decoded = translator.decode(ids.to_tensor(), translator.beam(BEAMS))
     tokens, lengths = decoded.tokens.numpy(), ids.row_lengths().numpy()
     assert not np.isin(tokens, [UNKNOWN, START]).any()
     for row, length in zip(tokens, lengths, strict=True):
@@ -424,7 +425,8 @@ def test_a_loop_over_exported_steps_gives_the_greedy_translation(exported, trans
 
 
 def test_the_scores_are_those_of_the_steps(exported, translator):
-    ids, decoded = translator.decode(encode(TEXTS[:1]), Greedy())
+    ids = translator.source(encode(TEXTS[:1]))
+    decoded = translator.decode(ids.to_tensor(), Greedy())
     state = dict(exported.signatures["encode"](text=encode(TEXTS[:1])))
     total, token = 0.0, START
     for following in decoded.tokens.numpy()[0, 0]:

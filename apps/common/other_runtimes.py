@@ -1,0 +1,96 @@
+"""Models for runtimes other than TensorFlow, which know numbers alone.
+
+The program that runs them cuts texts into ids and spells ids; what an id means is written beside.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import tensorflow as tf
+
+import rnnlayers
+
+FOLDER = Path("assets.extra")  # of a version of a SavedModel
+SUFFIXES = {"onnx": ".onnx", "litert": ".tflite"}
+Format = Literal["onnx", "litert"]
+
+
+class Numeric(NamedTuple):
+    """What other runtimes are given: numbers in, numbers out."""
+
+    endpoints: Mapping[str, tuple[Callable, Mapping[str, tf.TensorSpec]]]
+    probes: Mapping[str, Mapping[str, Any]]  # an example for each
+    vocabularies: Mapping[str, Sequence[str]] = {}  # by the name of the file: what ids mean
+
+
+def of_decoder(
+    model: rnnlayers.EncoderDecoder,
+    name: str,
+    answer: Callable,
+    example: Mapping[str, tf.Tensor],
+    vocabularies: Mapping[str, Sequence[str]],
+) -> Numeric:
+    """Returns the whole of an encoder and a decoder, and its steps for a loop of one's own.
+
+    Args:
+        model: The model.
+        name: What the whole is called.
+        answer: The whole, a function of the input of the encoder.
+        example: That input, by its name; dimensions of the batch and of time are left open.
+        vocabularies: What ids mean.
+    """
+    ((key, value),) = example.items()
+    steps = rnnlayers.StepEndpoints(model)
+    (encoder_input,) = model.encoder.inputs
+    spec = tf.TensorSpec([None, *encoder_input.shape[1:]], value.dtype)
+    token = tf.ones([value.shape[0]], tf.int32)
+    return Numeric(
+        {
+            name: (answer, {key: spec}),
+            "encode": (steps.encode, {key: spec}),
+            "decode_step": (steps.decode_step, steps.signature(spec)),
+        },
+        {
+            name: example,
+            "encode": example,
+            "decode_step": {"token": token, **steps.encode(value)},
+        },
+        vocabularies,
+    )
+
+
+def write_files(
+    folder: Path, model: Any, formats: Sequence[Format], numeric: Numeric, tolerance: float
+) -> dict[str, set[Format]]:
+    """Writes a file for each endpoint and runtime, and says which cannot be.
+
+    Args:
+        folder: Where to write to.
+        model: See `rnnlayers.export_model`.
+        formats: The runtimes.
+        numeric: The endpoints.
+        tolerance: See there, too.
+
+    Returns:
+        For each endpoint, the runtimes that have it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    written: dict[str, set[Format]] = {name: set() for name in numeric.endpoints}
+    for name, endpoint in numeric.endpoints.items():
+        for kind in formats:
+            file, probe = folder / f"{name}{SUFFIXES[kind]}", numeric.probes[name]
+            try:
+                if kind == "onnx":
+                    rnnlayers.export_onnx(model, file, endpoint, probe, tolerance=tolerance)
+                else:
+                    points, probes = {name: endpoint}, {name: probe}
+                    rnnlayers.export_litert(model, file, points, probes, tolerance=tolerance)
+            except ValueError as error:
+                print(f"No {file.name}: {error}")
+            else:
+                written[name].add(kind)
+    for name, strings in numeric.vocabularies.items():
+        (folder / name).write_text(json.dumps(list(strings), ensure_ascii=False), "utf-8")
+    return written
