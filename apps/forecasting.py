@@ -76,6 +76,7 @@ class Settings:
     limit: int | None = None  # windows in an epoch, drawn anew, and to validate; all if not given
     epochs: int = 20  # the most epochs to train
     patience: int = 3  # stop after so many epochs without a lower validation loss
+    members: int = 1  # networks that are trained apart and whose forecasts are averaged
     seed: int = 1  # decides the first weights, the order and the dropout
 
     @property
@@ -86,7 +87,7 @@ class Settings:
     def check(self) -> None:
         """Refuses what cannot work."""
         sizes = ["window", "horizon", "segment", "units", "batch_size", "epochs", "patience"]
-        check(self, sizes, lambda size: size >= 1, "at least 1")
+        check(self, [*sizes, "members"], lambda size: size >= 1, "at least 1")
         check(self, ["segment"], lambda size: size <= self.window, f"at most {self.window=}")
         check(self, ["limit"], lambda limit: limit is None or limit >= 1, "at least 1")
         check(self, ["learning_rate", "max_norm"], lambda number: number > 0, "above 0")
@@ -263,10 +264,36 @@ def train(run: Path, settings: Settings) -> None:
         without = replace(settings, model="dense")  # recurrence, to compare with
         fit(Run.begin(run / "dense", without), without, series)
     fit(folder, settings, series)
-    plot_history(folder)
 
 
 def fit(folder: Run, settings: Settings, series: Series) -> None:
+    """Trains a network, or several and their mean (Lakshminarayanan et al. 2017)."""
+    if settings.members == 1:
+        fit_one(folder, settings, series)
+        return
+    members = []
+    for place in range(settings.members):
+        alone = replace(settings, members=1, seed=1000 * place + settings.seed)
+        member = Run(folder.folder / f"member_{place + 1}")
+        if not member.model_file.exists():
+            fit_one(Run.begin(member.folder, alone), alone, series)
+        members.append(member.model())
+    folder.write_model(folder.model_file.name, mean_of(members))
+
+
+def mean_of(members: Sequence[keras.Model]) -> keras.Model:
+    """Builds a model whose quantiles are the means of those of its members."""
+    inputs = {
+        name: keras.Input(put.shape[1:], dtype=put.dtype, name=name)
+        for name, put in members[0].input.items()
+    }
+    for place, member in enumerate(members):
+        member.name = f"member_{place + 1}"
+    quantiles = keras.layers.average([member(inputs) for member in members])
+    return keras.Model(inputs, quantiles, name="forecasting")
+
+
+def fit_one(folder: Run, settings: Settings, series: Series) -> None:
     """Trains one network."""
     keras.utils.set_random_seed(settings.seed)
     windows = make_datasets(series, settings)
@@ -287,6 +314,7 @@ def fit(folder: Run, settings: Settings, series: Series) -> None:
         patience=settings.patience,
         finish=lambda best: best.get_layer("linear").choose(best, validation),
     )
+    plot_history(folder)
 
 
 # Inference
@@ -299,7 +327,9 @@ class Forecaster(tf.Module):
         super().__init__()
         self.settings = folder.settings(Settings)
         self.model = folder.model()
-        scaling = self.model.get_layer("scaling")
+        alone = self.settings.members == 1
+        member = self.model if alone else self.model.get_layer("member_1")
+        scaling = member.get_layer("scaling")
         self.mean = ops.reshape(scaling.mean, (1, 1, -1, 1))
         self.scale = ops.sqrt(ops.reshape(scaling.variance, (1, 1, -1, 1)))
 

@@ -95,6 +95,12 @@ def _convert(function: Any) -> bytes:
             )
     except Exception as error:
         raise ValueError(f"endpoint cannot be written as ONNX: {error}") from error
+    unknown = sorted({node.op_type for node in _nodes(model.graph) if not _is_known(node)})
+    if unknown:
+        raise ValueError(
+            f"endpoint cannot be written as ONNX, which has no {', '.join(unknown)}. Leave that "
+            "part out and export the rest: text is cut into ids, and ids are spelled, outside."
+        )
     # Tensors from outside the function, which are its last inputs, become constants here; tf2onnx
     # has done it with variables.
     outside = function.captured_inputs
@@ -103,14 +109,8 @@ def _convert(function: Any) -> bytes:
     for put in [put for put in model.graph.input if put.name in values]:
         model.graph.input.remove(put)
         if any(put.name in node.input for node in _nodes(model.graph)):
-            constant = onnx.numpy_helper.from_array(values[put.name].numpy(), put.name)
+            constant = onnx.numpy_helper.from_array(np.asarray(values[put.name]), put.name)
             model.graph.initializer.append(constant)
-    unknown = sorted({node.op_type for node in _nodes(model.graph) if not _is_known(node)})
-    if unknown:
-        raise ValueError(
-            f"endpoint cannot be written as ONNX, which has no {', '.join(unknown)}. Leave that "
-            "part out and export the rest: text is cut into ids, and ids are spelled, outside."
-        )
     return model.SerializeToString()
 
 

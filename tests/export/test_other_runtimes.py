@@ -1,0 +1,252 @@
+"""ONNX Runtime and LiteRT answer as the live model does, for what they can hold."""
+
+import doctest
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import rnnlayers
+from rnnlayers.decoding import BeamSearch, Greedy, Sampling, decode
+from rnnlayers.export import endpoints, litert, onnx
+from rnnlayers.export.graphs import trace
+from tests.cases import MASKS, each_core, randomize, sample
+
+onnxruntime = pytest.importorskip("onnxruntime", reason="the extra `onnx` is not installed")
+pytest.importorskip("tf2onnx", reason="the extra `onnx` is not installed")
+interpreter = pytest.importorskip(
+    "ai_edge_litert.interpreter", reason="the extra `litert` is not installed"
+)
+IDS = {"ids": tf.TensorSpec([None, None], tf.int32)}
+
+
+def run_onnx(path, **inputs):
+    session = onnxruntime.InferenceSession(path)
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(names, inputs), strict=True))
+
+
+def run_litert(path, endpoint="serving_default", **inputs):
+    return interpreter.Interpreter(str(path)).get_signature_runner(endpoint)(**inputs)
+
+
+@pytest.fixture(params=["onnx", "litert"])
+def runtime(request, tmp_path):
+    """Export a function, and return one that runs the file, an example at a time."""
+
+    def export(model, function, signature, probes=None, **options):
+        if request.param == "onnx":
+            path = tmp_path / "model.onnx"
+            rnnlayers.export_onnx(model, path, (function, signature), probes, **options)
+            return lambda **inputs: run_onnx(path, **inputs)
+        path, probes = tmp_path / "model.tflite", None if probes is None else {"f": probes}
+        rnnlayers.export_litert(model, path, {"f": (function, signature)}, probes, **options)
+        return lambda **inputs: run_litert(path, "f", **inputs)
+
+    export.name = request.param
+    return export
+
+
+@each_core
+@pytest.mark.parametrize("return_sequences", [False, True])
+def test_every_cell_with_every_mask_at_a_length_never_seen(case, return_sequences, runtime):
+    layer = rnnlayers.Bidirectional(case.make_layer(return_sequences=return_sequences))
+    randomize(layer)
+
+    def call(x, present):
+        return layer(x, mask=present)
+
+    steps = tf.TensorSpec([None, None, 3], tf.float32), tf.TensorSpec([None, None], tf.bool)
+    run = runtime(layer, call, dict(zip(("x", "present"), steps, strict=True)))
+    for mask in MASKS.values():
+        present = np.ones((6, 6), bool) if mask is None else mask
+        expected = call(sample(), present).numpy()
+        for row in range(6):
+            one = slice(row, row + 1)
+            found = run(x=sample()[one], present=present[one])["outputs"]
+            np.testing.assert_allclose(found, expected[one], atol=1e-6)
+
+
+def test_onnx_takes_any_batch(tmp_path):
+    layer = randomize(rnnlayers.LSTM(4, return_sequences=True, go_backwards=True))
+    signature = {"x": tf.TensorSpec([None, None, 3], tf.float32)}
+    path = rnnlayers.export_onnx(layer, tmp_path / "new" / "lstm.onnx", (layer, signature))
+    for batch, timesteps in ((1, 1), (5, 9)):
+        x = sample(batch, timesteps)
+        np.testing.assert_allclose(run_onnx(path, x=x)["outputs"], layer(x), atol=1e-6)
+
+
+def test_litert_takes_no_step_too(tmp_path):
+    layer = randomize(rnnlayers.GRU(4, return_sequences=True))
+    signature = {"x": tf.TensorSpec([None, None, 3], tf.float32)}
+    endpoints = {"f": (layer, signature)}
+    path = rnnlayers.export_litert(layer, tmp_path / "gru.tflite", endpoints)
+    assert run_litert(path, "f", x=sample(1, 0))["outputs"].shape == (1, 0, 4)
+
+
+def make_translator(attend=True):
+    cell = rnnlayers.AttentionCell(rnnlayers.GRUCell(6), "additive")
+    decoder = (
+        rnnlayers.AttentiveDecoder(cell) if attend else rnnlayers.GRU(6, return_sequences=True)
+    )
+    ids = keras.Input((None,), dtype="int32")
+    vectors = keras.layers.Embedding(13, 4, mask_zero=True)(ids)
+    states = rnnlayers.Bidirectional(rnnlayers.GRU(3, return_sequences=True))(vectors)
+    model = rnnlayers.EncoderDecoder(
+        encoder=keras.Model(ids, states),
+        embedding=keras.layers.Embedding(11, 5),
+        decoder=decoder,
+        head=keras.layers.Dense(11),
+        start_token_id=1,
+        stop_token_id=2,
+    )
+    model.build(((None, None), (None, None)))
+    rng = np.random.default_rng(0)
+    for weight in model.trainable_variables:  # larger than usual, so that tokens differ
+        weight.assign(rng.normal(0, 0.8, weight.shape))
+    return model
+
+
+@pytest.mark.parametrize("attend", [True, False], ids=["attention", "state"])
+@pytest.mark.parametrize("sampler", [Greedy(), BeamSearch(3, length_penalty=1.0, num_return=2)])
+def test_the_whole_of_decoding_goes_into_one_onnx_graph(attend, sampler, tmp_path):
+    model = make_translator(attend)
+
+    def generate(ids):
+        found = model.generate(ids, sampler, max_length=9)
+        return {"tokens": found.tokens, "lengths": found.lengths, "scores": found.scores}
+
+    path = rnnlayers.export_onnx(model, tmp_path / "m.onnx", (generate, IDS), tolerance=1e-4)
+    sources = np.random.default_rng(3).integers(1, 13, (7, 6)).astype("int32")
+    sources[:3, 4:] = 0
+    found, expected = run_onnx(path, ids=sources), generate(sources)
+    assert len(np.unique(found["lengths"])) > 1
+    for name, tensor in expected.items():
+        np.testing.assert_allclose(found[name], tensor, rtol=1e-4)
+
+
+def test_steps_for_a_loop_of_ones_own(runtime):
+    steps = rnnlayers.StepEndpoints(make_translator())
+    encoded = steps.encode(tf.constant([[3, 4, 5, 0]]))
+    signature = steps.signature(tf.TensorSpec([None, None], tf.int32))
+    inputs = {"token": tf.constant([1]), **encoded}
+    run = runtime(steps, steps.decode_step, signature, inputs)
+    expected = steps.decode_step(**inputs)
+    found = run(**{name: value.numpy() for name, value in inputs.items()})
+    for name, tensor in expected.items():  # an output cannot have an input's name in ONNX
+        renamed = f"next_{name}" if runtime.name == "onnx" and name in inputs else name
+        np.testing.assert_allclose(found[renamed], tensor, atol=1e-6)
+
+
+def test_tensors_from_outside_are_constants(runtime):
+    mean, scale = tf.random.normal((1, 200)), tf.Variable(tf.ones(200))
+
+    def scaled(x):
+        return (x - mean) * scale
+
+    x = np.ones((1, 200), "float32")
+    run = runtime(tf.Module(), scaled, {"x": tf.TensorSpec([None, 200], tf.float32)})
+    np.testing.assert_allclose(run(x=x)["outputs"], x - mean, atol=1e-6)
+
+
+def test_what_is_not_chosen_may_be_no_number(runtime):
+    def guarded(x):
+        return tf.where(x > 0, tf.math.log(x), 0.0)
+
+    run = runtime(tf.Module(), guarded, {"x": tf.TensorSpec([None, 3], tf.float32)})
+    found = run(x=np.array([[np.e, 0.0, -1.0]], "float32"))["outputs"]
+    np.testing.assert_allclose(found, [[1, 0, 0]], atol=1e-6)
+
+
+def test_weights_may_be_kept_smaller(tmp_path):
+    model = keras.Sequential([keras.Input((None, 3)), rnnlayers.LSTM(64), keras.layers.Dense(1)])
+    sizes = {}
+    for weights in ("float32", "float16", "int8"):
+        path = tmp_path / f"{weights}.tflite"
+        rnnlayers.export_litert(model, path, weights=weights, tolerance=0.1)
+        sizes[weights] = path.stat().st_size
+    assert sizes["float32"] > 1.6 * sizes["float16"] > 1.3 * sizes["int8"]
+
+
+def test_text_is_refused_and_what_was_there_stays(runtime, tmp_path):
+    vectorize = keras.layers.TextVectorization()
+    vectorize.adapt(["a good film"])
+    files = [tmp_path / "model.onnx", tmp_path / "model.tflite"]
+    for file in files:
+        file.write_text("an older export")
+    with pytest.raises(ValueError, match=r"has no .*String.*cut into ids"):
+        runtime(vectorize, vectorize, {"x": tf.TensorSpec([None], tf.string)})
+    assert [file.read_text() for file in files] == ["an older export"] * 2
+    assert sorted(tmp_path.iterdir()) == files
+
+
+def test_an_answer_that_differs_is_withdrawn(runtime, tmp_path):
+    calls = []
+
+    def counts(x):
+        calls.append(1)
+        return x + len(calls)
+
+    with pytest.raises(RuntimeError, match=r"withdrawn.*'outputs'.*(ONNX Runtime|LiteRT)"):
+        runtime(tf.Module(), counts, {"x": tf.TensorSpec([None, 2], tf.float32)})
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_draw_of_chance_is_the_seed_s(tmp_path):
+    """Sampling needs random numbers that are TensorFlow's own."""
+
+    def draw(start):
+        logits = tf.eye(5) * 3
+        step = lambda token, states: (tf.gather(logits, token), states)  # noqa: E731
+        return decode(step, (), start, Sampling(seed=1), stop_token_id=0, max_length=4).tokens
+
+    signature = {"start": tf.TensorSpec([None], tf.int32)}
+    with pytest.raises(ValueError, match="Stateless"):
+        rnnlayers.export_onnx(tf.Module(), tmp_path / "draw.onnx", (draw, signature))
+
+
+@pytest.mark.parametrize("name", ["model", "model.pb", "folder.onnx"])
+def test_a_file_of_another_kind_is_refused(name, tmp_path):
+    (tmp_path / "folder.onnx").mkdir()
+    layer = randomize(rnnlayers.GRU(2))
+    with pytest.raises(ValueError, match=rf"file must .*\.onnx.*{name}"):
+        rnnlayers.export_onnx(layer, tmp_path / name)
+    with pytest.raises(ValueError, match=r"weights must be one of float32.*'int4'"):
+        rnnlayers.export_litert(layer, tmp_path / "a.tflite", weights="int4")
+
+
+@pytest.mark.parametrize(
+    ("missing", "export", "extra"),
+    [
+        ("tf2onnx", rnnlayers.export_onnx, "onnx"),
+        ("ai_edge_litert.interpreter", rnnlayers.export_litert, "litert"),
+    ],
+)
+def test_the_extra_that_is_missing_is_named(missing, export, extra, monkeypatch, tmp_path):
+    monkeypatch.setitem(__import__("sys").modules, missing, None)
+    suffix = {"onnx": ".onnx", "litert": ".tflite"}[extra]
+    with pytest.raises(ImportError, match=rf"rnnlayers\[{extra}\]"):
+        export(randomize(rnnlayers.GRU(2)), tmp_path / f"a{suffix}")
+
+
+def test_tracing_for_others_leaves_nothing_behind():
+    layer = randomize(rnnlayers.GRU(4, return_sequences=True))
+    signature = {"x": tf.TensorSpec([None, None, 3], tf.float32)}
+    trace(layer, {"f": (layer, signature)}, None, 1e-5, onnx.Target.ELSEWHERE)
+    assert layer(sample(2, 0)).shape == (2, 0, 4)
+
+
+def test_examples_one_by_one():
+    signature = {"x": tf.TensorSpec([None, 2]), "scale": tf.TensorSpec([])}
+    (point,) = endpoints.make_endpoints(None, {"f": (lambda x, scale: x * scale, signature)})
+    assert point.alone().signature["x"].shape == (1, 2)
+    assert point.alone().signature["scale"].shape == ()
+    probe = {"x": tf.constant([[1.0, 2.0], [3.0, 4.0]]), "scale": tf.constant(2.0)}
+    cut = point.one_by_one([probe])
+    assert [point(one)["outputs"].numpy().tolist() for one in cut] == [[[2, 4]], [[6, 8]]]
+
+
+@pytest.mark.parametrize("module", [onnx, litert])
+def test_the_example_in_the_documentation(module):
+    assert doctest.testmod(module).failed == 0
