@@ -348,6 +348,27 @@ class Forecaster(tf.Module):
         window = tf.concat([window[:, 1:], observation[:, None]], axis=1)
         return {**self(window, **time), "window": window}
 
+    def numeric(self) -> Numeric:
+        """Returns what is exported, all of it numbers, with real windows to try it on.
+
+        Numbers that are made up may be so far from them that rounding shows.
+        """
+        signature = self.signature()
+        observation = tf.TensorSpec([None, signature["window"].shape[-1]], tf.float32)
+        test = make_datasets(load_series(self.settings), self.settings)["test"]
+        inputs = test.inputs(np.asarray(test.origins[:3]))
+        probe = {name: inputs[name] for name in signature}
+        return Numeric(
+            {
+                "serving_default": (self, signature),
+                "step": (self.step, {"observation": observation, **signature}),
+            },
+            {
+                "serving_default": probe,
+                "step": {"observation": inputs["window"][:, 0], **probe},
+            },
+        )
+
     def signature(self) -> dict[str, tf.TensorSpec]:
         """Returns the inputs: `window` and, for a network with a calendar, `time`."""
         window, horizon = self.settings.window, self.settings.horizon
@@ -422,25 +443,15 @@ def export(run: Path, to: Path = Path("saved_models"), also: tuple[Format, ...] 
     """
     folder = Run.finished(run)
     forecaster = Forecaster(folder)
-    signature = forecaster.signature()
-    observation = tf.TensorSpec([None, signature["window"].shape[-1]], tf.float32)
-    # Real windows: the numbers made up otherwise may be so far from them that rounding shows.
-    test = make_datasets(load_series(forecaster.settings), forecaster.settings)["test"]
-    inputs = test.inputs(np.asarray(test.origins[:3]))
-    probe = {name: inputs[name] for name in signature}
-    step = (forecaster.step, {"observation": observation, **signature})
-    step_probe = {"observation": inputs["window"][:, 0], **probe}
+    numeric = forecaster.numeric()
     export_run(
         forecaster,
         folder,
         "forecasting",
         to,
-        endpoints={"serving_default": (forecaster, signature), "step": step},
-        probes={"serving_default": probe, "step": step_probe},
-        numeric=Numeric(
-            {"forecast": (forecaster, signature), "step": step},
-            {"forecast": probe, "step": step_probe},
-        ),
+        endpoints=numeric.endpoints,
+        probes=numeric.probes,
+        numeric=numeric,
         also=also,
     )
 

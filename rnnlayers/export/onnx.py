@@ -34,8 +34,8 @@ def export_onnx(
 
     A recurrent layer becomes an operator `Loop`, and so does decoding, for any batch and any number
     of steps that the signature leaves open, except none of either. Since an output cannot have the
-    name of an input, a state `h` that is both comes out as `next_h`. The file appears only after ONNX Runtime has
-    answered as the live model does; one that was there is replaced then.
+    name of an input, a state `h` that is both comes out as `next_h`. The file appears only after
+    ONNX Runtime has answered as the live model does; one that was there is replaced then.
 
     Args:
         model: See `export_model`.

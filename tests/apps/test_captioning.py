@@ -23,7 +23,7 @@ from apps.common import images
 from apps.common.caption_scores import caption_scores, commonest, nearest, truth
 from apps.common.runs import Run
 from apps.common.sources import captions, scene_sample
-from tests.apps import c_api
+from tests.apps import c_api, other_runtimes
 
 BEAMS = 2
 EPOCHS = 4
@@ -496,6 +496,14 @@ def test_the_export_answers_bytes_without_this_project_and_without_keras(run, ca
                 assert found[key].tolist() == value.numpy().tolist()
             else:
                 np.testing.assert_allclose(found[key], value, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_other_runtimes_caption_pixels(captioner, tmp_path):
+    numeric = captioner.numeric()
+    written = other_runtimes.check("captioning", captioner, numeric, tmp_path, tolerance=1e-4)
+    both = {"onnx", "litert"}
+    assert written == {"caption_inputs": {"onnx"}, "encode": both, "decode_step": both}
 
 
 # Evaluation

@@ -11,7 +11,7 @@ import tensorflow as tf
 from apps import forecasting
 from apps.common.forecast_layers import DAY, LinearShare, Pinball, Queries, phases
 from apps.common.runs import Run
-from tests.apps import c_api
+from tests.apps import c_api, other_runtimes
 
 TINY = (
     *("--window", "24", "--horizon", "9", "--segment", "4", "--units", "8"),
@@ -163,6 +163,14 @@ def test_the_export_answers_without_this_library(run, forecaster, source, tmp_pa
         assert set(answer) == set(live)
         for name, value in live.items():
             np.testing.assert_allclose(answer[name], value, rtol=1e-4, atol=1e-4)
+
+
+def test_other_runtimes_forecast(run, forecaster, tmp_path):
+    if run.name != "segments":
+        pytest.skip("the network that is trained unless told otherwise is enough")
+    numeric = forecaster.numeric()
+    written = other_runtimes.check("forecasting", forecaster, numeric, tmp_path, tolerance=1e-4)
+    assert written == {name: {"onnx", "litert"} for name in ("serving_default", "step")}
 
 
 def test_the_calendar_changes_an_answer(source, tmp_path):

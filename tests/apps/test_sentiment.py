@@ -13,7 +13,7 @@ import pytest
 from apps import sentiment
 from apps.common.runs import Run
 from apps.common.text import encode
-from tests.apps import c_api
+from tests.apps import c_api, other_runtimes
 
 TINY = (
     *("--limit", "200", "--units", "6", "--embedding-size", "6", "--min-blocks", "3"),
@@ -123,6 +123,11 @@ def test_words_are_named_with_how_far_they_moved_the_state(classifier):
 def test_a_c_program_answers_as_python_does(run, tmp_path):
     call("export", "--run", run, "--to", tmp_path)
     assert c_api.check(tmp_path / "sentiment" / "1") == ["serving_default"]
+
+
+def test_other_runtimes_classify_ids(run, classifier, tmp_path):
+    written = other_runtimes.check("sentiment", classifier, classifier.numeric(), tmp_path)
+    assert written == {"classify_ids": {"onnx", "litert"}}
 
 
 def test_the_export_answers_odd_texts_without_this_project_and_without_keras(

@@ -14,7 +14,7 @@ from apps import textgen
 from apps.common.characters import Characters, ngram_nats
 from apps.common.sources import load
 from apps.common.streams import StatesFromZero, Streams
-from tests.apps import c_api
+from tests.apps import c_api, other_runtimes
 
 TINY = {"units": 8, "embedding_size": 4, "batch_size": 4, "steps": 16, "epochs": 2, "order": 3}
 
@@ -197,6 +197,12 @@ def test_it_is_exported_whole_and_step_by_step(trained, tmp_path):
         states = {name: found[name] for name in states}
         logits, expected = generator.logits(tf.constant([id_]), expected)
         np.testing.assert_allclose(found["log_probability"], tf.nn.log_softmax(logits), atol=1e-5)
+
+
+def test_other_runtimes_take_steps(trained, tmp_path):
+    generator = textgen.Generator(textgen.Run.finished(trained))
+    written = other_runtimes.check("textgen", generator, generator.numeric(), tmp_path)
+    assert written == {"step_ids": {"onnx", "litert"}}
 
 
 def test_a_training_that_was_broken_off_goes_on(source, trained, tmp_path):

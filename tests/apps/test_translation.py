@@ -18,7 +18,7 @@ from apps.common.subwords import PAD, START, STOP, UNKNOWN, Subwords
 from apps.common.text import encode
 from apps.common.translations import translation_scores
 from rnnlayers.decoding import Greedy
-from tests.apps import c_api
+from tests.apps import c_api, other_runtimes
 
 BEAMS = 3
 LONGEST = 40
@@ -291,6 +291,14 @@ def test_odd_lines_are_answered(run, tmp_path, capsys):
 
 def test_a_c_program_answers_as_python_does(exported):
     assert set(c_api.check(exported.path)) == set(exported.signatures)
+
+
+@pytest.mark.slow
+def test_other_runtimes_translate_ids(translator, tmp_path):
+    numeric = translator.numeric()
+    written = other_runtimes.check("translation", translator, numeric, tmp_path, tolerance=1e-4)
+    both = {"onnx", "litert"}
+    assert written == {"translate_ids": {"onnx"}, "encode": both, "decode_step": both}
 
 
 @pytest.mark.parametrize("name", ["controls", "unknown", "long"])
