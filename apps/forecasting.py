@@ -43,8 +43,9 @@ from apps.common.forecast_baselines import forecast_baselines, ridge
 from apps.common.forecast_layers import LinearShare, Pinball, Queries, phases
 from apps.common.forecasts import forecast_scores, futures, seasonal_naive_error, step_errors
 from apps.common.other_runtimes import Format, Numeric
+from apps.common.replacing import replacing
 from apps.common.reports import plot_forecast, plot_history, plot_step_errors, report
-from apps.common.runs import Run, replacing
+from apps.common.runs import Run
 from apps.common.sources import load
 from apps.common.sources.series import Series
 from apps.common.windows import Windows, scaling

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from apps import forecasting
-from apps.common.runs import replacing
+from apps.common.replacing import replacing
 from benchmarks.results import describe_machine
 
 RESULTS = Path(__file__).parent / "results"
@@ -26,7 +26,7 @@ HORIZONS = (96, 192, 336, 720)
 RECIPE = {
     "window": 720,
     "segment": 48,
-    "units": 96,
+    "units": 192,
     "members": 3,
     "dropout": 0.5,
     "batch_size": 32,
@@ -35,9 +35,9 @@ RECIPE = {
     "epochs": 8,
     "patience": 2,
 }
-# The series of quarter hours has four times as many windows. An epoch draws some of them, and
-# a single network, which is then larger, takes as long as three do there.
-MORE = {"ETTh1": {}, "ETTm1": {"limit": 10_000, "units": 192, "members": 1}}
+# The series of quarter hours has four times as many windows: an epoch draws some of them, and a
+# single network takes as long as three do there.
+MORE = {"ETTh1": {}, "ETTm1": {"limit": 10_000, "members": 1}}
 
 
 class Published(NamedTuple):

@@ -21,7 +21,7 @@ import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from apps.common.runs import replacing
+from apps.common.replacing import replacing
 from apps.common.serving.models import versions_in
 from benchmarks.results import describe_machine
 

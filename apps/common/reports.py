@@ -14,7 +14,8 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from apps.common.runs import Run, replacing
+from apps.common.replacing import replacing
+from apps.common.runs import Run
 from apps.common.sources.series import Series
 
 Scores = Mapping[str, float]

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from apps.common.runs import replacing
+from apps.common.replacing import replacing
 
 CHUNK = 64  # rows computed at a time; a kill costs at most so many
 

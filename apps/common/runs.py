@@ -12,13 +12,11 @@ A kill at any moment costs the epoch it fell in: every file is written under ano
 renamed, the history before the checkpoint that it belongs to.
 """
 
-import contextlib
 import dataclasses
 import json
-import os
 import sys
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,20 +24,10 @@ import keras
 import numpy as np
 import pandas as pd
 
+from apps.common.replacing import replacing
 from apps.common.text import Batches
 
 Settings = TypeVar("Settings")
-
-
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Gives a temporary path to write to, which becomes `path` when all is written."""
-    temporary = path.with_name(f".{os.getpid()}-{path.name}")
-    try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def load_model(path: Path, **options: Any) -> keras.Model:

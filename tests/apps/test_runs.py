@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from apps.common.runs import Run, load_model, replacing
+from apps.common.replacing import replacing
+from apps.common.runs import Run, load_model
 from apps.common.text import Batches
 
 

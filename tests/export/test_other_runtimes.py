@@ -1,7 +1,5 @@
 """ONNX Runtime and LiteRT answer as the live model does, for what they can hold."""
 
-import doctest
-
 import keras
 import numpy as np
 import pytest
@@ -9,7 +7,8 @@ import tensorflow as tf
 
 import rnnlayers
 from rnnlayers.decoding import BeamSearch, Greedy, Sampling, decode
-from rnnlayers.export import endpoints, litert, onnx
+from rnnlayers.engines.target import Target
+from rnnlayers.export import endpoints
 from rnnlayers.export.graphs import trace
 from tests.cases import MASKS, each_core, randomize, sample
 
@@ -233,7 +232,7 @@ def test_the_extra_that_is_missing_is_named(missing, export, extra, monkeypatch,
 def test_tracing_for_others_leaves_nothing_behind():
     layer = randomize(rnnlayers.GRU(4, return_sequences=True))
     signature = {"x": tf.TensorSpec([None, None, 3], tf.float32)}
-    trace(layer, {"f": (layer, signature)}, None, 1e-5, onnx.Target.ELSEWHERE)
+    trace(layer, {"f": (layer, signature)}, None, 1e-5, Target.ELSEWHERE)
     assert layer(sample(2, 0)).shape == (2, 0, 4)
 
 
@@ -245,8 +244,3 @@ def test_examples_one_by_one():
     probe = {"x": tf.constant([[1.0, 2.0], [3.0, 4.0]]), "scale": tf.constant(2.0)}
     cut = point.one_by_one([probe])
     assert [point(one)["outputs"].numpy().tolist() for one in cut] == [[[2, 4]], [[6, 8]]]
-
-
-@pytest.mark.parametrize("module", [onnx, litert])
-def test_the_example_in_the_documentation(module):
-    assert doctest.testmod(module).failed == 0

@@ -12,7 +12,7 @@ import orjson
 from tqdm import tqdm
 
 from apps.common.cli import find_files
-from apps.common.runs import replacing
+from apps.common.replacing import replacing
 from apps.common.serving.errors import ServingError
 from apps.common.serving.json_tensors import dump, read_inputs, rows_of
 from apps.common.serving.models import versions_in

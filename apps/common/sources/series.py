@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from apps.common.runs import replacing
+from apps.common.replacing import replacing
 from apps.common.sources import series_sample
 from apps.common.sources.gaps import blocks, fill, place
 from apps.common.sources.grids import in_words, regular_grid, season_of

@@ -128,10 +128,10 @@ def test_idle_connections_take_no_place_from_those_who_ask(server):
 
 def test_more_connections_than_there_may_be_are_refused_and_nothing_breaks(server):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 4096)), hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 12_000)), hard))
     clients = []
     try:
-        for _ in range(1000):
+        for _ in range(min(10_000, hard - 1_000)):
             clients.append(server.connect())
         request = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
         clients[-1].sendall(request)
@@ -164,7 +164,7 @@ REQUESTS = some.fixed_dictionaries(
 ).map(lambda request: json.dumps(request).encode())
 
 
-@settings(max_examples=3_000, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=10_000, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     body=REQUESTS | some.binary(max_size=50) | VALUES.map(lambda value: json.dumps(value).encode()),
     verb=some.sampled_from(["predict", "classify", "regress"]),
