@@ -290,7 +290,8 @@ def mean_of(members: Sequence[keras.Model]) -> keras.Model:
     }
     for place, member in enumerate(members):
         member.name = f"member_{place + 1}"
-    quantiles = keras.layers.average([member(inputs) for member in members])
+    # Quantiles that were learned each for itself may cross.
+    quantiles = keras.layers.average([ops.sort(member(inputs)) for member in members])
     return keras.Model(inputs, quantiles, name="forecasting")
 
 

@@ -165,6 +165,28 @@ def test_the_export_answers_without_this_library(run, forecaster, source, tmp_pa
             np.testing.assert_allclose(answer[name], value, rtol=1e-4, atol=1e-4)
 
 
+def test_members_are_averaged_and_each_is_trained_once(source, tmp_path, capsys):
+    run = tmp_path / "run"
+    command = ("train", "--source", source, "--run", run, *TINY, "--members", 2)
+    call(*command)
+    (run / "model.keras").unlink()  # as if it had been killed then
+    capsys.readouterr()
+    call(*command)
+    assert "Training segments" not in capsys.readouterr().out
+    forecaster = forecasting.Forecaster(Run.finished(run))
+    inputs = windows_of(forecaster, source)
+    members = [
+        forecasting.Forecaster(Run.finished(run / f"member_{place}"))(**inputs)["quantiles"]
+        for place in (1, 2)
+    ]
+    assert np.abs(members[0] - members[1]).max() > 0.01
+    expected = np.sort(np.mean(members, axis=0))
+    np.testing.assert_allclose(forecaster(**inputs)["quantiles"], expected, rtol=1e-5)
+    call("export", "--run", run, "--to", tmp_path / "exports")
+    call("evaluate", "--run", run)
+    assert json.loads((run / "metrics.json").read_text())["baselines"]["dense"]["mse"] > 0
+
+
 def test_other_runtimes_forecast(run, forecaster, tmp_path):
     if run.name != "segments":
         pytest.skip("the network that is trained unless told otherwise is enough")
