@@ -1,5 +1,7 @@
 from pathlib import Path
 
+import kubernetes_validate
+import pytest
 import yaml
 
 from apps.common.serving.models import read_config
@@ -14,8 +16,21 @@ def test_the_models_config_names_every_application():
     assert {str(source.base) for source in sources.values()} == {f"/models/{n}" for n in INPUTS}
 
 
+def manifests():
+    return yaml.safe_load_all((DEPLOY / "kubernetes" / "serving.yaml").read_text())
+
+
+@pytest.mark.parametrize("document", manifests(), ids=lambda document: document["kind"])
+@pytest.mark.parametrize("version", ["1.27", kubernetes_validate.latest_version()])
+def test_kubernetes_takes_each_manifest(document, version):
+    kubernetes_validate.validate(document, version, strict=True)  # no field that it does not know
+    wrong = {**document, "spec": {**document["spec"], "replica": 1}}
+    with pytest.raises(kubernetes_validate.utils.ValidationError, match="'replica' was unexpected"):
+        kubernetes_validate.validate(wrong, version, strict=True)
+
+
 def test_the_manifests_fit_together():
-    documents = yaml.safe_load_all((DEPLOY / "kubernetes" / "serving.yaml").read_text())
+    documents = manifests()
     kinds = {document["kind"]: document for document in documents}
     pods = kinds["Deployment"]["spec"]["template"]
     (container,) = pods["spec"]["containers"]
