@@ -52,7 +52,7 @@ from apps.common.caption_scores import caption_scores, commonest, nearest, truth
 from apps.common.cli import check, find_files, run_command
 from apps.common.exports import export_run
 from apps.common.image_layers import Coordinates, ForEachCaption
-from apps.common.other_runtimes import Format, Numeric, of_decoder
+from apps.common.other_runtimes import Format, NumericEndpoints, decoder_endpoints
 from apps.common.pixels import load_features, load_pixels
 from apps.common.reports import plot_history, plot_looks, report
 from apps.common.runs import Run
@@ -368,10 +368,10 @@ class Captioner(tf.Module):
         pixels = images.decode_batch(image, self.settings.image_size)
         return pixels if self.backbone is None else self.backbone(pixels)
 
-    def numeric(self) -> Numeric:
+    def numeric(self) -> NumericEndpoints:
         """Returns what other runtimes are given; of a network that is not trained, its features."""
         inputs = self.inputs(tf.constant(made_up_images()))
-        return of_decoder(
+        return decoder_endpoints(
             self.model,
             "caption_inputs",
             lambda inputs: self.decode(inputs, self.beam()),
@@ -476,7 +476,7 @@ def export(run: Path, to: Path = Path("saved_models"), also: tuple[Format, ...] 
         to,
         endpoints=endpoints,
         probes={name: {"image": probes} for name in endpoints},
-        numeric=captioner.numeric(),
+        numeric=captioner.numeric,
         also=also,
         tolerance=1e-4,
     )

@@ -10,6 +10,8 @@ state, each by a step of its own, so that no error feeds on another (SegRNN, Lin
 comes out are quantiles: the median is the forecast, the outer ones are the interval around it. A
 linear model errs elsewhere; what share it gets in the forecast is decided on validation data.
 
+`--members` trains several networks from different seeds and takes the mean of their quantiles.
+
 `--model` chooses among four networks: `segments` is this one; `sequence` is the textbook's encoder
 and decoder, step by step; `last` forecasts all steps from the last state of a GRU; `dense` has no
 recurrence at all and is trained beside each of them, to show what recurrence buys.
@@ -42,7 +44,7 @@ from apps.common.exports import export_run
 from apps.common.forecast_baselines import forecast_baselines, ridge
 from apps.common.forecast_layers import LinearShare, Pinball, Queries, phases
 from apps.common.forecasts import forecast_scores, futures, seasonal_naive_error, step_errors
-from apps.common.other_runtimes import Format, Numeric
+from apps.common.other_runtimes import Format, NumericEndpoints
 from apps.common.replacing import replacing
 from apps.common.reports import plot_forecast, plot_history, plot_step_errors, report
 from apps.common.runs import Run
@@ -261,10 +263,19 @@ def train(run: Path, settings: Settings) -> None:
     series = load_series(settings, run / "cache")
     series.check_length(settings.window, settings.horizon)
     folder.write_lines("variables.txt", series.names)
-    if settings.model != "dense" and not Run(run / "dense").model_file.exists():
-        without = replace(settings, model="dense")  # recurrence, to compare with
-        fit(Run.begin(run / "dense", without), without, series)
+    if settings.model != "dense":
+        fit_part(run / "dense", replace(settings, model="dense"), series)  # to compare with
     fit(folder, settings, series)
+
+
+def fit_part(folder: Path, settings: Settings, series: Series) -> keras.Model:
+    """Trains a part of a run, unless that is done, and returns its model."""
+    part = Run(folder)
+    if part.model_file.exists():
+        part.check_same(settings)
+    else:
+        fit(Run.begin(folder, settings), settings, series)
+    return part.model()
 
 
 def fit(folder: Run, settings: Settings, series: Series) -> None:
@@ -275,10 +286,7 @@ def fit(folder: Run, settings: Settings, series: Series) -> None:
     members = []
     for place in range(settings.members):
         alone = replace(settings, members=1, seed=1000 * place + settings.seed)
-        member = Run(folder.folder / f"member_{place + 1}")
-        if not member.model_file.exists():
-            fit_one(Run.begin(member.folder, alone), alone, series)
-        members.append(member.model())
+        members.append(fit_part(folder.folder / f"member_{place + 1}", alone, series))
     folder.write_model(folder.model_file.name, mean_of(members))
 
 
@@ -350,7 +358,7 @@ class Forecaster(tf.Module):
         window = tf.concat([window[:, 1:], observation[:, None]], axis=1)
         return {**self(window, **time), "window": window}
 
-    def numeric(self) -> Numeric:
+    def numeric(self) -> NumericEndpoints:
         """Returns what is exported, all of it numbers, with real windows to try it on.
 
         Numbers that are made up may be so far from them that rounding shows.
@@ -360,7 +368,7 @@ class Forecaster(tf.Module):
         test = make_datasets(load_series(self.settings), self.settings)["test"]
         inputs = test.inputs(np.asarray(test.origins[:3]))
         probe = {name: inputs[name] for name in signature}
-        return Numeric(
+        return NumericEndpoints(
             {
                 "serving_default": (self, signature),
                 "step": (self.step, {"observation": observation, **signature}),
@@ -453,7 +461,7 @@ def export(run: Path, to: Path = Path("saved_models"), also: tuple[Format, ...] 
         to,
         endpoints=numeric.endpoints,
         probes=numeric.probes,
-        numeric=numeric,
+        numeric=lambda: numeric,
         also=also,
     )
 

@@ -38,7 +38,7 @@ from apps.common.baselines import text_baselines
 from apps.common.cli import check, read_inputs, run_command
 from apps.common.exports import export_run
 from apps.common.ngrams import Ngrams
-from apps.common.other_runtimes import Format, Numeric
+from apps.common.other_runtimes import Format, NumericEndpoints
 from apps.common.reports import binary_scores, plot_binary, plot_history, report
 from apps.common.runs import Run
 from apps.common.sources import load
@@ -230,10 +230,10 @@ class Classifier(tf.Module):
         """Classifies texts given as ids `(batch, time, orders)`, 0 after the end."""
         return {"probability": self.model(ids)}
 
-    def numeric(self) -> Numeric:
+    def numeric(self) -> NumericEndpoints:
         """Returns what other runtimes are given."""
         ids = tf.cast(self.vectorizer(tf.constant(PROBES[:3])).to_tensor(), tf.int32)
-        return Numeric(
+        return NumericEndpoints(
             {
                 "classify_ids": (
                     self.classify_ids,
@@ -300,7 +300,7 @@ def export(run: Path, to: Path = Path("saved_models"), also: tuple[Format, ...] 
         to,
         endpoints={"serving_default": (classifier, {"text": tf.TensorSpec([None], tf.string)})},
         probes={"serving_default": {"text": PROBES}},
-        numeric=classifier.numeric(),
+        numeric=classifier.numeric,
         also=also,
     )
 

@@ -33,7 +33,7 @@ import rnnlayers
 from apps.common.characters import END, UNKNOWN, Characters, ngram_nats
 from apps.common.cli import check, read_inputs, run_command
 from apps.common.exports import export_run
-from apps.common.other_runtimes import Format, Numeric
+from apps.common.other_runtimes import Format, NumericEndpoints
 from apps.common.reports import plot_history, report
 from apps.common.runs import Run
 from apps.common.sources import load
@@ -245,10 +245,10 @@ class Generator(tf.Module):
             "step": (self.step, step),
         }
 
-    def numeric(self) -> Numeric:
+    def numeric(self) -> NumericEndpoints:
         """Returns what other runtimes are given."""
         step = {"ids": tf.TensorSpec([None], tf.int32), **self.state_specs()}
-        return Numeric(
+        return NumericEndpoints(
             {"step_ids": (self.step_ids, step)},
             {"step_ids": {"ids": [END + 1, UNKNOWN], **self.named_states(2)}},
             {"characters.json": [text.decode() for text in self.characters.strings.numpy()]},
@@ -326,7 +326,7 @@ def export(run: Path, to: Path = Path("saved_models"), also: tuple[Format, ...] 
             "generate": PROBES,
             "step": {"character": [b"T", b"\n"], **generator.named_states(2)},
         },
-        numeric=generator.numeric(),
+        numeric=generator.numeric,
         also=also,
     )
 

@@ -44,7 +44,7 @@ import rnnlayers
 from apps.common.baselines import word_by_word
 from apps.common.cli import check, read_lines, run_command
 from apps.common.exports import export_run
-from apps.common.other_runtimes import Format, Numeric, of_decoder
+from apps.common.other_runtimes import Format, NumericEndpoints, decoder_endpoints
 from apps.common.pair_batches import PairBatches
 from apps.common.reports import plot_attention, plot_history, report
 from apps.common.runs import Run
@@ -326,10 +326,10 @@ class Translator(tf.Module):
         found = {"tokens": decoded.tokens, "score": decoded.scores, "attention": decoded.extras}
         return {name: value[:, 0] for name, value in found.items()}
 
-    def numeric(self) -> Numeric:
+    def numeric(self) -> NumericEndpoints:
         """Returns what other runtimes are given."""
         vocabularies = {"source.json": self.source, "target.json": self.target}
-        return of_decoder(
+        return decoder_endpoints(
             self.model,
             "translate_ids",
             self.translate_ids,
@@ -448,7 +448,7 @@ def export(run: Path, to: Path = Path("saved_models"), also: tuple[Format, ...] 
         to,
         endpoints=endpoints,
         probes=probes,
-        numeric=translator.numeric(),
+        numeric=translator.numeric,
         also=also,
         tolerance=1e-4,
     )

@@ -35,8 +35,8 @@ RECIPE = {
     "epochs": 8,
     "patience": 2,
 }
-# The series of quarter hours has four times as many windows: an epoch draws some of them, and a
-# single network takes as long as three do there.
+# ETTm1 has four times as many windows as ETTh1: an epoch draws some of them, and one network takes
+# as long as three take for ETTh1.
 MORE = {"ETTh1": {}, "ETTm1": {"limit": 10_000, "members": 1}}
 
 

@@ -10,7 +10,12 @@ from rnnlayers.cells import (
     RecurrentCell,
 )
 from rnnlayers.engines.choose import explain_engine
-from rnnlayers.export import export_litert, export_model, export_onnx
+from rnnlayers.export import (
+    UnsupportedOperatorError,
+    export_litert,
+    export_model,
+    export_onnx,
+)
 from rnnlayers.layers import GRU, LSTM, AttentiveDecoder, Bidirectional, Elman, Recurrent
 from rnnlayers.layers.accelerate import accelerate
 from rnnlayers.models import EncoderDecoder, StepEndpoints
@@ -35,6 +40,7 @@ __all__ = [
     "Recurrent",
     "RecurrentCell",
     "StepEndpoints",
+    "UnsupportedOperatorError",
     "accelerate",
     "explain_engine",
     "export_litert",

@@ -1,7 +1,7 @@
 """Exports of runs: the SavedModel, requests to warm it up, and a card that says what it is."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,13 @@ import tensorflow as tf
 
 import rnnlayers
 from apps.common.model_cards import CARDS, Card
-from apps.common.other_runtimes import FOLDER, Format, Numeric, write_files
+from apps.common.other_runtimes import (
+    FOLDER,
+    Format,
+    NumericEndpoints,
+    check_installed,
+    write_files,
+)
 from apps.common.runs import Run
 from apps.common.serving.servable import WARMUP, read_signatures
 
@@ -26,7 +32,7 @@ def export_run(
     *,
     endpoints: Mapping[str, Any],
     probes: Mapping[str, Any],
-    numeric: Numeric,
+    numeric: Callable[[], NumericEndpoints],
     also: Sequence[Format] = (),
     tolerance: float = 1e-5,
 ) -> Path:
@@ -39,16 +45,17 @@ def export_run(
         to: The folder of all exports.
         endpoints: The functions by name.
         probes: Real examples for each endpoint; they warm up a server as well.
-        numeric: What other runtimes are given.
-        also: For which of them to write files.
+        numeric: Returns what other runtimes are given.
+        also: For which of them to write files. One that answers differently withdraws the export.
         tolerance: How far the exported model may be from the live one.
     """
+    check_installed(also)
 
     def finish(folder: Path) -> None:
         (folder / CARD).write_text(describe(folder, run, app), "utf-8")
         write_warmup_requests(folder / WARMUP, app, endpoints, probes)
         if also:
-            write_files(folder / FOLDER, model, also, numeric, tolerance)
+            write_files(folder / FOLDER, model, also, numeric(), tolerance)
 
     path = rnnlayers.export_model(
         model, to / app, endpoints=endpoints, probes=probes, tolerance=tolerance, finish=finish

@@ -3,6 +3,7 @@
 The program that runs them cuts texts into ids and spells ids; what an id means is written beside.
 """
 
+import importlib.util
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,10 +15,11 @@ import rnnlayers
 
 FOLDER = Path("assets.extra")  # of a version of a SavedModel
 SUFFIXES = {"onnx": ".onnx", "litert": ".tflite"}
+NEEDED = {"onnx": ("tf2onnx", "onnxruntime"), "litert": ("ai_edge_litert",)}
 Format = Literal["onnx", "litert"]
 
 
-class Numeric(NamedTuple):
+class NumericEndpoints(NamedTuple):
     """What other runtimes are given: numbers in, numbers out."""
 
     endpoints: Mapping[str, tuple[Callable, Mapping[str, tf.TensorSpec]]]
@@ -25,13 +27,24 @@ class Numeric(NamedTuple):
     vocabularies: Mapping[str, Sequence[str]] = {}  # by the name of the file: what ids mean
 
 
-def of_decoder(
+def check_installed(formats: Sequence[Format]) -> None:
+    """Refuses runtimes that are not installed, before any work is done."""
+    for kind in formats:
+        for module in NEEDED[kind]:
+            if importlib.util.find_spec(module) is None:
+                raise ValueError(
+                    f"also: {kind} needs {module}, which is not installed; install the extra "
+                    f"`{kind}` of rnnlayers"
+                )
+
+
+def decoder_endpoints(
     model: rnnlayers.EncoderDecoder,
     name: str,
     answer: Callable,
     example: Mapping[str, tf.Tensor],
     vocabularies: Mapping[str, Sequence[str]],
-) -> Numeric:
+) -> NumericEndpoints:
     """Returns the whole of an encoder and a decoder, and its steps for a loop of one's own.
 
     Args:
@@ -46,7 +59,7 @@ def of_decoder(
     (encoder_input,) = model.encoder.inputs
     spec = tf.TensorSpec([None, *encoder_input.shape[1:]], value.dtype)
     token = tf.ones([value.shape[0]], tf.int32)
-    return Numeric(
+    return NumericEndpoints(
         {
             name: (answer, {key: spec}),
             "encode": (steps.encode, {key: spec}),
@@ -62,9 +75,9 @@ def of_decoder(
 
 
 def write_files(
-    folder: Path, model: Any, formats: Sequence[Format], numeric: Numeric, tolerance: float
+    folder: Path, model: Any, formats: Sequence[Format], numeric: NumericEndpoints, tolerance: float
 ) -> dict[str, set[Format]]:
-    """Writes a file for each endpoint and runtime, and says which cannot be.
+    """Writes a file for each endpoint and runtime, and says which the runtime cannot hold.
 
     Args:
         folder: Where to write to.
@@ -75,6 +88,9 @@ def write_files(
 
     Returns:
         For each endpoint, the runtimes that have it.
+
+    Raises:
+        RuntimeError: If one answers differently.
     """
     folder.mkdir(parents=True, exist_ok=True)
     written: dict[str, set[Format]] = {name: set() for name in numeric.endpoints}
@@ -87,7 +103,7 @@ def write_files(
                 else:
                     points, probes = {name: endpoint}, {name: probe}
                     rnnlayers.export_litert(model, file, points, probes, tolerance=tolerance)
-            except ValueError as error:
+            except rnnlayers.UnsupportedOperatorError as error:
                 print(f"No {file.name}: {error}")
             else:
                 written[name].add(kind)

@@ -85,7 +85,7 @@ class Run:
                 f"choose another folder or remove this one"
             )
         if done := run.epochs_done():
-            run._check_same(settings)
+            run.check_same(settings)
             print(f"Run: {folder} goes on after epoch {done}")
             return run
         if folder.exists() and any(folder.iterdir()) and not run.settings_file.exists():
@@ -124,7 +124,12 @@ class Run:
         except (ValueError, TypeError) as error:
             raise ValueError(f"{self.settings_file} cannot be read: {error}") from error
 
-    def _check_same(self, settings: Any) -> None:
+    def check_same(self, settings: Any) -> None:
+        """Refuses settings other than those of the run.
+
+        Raises:
+            ValueError: If some differ.
+        """
         asked, held = (
             json.loads(json.dumps(dataclasses.asdict(values)))  # a list and a tuple are the same
             for values in (settings, self.settings(type(settings)))

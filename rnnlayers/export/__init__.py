@@ -2,6 +2,7 @@
 
 from rnnlayers.export.litert import export_litert
 from rnnlayers.export.onnx import export_onnx
+from rnnlayers.export.runtimes import UnsupportedOperatorError
 from rnnlayers.export.saved_model import export_model
 
-__all__ = ["export_litert", "export_model", "export_onnx"]
+__all__ = ["UnsupportedOperatorError", "export_litert", "export_model", "export_onnx"]

@@ -50,8 +50,17 @@ class Endpoint:
                 )
         if not named:
             raise ValueError(f"endpoints[{self.name!r}] returned no tensor at all.")
-        taken = self.signature if self.distinct else {}
-        return {f"next_{name}" if name in taken else name: named[name] for name in named}
+        return self._renamed(named) if self.distinct else named
+
+    def _renamed(self, outputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        names = {name: f"next_{name}" if name in self.signature else name for name in outputs}
+        if len({*names.values()} | self.signature.keys()) < len(outputs) + len(self.signature):
+            raise ValueError(
+                f"endpoints[{self.name!r}]: an output of the name of an input gets `next_` before "
+                f"it, and that name is taken. Rename an output. Inputs: {list(self.signature)}, "
+                f"outputs: {list(outputs)}."
+            )
+        return {names[name]: value for name, value in outputs.items()}
 
     def trace(self) -> Any:
         """The function as a graph, a `ConcreteFunction` with this signature."""
@@ -67,7 +76,7 @@ class Endpoint:
             error.add_note(f"This happened while tracing endpoints[{self.name!r}] as a graph.")
             raise
 
-    def alone(self) -> Endpoint:
+    def batch_of_one(self) -> Endpoint:
         """The same for a batch of one example."""
         signature = {
             name: tf.TensorSpec([1, *spec.shape[1:]], spec.dtype, name) if _batched(spec) else spec
@@ -75,16 +84,22 @@ class Endpoint:
         }
         return replace(self, signature=signature)
 
-    def one_by_one(self, probes: Sequence[Probe]) -> list[Probe]:
+    def split(self, probes: Sequence[Probe]) -> list[Probe]:
         """Cuts probes into such with a batch of one."""
         rows = [name for name, spec in self.signature.items() if _batched(spec)]
         if not rows:
             return list(probes)
-        return [
-            {**probe, **{name: probe[name][row : row + 1] for name in rows}}
-            for probe in probes
-            for row in range(probe[rows[0]].shape[0])
-        ]
+        cut = []
+        for probe in probes:
+            sizes = {name: int(probe[name].shape[0]) for name in rows}
+            if len({*sizes.values()}) > 1 or 0 in sizes.values():
+                raise ValueError(
+                    f"probes[{self.name!r}]: the first dimensions of all inputs must be equal and "
+                    f"not 0, to be tried one by one. Received: {sizes}."
+                )
+            for row in range(sizes[rows[0]]):
+                cut.append({**probe, **{name: probe[name][row : row + 1] for name in rows}})
+        return cut
 
 
 def _batched(spec: tf.TensorSpec) -> bool:
@@ -149,7 +164,8 @@ def _default_endpoint(model: Any) -> Endpoint:
         raise ValueError(
             "endpoints=None needs a functional or sequential Keras model that is built, whose "
             f"inputs are known. Received: {model!r}. Build it first, or give endpoints="
-            "{'serving_default': (model, {'inputs': tf.TensorSpec(shape, dtype)})}."
+            "{'serving_default': (model, {'inputs': tf.TensorSpec(shape, dtype)})}, in "
+            "export_onnx endpoint=(model, {...})."
         )
     # A sequential model that is part of another one has that one's tensors as its `input`.
     structure = model.inputs[0] if isinstance(model, keras.Sequential) else model.input

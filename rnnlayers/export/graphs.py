@@ -48,32 +48,35 @@ def trace(
     probes: Mapping[str, Any] | None,
     tolerance: float,
     target: Target = Target.TENSORFLOW,
-    alone: bool = False,
-    distinct: bool = False,
+    batch_of_one: bool = False,
 ) -> Traced:
-    """Checks the arguments of `export_model`, see there, traces the endpoints and asks the model.
+    """Checks the arguments of an export, traces the endpoints and asks the live model.
 
     Args:
-        model: As there.
-        endpoints: As there.
-        probes: As there.
-        tolerance: As there.
-        target: What the graphs are for.
-        alone: Whether a batch is to be of one example.
-        distinct: Whether outputs must not have the names of inputs.
+        model: What the endpoints use, see `export_model`.
+        endpoints: `{name: (function, signature)}`, or None for the inputs of the model.
+        probes: Inputs by the name of the endpoint, or None to make some up.
+        tolerance: Is checked alone.
+        target: What the graphs are for. Elsewhere no output has the name of an input.
+        batch_of_one: Whether a batch is to be of one example.
     """
     if not (isinstance(tolerance, (int, float)) and 0 <= tolerance < math.inf):
         raise ValueError(f"tolerance must be a number of at least 0. Received: {tolerance!r}.")
     things = _things(model)
-    chosen = [replace(point, distinct=distinct) for point in make_endpoints(model, endpoints)]
+    chosen = make_endpoints(model, endpoints)
+    if target is Target.ELSEWHERE:
+        chosen = [replace(point, distinct=True) for point in chosen]
     examples = make_probes(chosen, probes)
-    if alone:
-        examples = {point.name: point.one_by_one(examples[point.name]) for point in chosen}
-        chosen = [point.alone() for point in chosen]
+    if batch_of_one:
+        examples = {point.name: point.split(examples[point.name]) for point in chosen}
+        chosen = [point.batch_of_one() for point in chosen]
     unbuilt = [thing for thing in things if isinstance(thing, keras.Layer) and not thing.built]
     with cudnn_switched_off(things):
         with portable(target):
-            traced = _traced(chosen)
+            if target is Target.ELSEWHERE:
+                traced = _traced([replace(p, function=_untraced(p.function)) for p in chosen])
+            else:
+                traced = _traced(chosen)
         _check_built(unbuilt)
         for name, function in traced.items():
             check_portable(name, function.graph.as_graph_def())
@@ -83,9 +86,16 @@ def trace(
     # Tracing may have made tables, so they are looked for afterwards.
     tables = lookup_tables(_things(model))
     if target is Target.ELSEWHERE:  # where a table that nothing reads would be one too many
-        read = [put for function in traced.values() for put in function.captured_inputs]
-        tables = [table for table in tables if any(table.resource_handle is put for put in read)]
+        read = [tensor for function in traced.values() for tensor in function.captured_inputs]
+        tables = [table for table in tables if any(table.resource_handle is t for t in read)]
     return Traced(traced, calls, tables)
+
+
+def _untraced(function: Any) -> Any:
+    """The same function without the graphs of it that were traced for somewhere else."""
+    if isinstance(function, tf.types.experimental.PolymorphicFunction):
+        return tf.function(function.python_function)
+    return function
 
 
 def _traced(endpoints: Sequence[Endpoint]) -> dict[str, Any]:

@@ -13,10 +13,14 @@ import numpy as np
 import tensorflow as tf
 
 from rnnlayers.engines.target import Target
-from rnnlayers.export.endpoints import Probe
-from rnnlayers.export.files import check_file, replacing
-from rnnlayers.export.graphs import trace
-from rnnlayers.export.verify import check_answers
+from rnnlayers.export.graphs import Traced, trace
+from rnnlayers.export.runtimes import (
+    UnsupportedOperatorError,
+    check_file,
+    lacks,
+    verify_running,
+    write_file,
+)
 
 _WEIGHTS = ("float32", "float16", "int8")
 
@@ -33,16 +37,18 @@ def export_litert(
     """Exports a model as a LiteRT file (TensorFlow Lite), for phones and small devices.
 
     The batch is of one example: LiteRT keeps the outputs of a loop only if their size is known. The
-    number of steps may stay open. The file holds LiteRT's own operators only and appears only after
-    LiteRT has answered as the live model does; one that was there is replaced then.
+    number of steps may stay open. A state `h` that goes in comes out as `next_h`. The file
+    holds LiteRT's own operators only and appears only after LiteRT has answered as the live model
+    does; one that was there is replaced then.
 
     Args:
         model: See `export_model`.
         file: The file, which ends in `.tflite`.
         endpoints: See `export_model`; where a signature leaves the first dimension open, it is 1.
         probes: See `export_model`; each example of a batch is tried.
-        weights: What the large kernels are kept as: `float16` halves the file, `int8` quarters it.
-            The arithmetic stays in float32. They need a larger tolerance.
+        weights: What large kernels are kept as. `float16` halves the file and still computes in
+            float32; `int8` quarters it and computes their products in 8-bit integers, of inputs
+            that are rounded, too. Both need a larger tolerance.
         tolerance: See `export_model`.
 
     Returns:
@@ -50,8 +56,9 @@ def export_litert(
 
     Raises:
         ImportError: If `ai-edge-litert` is not installed, the extra `litert`.
-        ValueError: If an argument is wrong, or LiteRT has no such operator: it knows none for
-            strings, and keeps no output of a loop whose size depends on the input.
+        ValueError: If an argument is wrong. As `UnsupportedOperatorError`, if LiteRT has no such
+            operator: it knows none for strings, and keeps no output of a loop whose size depends on
+            the input.
         RuntimeError: If the verification failed. Nothing is left behind.
 
     Example:
@@ -72,7 +79,27 @@ def export_litert(
         raise ImportError(
             "ai-edge-litert is not installed: pip install 'rnnlayers[litert]'"
         ) from error
-    traced = trace(model, endpoints, probes, tolerance, Target.ELSEWHERE, alone=True)
+    traced = trace(model, endpoints, probes, tolerance, Target.ELSEWHERE, batch_of_one=True)
+    content = _convert(traced, weights)
+
+    def answer(endpoint: str, probe: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        run = interpreter.get_signature_runner(endpoint)
+        # An input that nothing reads is no input any more.
+        return dict(run(**{name: probe[name] for name in run.get_input_details()}))
+
+    try:
+        interpreter = Interpreter(model_content=content)
+    except Exception as error:
+        raise UnsupportedOperatorError(f"LiteRT cannot load the endpoints: {error}") from error
+    verify_running(traced.calls, answer, tolerance, "LiteRT")
+    write_file(path, content)
+    return path
+
+
+def _convert(traced: Traced, weights: str) -> bytes:
+    """Endpoints as LiteRT."""
+    if traced.tables:
+        raise lacks("LiteRT", ["lookup tables"])
     with tempfile.TemporaryDirectory() as folder:
         traced.write(Path(folder))
         converter = tf.lite.TFLiteConverter.from_saved_model(
@@ -83,25 +110,29 @@ def export_litert(
         if weights == "float16":
             converter.target_spec.supported_types = [tf.float16]
         try:
-            content = converter.convert()
+            return converter.convert()
         except Exception as error:
             unknown = sorted(set(re.findall(r"'tf\.(\w+)' op", str(error))))
-            raise ValueError(
-                f"endpoints cannot be written for LiteRT, which has no {', '.join(unknown)} for "
-                "these shapes. Leave that part out and export the rest: text is cut into ids, and "
-                "ids are spelled, outside."
-                if unknown
-                else f"endpoints cannot be written for LiteRT: {error}"
+            kinds = _other_kinds(traced)
+            if kinds:
+                raise UnsupportedOperatorError(
+                    f"LiteRT computes in float32, and the endpoints have {', '.join(kinds)}. "
+                    "Build the model with that dtype."
+                ) from error
+            if unknown:
+                raise lacks("LiteRT", unknown) from error
+            raise UnsupportedOperatorError(
+                f"The endpoints cannot be written for LiteRT: {error}"
             ) from error
-    with replacing(path) as staged:
-        staged.write_bytes(content)
-        interpreter = Interpreter(str(staged))
-        answers = (_answer(interpreter, name, probe) for name, probe, _ in traced.calls)
-        check_answers(traced.calls, answers, tolerance, "LiteRT")
-    return path
 
 
-def _answer(interpreter: Any, endpoint: str, probe: Probe) -> dict[str, np.ndarray]:
-    run = interpreter.get_signature_runner(endpoint)
-    inputs = run.get_input_details()  # without those that nothing reads
-    return dict(run(**{name: probe[name].numpy() for name in inputs}))
+def _other_kinds(traced: Traced) -> list[str]:
+    """The floating-point dtypes, other than float32, in the graphs."""
+    kinds = {
+        output.dtype.name
+        for function in traced.functions.values()
+        for operation in function.graph.get_operations()
+        for output in operation.outputs
+        if output.dtype.is_floating
+    }
+    return sorted(kinds - {"float32"})

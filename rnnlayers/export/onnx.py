@@ -13,13 +13,16 @@ from typing import Any
 import numpy as np
 
 from rnnlayers.engines.target import Target
-from rnnlayers.export.endpoints import Probe
-from rnnlayers.export.files import check_file, replacing
 from rnnlayers.export.graphs import trace
-from rnnlayers.export.verify import check_answers
+from rnnlayers.export.runtimes import (
+    UnsupportedOperatorError,
+    check_file,
+    lacks,
+    verify_running,
+    write_file,
+)
 
 OPSET = 18  # of 2022: what runs ONNX today runs this, such as ONNX Runtime from 1.14 on
-_NEEDED = "the extra `onnx` is not installed: pip install 'rnnlayers[onnx]'"
 
 
 def export_onnx(
@@ -50,8 +53,8 @@ def export_onnx(
 
     Raises:
         ImportError: If `tf2onnx` or `onnxruntime` is not installed, the extra `onnx`.
-        ValueError: If an argument is wrong, or ONNX has no such operator: it knows next to none
-            for strings, so cut texts into ids outside.
+        ValueError: If an argument is wrong. As `UnsupportedOperatorError`, if ONNX has no such
+            operator: it knows next to none for strings, so cut texts into ids outside.
         RuntimeError: If the verification failed. Nothing is left behind.
 
     Example:
@@ -68,17 +71,27 @@ def export_onnx(
         import onnxruntime
         import tf2onnx  # noqa: F401
     except ImportError as error:
-        raise ImportError(_NEEDED) from error
+        raise ImportError(
+            "tf2onnx or onnxruntime is not installed: pip install 'rnnlayers[onnx]'"
+        ) from error
     name = "serving_default"
     endpoints = None if endpoint is None else {name: endpoint}
     given = None if probes is None else {name: probes}
-    traced = trace(model, endpoints, given, tolerance, Target.ELSEWHERE, distinct=True)
+    traced = trace(model, endpoints, given, tolerance, Target.ELSEWHERE)
     content = _convert(traced.functions[name])
-    with replacing(path) as staged:
-        staged.write_bytes(content)
-        session = onnxruntime.InferenceSession(staged, providers=["CPUExecutionProvider"])
-        answers = (_answer(session, probe) for _, probe, _ in traced.calls)
-        check_answers(traced.calls, answers, tolerance, "ONNX Runtime")
+
+    def answer(_: str, probe: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        # An input that nothing reads is no input any more.
+        inputs = {tensor.name: probe[tensor.name] for tensor in session.get_inputs()}
+        names = [tensor.name for tensor in session.get_outputs()]
+        return dict(zip(names, session.run(names, inputs), strict=True))
+
+    try:
+        session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise UnsupportedOperatorError(f"ONNX Runtime cannot load the endpoint: {error}") from error
+    verify_running(traced.calls, answer, tolerance, "ONNX Runtime")
+    write_file(path, content)
     return path
 
 
@@ -94,22 +107,19 @@ def _convert(function: Any) -> bytes:
                 traced, (), opset=OPSET, custom_op_handlers={"SelectV2": (_select, [])}
             )
     except Exception as error:
-        raise ValueError(f"endpoint cannot be written as ONNX: {error}") from error
+        raise UnsupportedOperatorError(f"The endpoint cannot become ONNX: {error}") from error
     unknown = sorted({node.op_type for node in _nodes(model.graph) if not _is_known(node)})
     if unknown:
-        raise ValueError(
-            f"endpoint cannot be written as ONNX, which has no {', '.join(unknown)}. Leave that "
-            "part out and export the rest: text is cut into ids, and ids are spelled, outside."
-        )
+        raise lacks("ONNX", unknown)
     # Tensors from outside the function, which are its last inputs, become constants here; tf2onnx
     # has done it with variables.
     outside = function.captured_inputs
     inside = function.inputs[len(function.inputs) - len(outside) :]
-    values = {put.name: value for put, value in zip(inside, outside, strict=True)}
-    for put in [put for put in model.graph.input if put.name in values]:
-        model.graph.input.remove(put)
-        if any(put.name in node.input for node in _nodes(model.graph)):
-            constant = onnx.numpy_helper.from_array(np.asarray(values[put.name]), put.name)
+    values = {tensor.name: value for tensor, value in zip(inside, outside, strict=True)}
+    for given in [given for given in model.graph.input if given.name in values]:
+        model.graph.input.remove(given)
+        if any(given.name in node.input for node in _nodes(model.graph)):
+            constant = onnx.numpy_helper.from_array(np.asarray(values[given.name]), given.name)
             model.graph.initializer.append(constant)
     return model.SerializeToString()
 
@@ -117,12 +127,18 @@ def _convert(function: Any) -> bytes:
 def _select(context: Any, node: Any, *_: Any) -> None:
     """Chooses one of two numbers; left alone, tf2onnx multiplies both, and 0 * inf is NaN."""
     import tf2onnx
+    from onnx import TensorProto
 
     kind = context.get_dtype(node.output[0])
-    if tf2onnx.utils.map_onnx_to_numpy_type(kind) in (np.float32, np.float64):
-        node.type = "Where"
-    else:  # which ONNX Runtime has not for all others
+    if kind not in (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16):
+        # ONNX Runtime does not choose among all kinds, and here no product goes wrong.
         tf2onnx.onnx_opset.controlflow.Select.version_7(context, node)
+        return
+    node.type = "Where"
+    if kind == TensorProto.FLOAT16:  # among these neither
+        for name in node.input[1:]:
+            context.insert_new_node_on_input(node, "Cast", name, to=TensorProto.FLOAT)
+        context.insert_new_node_on_output("Cast", node.output[0], to=kind)
 
 
 @contextmanager
@@ -151,10 +167,3 @@ def _is_known(node: Any) -> bool:
     import onnx
 
     return onnx.defs.has(node.op_type, node.domain)
-
-
-def _answer(session: Any, probe: Probe) -> dict[str, np.ndarray]:
-    # An input that nothing reads is no input any more.
-    inputs = {put.name: probe[put.name].numpy() for put in session.get_inputs()}
-    names = [output.name for output in session.get_outputs()]
-    return dict(zip(names, session.run(names, inputs), strict=True))

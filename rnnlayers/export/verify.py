@@ -25,6 +25,13 @@ sys.path += [entry for entry in json.loads(sys.argv[1]) if entry and entry not i
 runpy.run_path(sys.argv[2], run_name="__main__")
 """
 
+_ADVICE = (
+    "An endpoint must depend on its inputs and weights alone: not on Python values that change, "
+    "random numbers without a seed among the inputs, the batch size while tracing, nor on what an "
+    "earlier call left behind (in stateful layers: take the states as inputs, return them as "
+    "outputs)."
+)
+
 Call = tuple[str, Probe, dict[str, np.ndarray]]
 
 
@@ -42,7 +49,7 @@ def answer_live(endpoints: Sequence[Endpoint], probes: Mapping[str, Sequence[Pro
                     f"{_describe(probe)}. Example inputs that suit it can be given as probes=."
                 )
                 raise
-            calls.append((endpoint.name, probe, {k: _array(v) for k, v in outputs.items()}))
+            calls.append((endpoint.name, probe, {k: array(v) for k, v in outputs.items()}))
     return calls
 
 
@@ -58,7 +65,7 @@ def verify(saved_model: Path, calls: Sequence[Call], tolerance: float) -> None:
         RuntimeError: If the SavedModel does not load, does not run, or answers differently.
     """
     for loader, given in _ask_fresh_process(saved_model, calls).items():
-        check_answers(calls, map(fresh.decode, given), tolerance, loader)
+        check_answers(calls, map(fresh.decode, given), tolerance, loader, _ADVICE)
 
 
 def check_answers(
@@ -66,6 +73,7 @@ def check_answers(
     answers: Iterable[Mapping[str, np.ndarray]],
     tolerance: float,
     loader: str,
+    advice: str,
 ) -> None:
     """Compares the answers of what was exported with the live ones.
 
@@ -74,6 +82,7 @@ def check_answers(
         answers: The outputs of each call.
         tolerance: See `export_model`.
         loader: What loaded it, for the error message.
+        advice: What else the error message says.
 
     Raises:
         RuntimeError: If an answer differs.
@@ -85,10 +94,7 @@ def check_answers(
                 raise RuntimeError(
                     f"The export was withdrawn: endpoint {endpoint!r}, output {name!r}, "
                     f"called with {_describe(probe)} and loaded with {loader}: {complaint}. "
-                    "An endpoint must depend on its inputs and weights alone: not on Python "
-                    "values that change, random numbers without a seed among the inputs, the "
-                    "batch size while tracing, nor on what an earlier call left behind (in "
-                    "stateful layers: take the states as inputs, return them as outputs)."
+                    f"{advice}"
                 )
 
 
@@ -98,7 +104,7 @@ def _ask_fresh_process(saved_model: Path, calls: Sequence[Call]) -> dict[str, An
     questions.write_text(
         json.dumps(
             [
-                (name, fresh.encode({k: _array(v) for k, v in probe.items()}))
+                (name, fresh.encode({k: array(v) for k, v in probe.items()}))
                 for name, probe, _ in calls
             ]
         )
@@ -149,8 +155,9 @@ def compare(live: np.ndarray | None, exported: np.ndarray | None, tolerance: flo
     )
 
 
-def _array(tensor: tf.Tensor) -> np.ndarray:
-    return np.asarray(tensor.numpy(), tensor.dtype.as_numpy_dtype)  # also a scalar string
+def array(tensor: tf.Tensor) -> np.ndarray:
+    """A tensor as an array, of no dimension if it is a scalar."""
+    return np.asarray(tensor.numpy(), tensor.dtype.as_numpy_dtype)
 
 
 def _describe(probe: Probe) -> str:

@@ -21,7 +21,9 @@ def check(app, model, numeric, folder, tolerance=1e-5):
     """Write all files that can be, and return for each function the runtimes that have it."""
     pytest.importorskip("tf2onnx", reason="the extra `onnx` is not installed")
     onnxruntime = pytest.importorskip("onnxruntime", reason="the extra `onnx` is not installed")
-    pytest.importorskip("ai_edge_litert", reason="the extra `litert` is not installed")
+    litert = pytest.importorskip(
+        "ai_edge_litert.interpreter", reason="the extra `litert` is not installed"
+    )
     written = write_files(folder, model, tuple(SUFFIXES), numeric, tolerance)
     files = {folder / f"{name}{SUFFIXES[kind]}" for name in written for kind in written[name]}
     files |= {folder / name for name in numeric.vocabularies}
@@ -36,6 +38,10 @@ def check(app, model, numeric, folder, tolerance=1e-5):
             ", ".join(f"`{put.name}`" for put in puts)
             for puts in (session.get_inputs(), session.get_outputs())
         ]
+        if "litert" in kinds:
+            interpreter = litert.Interpreter(str(folder / f"{name}.tflite"))
+            signature = interpreter.get_signature_list()[name]
+            assert sorted(signature["outputs"]) == sorted(put.name for put in session.get_outputs())
         answers = ["yes" if kind in kinds else "no" for kind in SUFFIXES]
         rows.append(" | ".join([f"| {app} | `{name}`", *names, *answers]) + " |\n")
     page = PAGE.read_text("utf-8")

@@ -6,11 +6,23 @@ import tensorflow as tf
 
 from apps.common import exports
 from apps.common.model_cards import CARDS
+from apps.common.other_runtimes import NumericEndpoints
 from apps.common.runs import Run
 from apps.common.serving.servable import WARMUP, Servable, warmup_requests
 from apps.demo import INPUTS
 
 PROBES = {"text": ["A fine film.", ""]}
+
+
+# Of two functions, of which no other runtime has the second.
+NUMERIC = NumericEndpoints(
+    {
+        "twice": (lambda x: 2 * x, {"x": tf.TensorSpec([None, 2], tf.float32)}),
+        "lengths": (tf.strings.length, {"text": tf.TensorSpec([None], tf.string)}),
+    },
+    {"twice": {"x": [[1.0, 2.0]]}, "lengths": PROBES},
+    {"words.json": ["", "film", "\N{MUSIC SHARP SIGN}"]},
+)
 
 
 class Judge(tf.Module):
@@ -29,13 +41,20 @@ def run(tmp_path):
 
 @pytest.fixture
 def export(run, tmp_path):
-    def export():
+    def export(**options):
         model = Judge()
         endpoints = {"serving_default": (model, {"text": tf.TensorSpec([None], tf.string)})}
         probes = {"serving_default": PROBES}
         folder = tmp_path / "saved_models"
         return exports.export_run(
-            model, run, "sentiment", folder, endpoints=endpoints, probes=probes
+            model,
+            run,
+            "sentiment",
+            folder,
+            endpoints=endpoints,
+            probes=probes,
+            numeric=lambda: NUMERIC,
+            **options,
         )
 
     return export
@@ -76,6 +95,27 @@ def test_a_version_without_the_extra_has_no_requests(export, monkeypatch, capsys
     assert not (path / WARMUP).exists()
     assert "tensorflow-serving-api is not installed" in capsys.readouterr().out
     assert np.shape(Servable(path).run("serving_default", PROBES)["label"]) == (2,)
+
+
+def test_other_runtimes_get_what_they_can_hold(export, capsys):
+    folder = export(also=("onnx", "litert")) / "assets.extra"
+    names = {file.name for file in folder.iterdir()}
+    assert names == {"twice.onnx", "twice.tflite", "words.json", WARMUP.name}
+    assert (
+        json.loads((folder / "words.json").read_text("utf-8")) == NUMERIC.vocabularies["words.json"]
+    )
+    out = capsys.readouterr().out
+    assert "No lengths.onnx" in out
+    assert "No lengths.tflite" in out
+
+
+def test_a_runtime_that_is_not_installed_is_named_before_anything_is_done(
+    export, monkeypatch, tmp_path
+):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ValueError, match=r"also: litert needs ai_edge_litert"):
+        export(also=("litert",))
+    assert not (tmp_path / "saved_models").exists()
 
 
 def test_every_application_has_its_card():

@@ -173,6 +173,10 @@ def test_members_are_averaged_and_each_is_trained_once(source, tmp_path, capsys)
     capsys.readouterr()
     call(*command)
     assert "Training segments" not in capsys.readouterr().out
+    (run / "model.keras").unlink()
+    other = ("--learning-rate", 0.5)  # the parts were trained with another
+    assert "learning_rate 0.002 (asked for: 0.5)" in refusal(capsys, *command, *other)
+    call(*command)
     forecaster = forecasting.Forecaster(Run.finished(run))
     inputs = windows_of(forecaster, source)
     members = [

@@ -175,7 +175,11 @@ def test_the_prompt_decides_and_a_low_temperature_takes_the_likeliest(trained):
 
 
 def test_it_is_exported_whole_and_step_by_step(trained, tmp_path):
-    textgen.export(trained, tmp_path)
+    textgen.main(
+        ["export", "--run", str(trained), "--to", str(tmp_path), "--also", "onnx", "litert"]
+    )
+    others = {file.name for file in (tmp_path / "textgen" / "1" / "assets.extra").iterdir()}
+    assert others >= {"step_ids.onnx", "step_ids.tflite", "characters.json"}
     asked = c_api.check(tmp_path / "textgen" / "1")
     assert asked == ["serving_default", "generate", "step"]
     generator = textgen.Generator(textgen.Run.finished(trained))

@@ -133,9 +133,62 @@ def test_steps_for_a_loop_of_ones_own(runtime):
     run = runtime(steps, steps.decode_step, signature, inputs)
     expected = steps.decode_step(**inputs)
     found = run(**{name: value.numpy() for name, value in inputs.items()})
-    for name, tensor in expected.items():  # an output cannot have an input's name in ONNX
-        renamed = f"next_{name}" if runtime.name == "onnx" and name in inputs else name
+    assert found.keys() == {f"next_{name}" if name in inputs else name for name in expected}
+    for name, tensor in expected.items():
+        renamed = f"next_{name}" if name in inputs else name
         np.testing.assert_allclose(found[renamed], tensor, atol=1e-6)
+
+
+def test_a_name_that_is_taken_is_refused(runtime):
+    def step(x, h):
+        return {"h": x + h, "next_h": x}
+
+    spec = tf.TensorSpec([None, 2], tf.float32)
+    with pytest.raises(ValueError, match=r"`next_`.*taken.*'next_h'"):
+        runtime(tf.Module(), step, {"x": spec, "h": spec})
+
+
+@pytest.mark.parametrize("first", ["call", "export"])
+def test_a_function_that_was_traced_already(first, runtime):
+    layer = randomize(rnnlayers.LSTM(4, return_sequences=True))
+    spec = tf.TensorSpec([None, None, 3], tf.float32)
+    function = tf.function(layer, input_signature=[spec])
+    if first == "call":
+        function(sample())
+    run = runtime(layer, function, {"x": spec})
+    np.testing.assert_allclose(run(x=sample(1, 7))["outputs"], layer(sample(1, 7)), atol=1e-6)
+    assert function(sample(2, 0)).shape == (2, 0, 4)
+
+
+def test_a_number_alone_is_an_input_too(runtime):
+    signature = {"x": tf.TensorSpec([None, 2], tf.float32), "by": tf.TensorSpec([], tf.float32)}
+    run = runtime(tf.Module(), lambda x, by: x * by, signature)
+    found = run(x=np.ones((1, 2), "float32"), by=np.array(3, "float32"))
+    np.testing.assert_allclose(found["outputs"], [[3, 3]])
+
+
+def test_probes_for_one_by_one_must_be_of_one_size(tmp_path):
+    spec = tf.TensorSpec([None, 2], tf.float32)
+    endpoints = {"f": (lambda x, y: x + y, {"x": spec, "y": spec})}
+    for rows in (2, 3), (0, 0):
+        probes = {"f": dict(zip("xy", map(np.ones, ((n, 2) for n in rows)), strict=True))}
+        with pytest.raises(ValueError, match=r"probes\['f'\].*equal and not 0.*'x': \d"):
+            rnnlayers.export_litert(tf.Module(), tmp_path / "a.tflite", endpoints, probes)
+
+
+def test_half_precision_is_chosen_from_in_onnx_and_refused_by_litert(tmp_path):
+    def guarded(x):
+        return tf.where(x > 0, tf.math.log(x), tf.zeros([], "float16"))
+
+    signature = {"x": tf.TensorSpec([None, 2], tf.float16)}
+    path = rnnlayers.export_onnx(tf.Module(), tmp_path / "half.onnx", (guarded, signature))
+    found = run_onnx(path, x=np.array([[1, -1]], "float16"))["outputs"]
+    np.testing.assert_array_equal(found, np.zeros((1, 2), "float16"))
+    layer = randomize(rnnlayers.LSTM(4, dtype="float16"))
+    endpoints = {"f": (layer, {"x": tf.TensorSpec([None, None, 3], tf.float16)})}
+    with pytest.raises(rnnlayers.UnsupportedOperatorError, match=r"float32.*have float16"):
+        rnnlayers.export_litert(layer, tmp_path / "half.tflite", endpoints)
+    assert not (tmp_path / "half.tflite").exists()
 
 
 def test_tensors_from_outside_are_constants(runtime):
@@ -174,7 +227,7 @@ def test_text_is_refused_and_what_was_there_stays(runtime, tmp_path):
     files = [tmp_path / "model.onnx", tmp_path / "model.tflite"]
     for file in files:
         file.write_text("an older export")
-    with pytest.raises(ValueError, match=r"has no .*String.*cut into ids"):
+    with pytest.raises(rnnlayers.UnsupportedOperatorError, match=r"has no .*(String|table)"):
         runtime(vectorize, vectorize, {"x": tf.TensorSpec([None], tf.string)})
     assert [file.read_text() for file in files] == ["an older export"] * 2
     assert sorted(tmp_path.iterdir()) == files
@@ -192,6 +245,13 @@ def test_an_answer_that_differs_is_withdrawn(runtime, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_what_the_runtime_has_not_for_a_dtype_is_told(tmp_path):
+    signature = {"x": tf.TensorSpec([None, 2], tf.float64)}
+    with pytest.raises((RuntimeError, ValueError), match="ONNX Runtime cannot"):
+        rnnlayers.export_onnx(tf.Module(), tmp_path / "erf.onnx", (tf.math.erf, signature))
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_draw_of_chance_is_the_seed_s(tmp_path):
     """Sampling needs random numbers that are TensorFlow's own."""
 
@@ -201,7 +261,7 @@ def test_a_draw_of_chance_is_the_seed_s(tmp_path):
         return decode(step, (), start, Sampling(seed=1), stop_token_id=0, max_length=4).tokens
 
     signature = {"start": tf.TensorSpec([None], tf.int32)}
-    with pytest.raises(ValueError, match="Stateless"):
+    with pytest.raises(rnnlayers.UnsupportedOperatorError, match="Stateless"):
         rnnlayers.export_onnx(tf.Module(), tmp_path / "draw.onnx", (draw, signature))
 
 
@@ -239,8 +299,8 @@ def test_tracing_for_others_leaves_nothing_behind():
 def test_examples_one_by_one():
     signature = {"x": tf.TensorSpec([None, 2]), "scale": tf.TensorSpec([])}
     (point,) = endpoints.make_endpoints(None, {"f": (lambda x, scale: x * scale, signature)})
-    assert point.alone().signature["x"].shape == (1, 2)
-    assert point.alone().signature["scale"].shape == ()
+    assert point.batch_of_one().signature["x"].shape == (1, 2)
+    assert point.batch_of_one().signature["scale"].shape == ()
     probe = {"x": tf.constant([[1.0, 2.0], [3.0, 4.0]]), "scale": tf.constant(2.0)}
-    cut = point.one_by_one([probe])
+    cut = point.split([probe])
     assert [point(one)["outputs"].numpy().tolist() for one in cut] == [[[2, 4]], [[6, 8]]]
