@@ -96,7 +96,7 @@ class Settings:
     max_norm: float = 1.0  # gradients are scaled down to this global norm
     batch_size: int = 16  # images in a training step
     each: int = 3  # captions of an image in a training step
-    epochs: int = 8  # the most epochs to train
+    epochs: int = 12  # the most epochs to train
     patience: int = 3  # stop after so many epochs without a lower validation loss
     beams: int = 5  # hypotheses of the beam search
     length_penalty: float = 1.0  # of the beam search: 0 favours short captions

@@ -19,7 +19,20 @@ Answer = Callable[[str, dict[str, np.ndarray]], dict[str, np.ndarray]]
 
 
 class UnsupportedOperatorError(ValueError):
-    """A runtime lacks what a model needs."""
+    """A runtime lacks what a model needs: leave that part out, and export the rest.
+
+    Args:
+        message: Which runtime, and what it lacks.
+
+    Example:
+
+    >>> words = {"text": tf.TensorSpec([None], tf.string)}
+    >>> try:
+    ...     rnnlayers.export_onnx(tf.Module(), "words.onnx", (tf.strings.lower, words))
+    ... except rnnlayers.UnsupportedOperatorError as error:
+    ...     print(error)
+    The endpoint cannot be written for ONNX, which has no StringLower as it is used here. ...
+    """
 
 
 def lacks(runtime: str, operators: Sequence[str]) -> UnsupportedOperatorError:
