@@ -28,10 +28,10 @@ class UnsupportedOperatorError(ValueError):
 
     >>> words = {"text": tf.TensorSpec([None], tf.string)}
     >>> try:
-    ...     rnnlayers.export_onnx(tf.Module(), "words.onnx", (tf.strings.lower, words))
+    ...     rnnlayers.export_onnx(tf.Module(), "words.onnx", (tf.strings.length, words))
     ... except rnnlayers.UnsupportedOperatorError as error:
     ...     print(error)
-    The endpoint cannot be written for ONNX, which has no StringLower as it is used here. ...
+    The endpoint cannot be written for ONNX, which has no StringLength as it is used here. ...
     """
 
 
