@@ -8,6 +8,8 @@
     metrics.json    what `evaluate` found
     plots/          pictures
 
+Of a run of several networks each is a run of its own, in a folder within.
+
 A kill at any moment costs the epoch it fell in: every file is written under another name and then
 renamed, the history before the checkpoint that it belongs to.
 """
