@@ -32,6 +32,8 @@ def choose(asked: str, time: int | None, training: bool) -> Choice:
         time: Number of steps, None where it is not known yet.
         training: Whether gradients will be asked for.
     """
+    if traced_for() is Target.ELSEWHERE:
+        return Choice("stepwise", "other runtimes have no part that XLA compiles")
     if asked != "auto":
         return Choice(asked, f"the layer was built with engine={asked!r}")
     if tf.config.functions_run_eagerly():

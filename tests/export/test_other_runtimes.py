@@ -67,6 +67,12 @@ def test_every_cell_with_every_mask_at_a_length_never_seen(case, return_sequence
             np.testing.assert_allclose(found, expected[one], atol=1e-6)
 
 
+def test_a_layer_that_was_told_its_engine(runtime):
+    layer = randomize(rnnlayers.GRU(4, engine="fused"))
+    run = runtime(layer, layer, {"x": tf.TensorSpec([None, None, 3], tf.float32)})
+    np.testing.assert_allclose(run(x=sample(1, 5))["outputs"], layer(sample(1, 5)), atol=1e-6)
+
+
 def test_onnx_takes_any_batch(tmp_path):
     layer = randomize(rnnlayers.LSTM(4, return_sequences=True, go_backwards=True))
     signature = {"x": tf.TensorSpec([None, None, 3], tf.float32)}
