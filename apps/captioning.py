@@ -33,7 +33,7 @@ import itertools
 import math
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -50,19 +50,20 @@ from apps.common.backbones import build_backbone, check_name
 from apps.common.caption_batches import CaptionBatches
 from apps.common.caption_scores import caption_scores, commonest, nearest, truth
 from apps.common.cli import check, find_files, run_command
+from apps.common.exported.captioner import Captioner, compiled, made_up_images
 from apps.common.exports import export_run
 from apps.common.image_layers import Coordinates, ForEachCaption
-from apps.common.other_runtimes import Format, NumericEndpoints, decoder_endpoints
+from apps.common.other_runtimes import Format
 from apps.common.pixels import load_features, load_pixels
 from apps.common.reports import plot_history, plot_looks, report
 from apps.common.runs import Run
 from apps.common.sources import load
 from apps.common.sources.captions import SUFFIXES, Example
 from apps.common.sources.splits import Splits
-from apps.common.subwords import PAD, SPECIAL, START, STOP, UNKNOWN, Subwords
+from apps.common.subwords import PAD, SPECIAL, START, STOP, Subwords
 from apps.common.teaching import compile_taught
 from apps.common.text import encode
-from rnnlayers.decoding import BeamSearch, Greedy, Sampler
+from rnnlayers.decoding import BeamSearch, Greedy
 from rnnlayers.optimizers import ClippingLogger
 
 BACKBONE = "backbone.keras"  # the network that sees, where it is not trained
@@ -323,80 +324,15 @@ def train(run: Path, settings: Settings) -> None:
 # Inference
 
 
-class Captioner(tf.Module):
-    """Image files in, captions out: what is exported."""
-
-    def __init__(self, folder: Run):
-        super().__init__()
-        self.settings = folder.settings(Settings)
-        self.model = folder.model()
-        self.backbone = None
-        if self.settings.frozen:
-            self.backbone = folder.read_model(BACKBONE)
-        vocabulary = folder.read_lines(VOCABULARY)
-        self.pieces = Subwords(vocabulary, True, self.settings.max_length)
-
-    def beam(self) -> BeamSearch:
-        """Returns the beam search of the settings."""
-        return BeamSearch(self.settings.beams, length_penalty=self.settings.length_penalty)
-
-    def answer(self, inputs: tf.Tensor, sampler: Sampler) -> dict[str, tf.Tensor]:
-        """Returns captions `(batch,)` of what the encoder is given, scores, pieces, attention."""
-        decoded = self.decode(inputs, sampler)
-        tokens = decoded.pop("tokens")
-        pieces = {"caption": self.pieces.joined(tokens), "pieces": self.pieces.spelled(tokens)}
-        return {**decoded, **pieces}
-
-    def decode(self, inputs: tf.Tensor, sampler: Sampler) -> dict[str, tf.Tensor]:
-        """Returns ids of pieces `(batch, time)` instead, scores, attention."""
-        decoded = self.model.generate(
-            inputs, sampler, max_length=self.settings.max_length, forbidden_tokens=[UNKNOWN]
-        )
-        found = {"tokens": decoded.tokens, "score": decoded.scores, "attention": decoded.extras}
-        return {name: value[:, 0] for name, value in found.items() if value is not None}
-
-    def __call__(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Captions image files `(batch,)`, given as their bytes, with a beam."""
-        return self.answer(self.inputs(image), self.beam())
-
-    def greedy(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Captions image files `(batch,)`, taking the likeliest piece each time."""
-        return self.answer(self.inputs(image), Greedy())
-
-    def inputs(self, image: tf.Tensor) -> tf.Tensor:
-        """Decodes image files `(batch,)` to what the encoder is given."""
-        pixels = images.decode_batch(image, self.settings.image_size)
-        return pixels if self.backbone is None else self.backbone(pixels)
-
-    def numeric(self) -> NumericEndpoints:
-        """Returns what other runtimes are given; of a network that is not trained, its features."""
-        inputs = self.inputs(tf.constant(made_up_images()))
-        return decoder_endpoints(
-            self.model,
-            "caption_inputs",
-            lambda inputs: self.decode(inputs, self.beam()),
-            {"pixels" if self.backbone is None else "features": inputs},
-            {"pieces.json": [*SPECIAL, *self.pieces.pieces]},
-        )
-
-    def endpoints(self) -> dict[str, tuple]:
-        """Returns what is exported, with its inputs."""
-        image = {"image": tf.TensorSpec([None], tf.string)}
-        return {"serving_default": (self, image), "caption_greedily": (self.greedy, image)}
-
-
-def made_up_images() -> list[bytes]:
-    """Returns files that an exported model must answer as the live one does, besides real ones."""
-    shades = tf.cast(tf.reshape(tf.range(40 * 30 * 3) % 251, (40, 30, 3)), tf.uint8)
-    return [tf.io.encode_jpeg(shades).numpy(), tf.io.encode_png(shades[:1, :1, :1]).numpy()]
-
-
-def compiled(captioner: Captioner, sampler: Sampler) -> Callable:
-    """Returns `Captioner.answer` as a function in a graph, of what the encoder is given."""
-    (encoder_input,) = captioner.model.encoder.inputs
-    signature = tf.TensorSpec(encoder_input.shape, encoder_input.dtype)
-    return tf.function(
-        lambda inputs: captioner.answer(inputs, sampler), [signature], autograph=False
+def load_captioner(folder: Run) -> Captioner:
+    """Loads what a finished run has trained."""
+    settings = folder.settings(Settings)
+    return Captioner(
+        folder.model(),
+        Subwords(folder.read_lines(VOCABULARY), True, settings.max_length),
+        BeamSearch(settings.beams, length_penalty=settings.length_penalty),
+        settings.image_size,
+        folder.read_model(BACKBONE) if settings.frozen else None,
     )
 
 
@@ -433,10 +369,9 @@ def predict(
         plot: Draw a picture for each image, in the folder of the run.
     """
     folder = Run.finished(run)
-    captioner = Captioner(folder)
-    settings = captioner.settings
-    beams = settings.beams if num_beams is None else num_beams
-    answer = compiled(captioner, BeamSearch(beams, length_penalty=settings.length_penalty))
+    captioner = load_captioner(folder)
+    beams = captioner.search.num_beams if num_beams is None else num_beams
+    answer = compiled(captioner, replace(captioner.search, num_beams=beams))
     paths = find_files(inputs, SUFFIXES)
     broken = 0
     for place, path in enumerate(paths):
@@ -464,9 +399,9 @@ def export(run: Path, to: Path = Path("saved_models"), also: tuple[Format, ...] 
         also: Write it for other runtimes too, which take pixels.
     """
     folder = Run.finished(run)
-    captioner = Captioner(folder)
+    captioner = load_captioner(folder)
     endpoints = captioner.endpoints()
-    contents = (picture.read() for picture, _ in load_examples(captioner.settings).test)
+    contents = (picture.read() for picture, _ in load_examples(folder.settings(Settings)).test)
     sound = (content for content in contents if images.check(content) is None)
     probes = [*made_up_images(), *itertools.islice(sound, 3)]
     export_run(
@@ -492,11 +427,11 @@ def evaluate(run: Path) -> None:
         run: The folder of the run.
     """
     folder = Run.finished(run)
-    captioner = Captioner(folder)
-    splits = load_examples(captioner.settings)
-    train, test = (look(part, captioner.settings, folder) for part in (splits.train, splits.test))
-    scenes = captioner.settings.source == "sample"
-    found = {"beam": captioner.beam(), "greedy": Greedy()}
+    captioner, settings = load_captioner(folder), folder.settings(Settings)
+    splits = load_examples(settings)
+    train, test = (look(part, settings, folder) for part in (splits.train, splits.test))
+    scenes = settings.source == "sample"
+    found = {"beam": captioner.search, "greedy": Greedy()}
     answers = {name: compiled(captioner, sampler) for name, sampler in found.items()}
     captions = {name: caption(answer, test) for name, answer in answers.items()}
     similar = nearest(features(captioner, train), train.captions, features(captioner, test))
@@ -513,13 +448,13 @@ def evaluate(run: Path) -> None:
     greedy = scored(captions["greedy"], test)
     metrics |= {f"{name}_greedy": score for name, score in greedy.items()}
     for name, part in splits.further.items():
-        seen = look(part, captioner.settings, folder)
+        seen = look(part, settings, folder)
         further = truth(caption(answers["beam"], seen), seen.captions)
         metrics |= {f"{metric}_{name}": score for metric, score in further.items()}
     report(
         folder,
         "captioning",
-        captioner.settings.source,
+        settings.source,
         metrics,
         {name: scored(said, test) for name, said in baselines.items()},
     )

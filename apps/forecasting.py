@@ -33,18 +33,17 @@ from typing import Literal
 
 import keras
 import numpy as np
-import pandas as pd
-import tensorflow as tf
 import tyro
 from keras import ops
 
 import rnnlayers
 from apps.common.cli import check, run_command
+from apps.common.exported.forecaster import Forecaster, forecast
 from apps.common.exports import export_run
 from apps.common.forecast_baselines import forecast_baselines, ridge
 from apps.common.forecast_layers import LinearShare, Pinball, Queries, phases
 from apps.common.forecasts import forecast_scores, futures, seasonal_naive_error, step_errors
-from apps.common.other_runtimes import Format, NumericEndpoints
+from apps.common.other_runtimes import Format
 from apps.common.replacing import replacing
 from apps.common.reports import plot_forecast, plot_history, plot_step_errors, report
 from apps.common.runs import Run
@@ -261,7 +260,7 @@ def train(run: Path, settings: Settings) -> None:
     settings.check()
     folder = Run.begin(run, settings)
     series = load_series(settings, run / "cache")
-    series.check_length(settings.window, settings.horizon)
+    series.check_trainable(settings.window, settings.horizon)
     folder.write_lines("variables.txt", series.names)
     if settings.model != "dense":
         fit_part(run / "dense", replace(settings, model="dense"), series)  # to compare with
@@ -330,83 +329,11 @@ def fit_one(folder: Run, settings: Settings, series: Series) -> None:
 # Inference
 
 
-class Forecaster(tf.Module):
-    """Windows as they were measured in, forecasts in the same units out: what is exported."""
-
-    def __init__(self, folder: Run):
-        super().__init__()
-        self.settings = folder.settings(Settings)
-        self.model = folder.model()
-        alone = self.settings.members == 1
-        member = self.model if alone else self.model.get_layer("member_1")
-        scaling = member.get_layer("scaling")
-        self.mean = ops.reshape(scaling.mean, (1, 1, -1, 1))
-        self.scale = ops.sqrt(ops.reshape(scaling.variance, (1, 1, -1, 1)))
-
-    def __call__(self, window: tf.Tensor, time: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
-        """Forecasts from windows; the arguments are those of `signature`."""
-        if time is None:  # the model has the input and reads nothing of it
-            steps = self.settings.window + self.settings.horizon
-            time = tf.zeros((tf.shape(window)[0], steps), tf.int64)
-        # Quantiles that were learned each for itself may cross.
-        scaled = tf.sort(self.model({"window": window, "time": time}))
-        quantiles = scaled * self.scale + self.mean
-        return {"point": quantiles[..., self.settings.middle], "quantiles": quantiles}
-
-    def step(self, observation: tf.Tensor, window: tf.Tensor, **time) -> dict[str, tf.Tensor]:
-        """Moves windows on by one observation `(batch, variables)`, and forecasts from there."""
-        window = tf.concat([window[:, 1:], observation[:, None]], axis=1)
-        return {**self(window, **time), "window": window}
-
-    def numeric(self) -> NumericEndpoints:
-        """Returns what is exported, all of it numbers, with real windows to try it on.
-
-        Numbers that are made up may be so far from them that rounding shows.
-        """
-        signature = self.signature()
-        observation = tf.TensorSpec([None, signature["window"].shape[-1]], tf.float32)
-        test = make_datasets(load_series(self.settings), self.settings)["test"]
-        inputs = test.inputs(np.asarray(test.origins[:3]))
-        probe = {name: inputs[name] for name in signature}
-        return NumericEndpoints(
-            {
-                "serving_default": (self, signature),
-                "step": (self.step, {"observation": observation, **signature}),
-            },
-            {
-                "serving_default": probe,
-                "step": {"observation": inputs["window"][:, 0], **probe},
-            },
-        )
-
-    def signature(self) -> dict[str, tf.TensorSpec]:
-        """Returns the inputs: `window` and, for a network with a calendar, `time`."""
-        window, horizon = self.settings.window, self.settings.horizon
-        variables = self.model.input["window"].shape[-1]
-        signature = {"window": tf.TensorSpec([None, window, variables], tf.float32)}
-        if self.settings.calendar:
-            signature["time"] = tf.TensorSpec([None, window + horizon], tf.int64)
-        return signature
-
-
-def forecast(forecaster: Forecaster, series: Series) -> pd.DataFrame:
-    """Forecasts what follows on the end of a series.
-
-    Returns:
-        A row for each step and variable: `time`, `variable`, `point`, and the quantiles.
-    """
-    settings = forecaster.settings
-    ahead = pd.date_range(series.times[-1], periods=settings.horizon + 1, freq=series.frequency)[1:]
-    past = series.times[-settings.window :]
-    seconds = np.concatenate([past, ahead.to_numpy()]).astype("datetime64[s]").astype("int64")
-    inputs = {"window": np.array(series.values[None, -settings.window :]), "time": seconds[None]}
-    answer = forecaster(**{name: tf.constant(inputs[name]) for name in forecaster.signature()})
-    quantiles = answer["quantiles"][0].numpy().reshape(-1, len(settings.levels))
-    index = pd.MultiIndex.from_product([ahead, series.names], names=["time", "variable"])
-    names = [f"q{level:g}" for level in settings.levels]
-    table = pd.DataFrame(quantiles, index, names)
-    table.insert(0, "point", quantiles[:, settings.middle])
-    return table.reset_index()
+def load_forecaster(folder: Run) -> Forecaster:
+    """Loads what a finished run has trained."""
+    settings, model = folder.settings(Settings), folder.model()
+    member = model if settings.members == 1 else model.get_layer("member_1")
+    return Forecaster(model, member.get_layer("scaling"), settings.levels, settings.calendar)
 
 
 def check_fits(series: Series, names: Sequence[str], window: int) -> None:
@@ -430,8 +357,7 @@ def predict(inputs: tyro.conf.Positional[tuple[Path, ...]], run: Path) -> None:
         run: The folder of the run.
     """
     folder = Run.finished(run)
-    forecaster = Forecaster(folder)
-    settings = forecaster.settings
+    forecaster, settings = load_forecaster(folder), folder.settings(Settings)
     for path in inputs or (Path(settings.source),):
         series = load_series(replace(settings, source=str(path)))
         check_fits(series, folder.read_lines("variables.txt"), settings.window)
@@ -452,8 +378,10 @@ def export(run: Path, to: Path = Path("saved_models"), also: tuple[Format, ...] 
         also: Write it for other runtimes too, which take the same windows.
     """
     folder = Run.finished(run)
-    forecaster = Forecaster(folder)
-    numeric = forecaster.numeric()
+    forecaster = load_forecaster(folder)
+    settings = folder.settings(Settings)
+    test = make_datasets(load_series(settings), settings)["test"]
+    numeric = forecaster.numeric(test.inputs(np.asarray(test.origins[:3])))
     export_run(
         forecaster,
         folder,

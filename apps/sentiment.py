@@ -29,26 +29,22 @@ from pathlib import Path
 
 import keras
 import numpy as np
-import tensorflow as tf
 import tyro
 from keras import ops
 
 import rnnlayers
 from apps.common.baselines import text_baselines
 from apps.common.cli import check, read_inputs, run_command
+from apps.common.exported.classifier import LABELS, PROBES, Classifier, classify
 from apps.common.exports import export_run
 from apps.common.ngrams import Ngrams
-from apps.common.other_runtimes import Format, NumericEndpoints
+from apps.common.other_runtimes import Format
 from apps.common.reports import binary_scores, plot_binary, plot_history, report
 from apps.common.runs import Run
 from apps.common.sources import load
 from apps.common.sources.splits import Splits, runs_apart
-from apps.common.text import Batches, Vectorizer, encode
+from apps.common.text import Batches, Vectorizer
 from rnnlayers.optimizers import ClipByGlobalNorm, ClippingLogger
-
-LABELS = ("negative", "positive")
-# What an exported model must answer as the live one does, besides ordinary text.
-PROBES = [b"", b"A <b>fine</b> film.<br />", b"\xf0\x9f\x91\x8f", b"\xff\xfe", b"word " * 100_000]
 
 
 @dataclass(frozen=True)
@@ -210,60 +206,12 @@ def train(run: Path, settings: Settings) -> None:
 # Inference
 
 
-class Classifier(tf.Module):
-    """Raw texts in, labels and probabilities out: what is exported."""
-
-    def __init__(self, folder: Run):
-        super().__init__()
-        settings = folder.settings(Settings)
-        vocabulary = folder.read_lines("vocabulary.txt")
-        self.vectorizer = Vectorizer(vocabulary, settings.max_length, settings.orders)
-        self.model = folder.model()
-
-    def __call__(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Classifies texts `(batch,)`; the probability is that of a positive review."""
-        probability = self.model(self.vectorizer(text).to_tensor())
-        label = tf.gather(LABELS, tf.cast(probability >= 0.5, tf.int32))
-        return {"label": label, "probability": probability}
-
-    def classify_ids(self, ids: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Classifies texts given as ids `(batch, time, orders)`, 0 after the end."""
-        return {"probability": self.model(ids)}
-
-    def numeric(self) -> NumericEndpoints:
-        """Returns what other runtimes are given."""
-        ids = tf.cast(self.vectorizer(tf.constant(PROBES[:3])).to_tensor(), tf.int32)
-        return NumericEndpoints(
-            {
-                "classify_ids": (
-                    self.classify_ids,
-                    {"ids": tf.TensorSpec([None, None, ids.shape[-1]], tf.int32)},
-                )
-            },
-            {"classify_ids": {"ids": ids}},
-            {"words.json": self.vectorizer.lookup.get_vocabulary()},
-        )
-
-
-def classify(classifier: Classifier, text: str | bytes) -> tuple[float, list[tuple[str, float]]]:
-    """Classifies a text and tells how far each word moved the state, in both directions together.
-
-    A word moves the forward state away from the state before it, and the backward state, which
-    reads the other way, away from the state after it.
-
-    Returns:
-        The probability that the text is positive, and its words with their distances.
-    """
-    words = classifier.vectorizer.words(encode([text]))
-    network = classifier.model
-    states_of = keras.Model(network.input, network.get_layer("states").output)
-    (probability,) = classifier(encode([text]))["probability"]
-    (states,) = states_of(classifier.vectorizer(encode([text])).to_tensor())
-    forward, backward = np.split(states, 2, axis=-1)
-    moved = np.linalg.norm(np.diff(forward, axis=0, prepend=0), axis=-1)
-    moved += np.linalg.norm(np.diff(backward, axis=0, append=0), axis=-1)
-    spelled = [word.decode("utf-8") for word in words[0].numpy()]
-    return float(probability), list(zip(spelled, moved.tolist(), strict=True))[1:]
+def load_classifier(folder: Run) -> Classifier:
+    """Loads what a finished run has trained."""
+    settings = folder.settings(Settings)
+    vocabulary = folder.read_lines("vocabulary.txt")
+    vectorizer = Vectorizer(vocabulary, settings.max_length, settings.orders)
+    return Classifier(folder.model(), vectorizer)
 
 
 def predict(inputs: tyro.conf.Positional[tuple[str, ...]], run: Path, top: int = 5) -> None:
@@ -274,7 +222,7 @@ def predict(inputs: tyro.conf.Positional[tuple[str, ...]], run: Path, top: int =
         run: The folder of the run.
         top: How many words to print.
     """
-    classifier = Classifier(Run.finished(run))
+    classifier = load_classifier(Run.finished(run))
     for text in read_inputs(inputs):
         probability, words = classify(classifier, text)
         label = LABELS[probability >= 0.5]
@@ -292,13 +240,13 @@ def export(run: Path, to: Path = Path("saved_models"), also: tuple[Format, ...] 
         also: Write it for other runtimes too, which take ids.
     """
     folder = Run.finished(run)
-    classifier = Classifier(folder)
+    classifier = load_classifier(folder)
     export_run(
         classifier,
         folder,
         "sentiment",
         to,
-        endpoints={"serving_default": (classifier, {"text": tf.TensorSpec([None], tf.string)})},
+        endpoints=classifier.endpoints(),
         probes={"serving_default": {"text": PROBES}},
         numeric=classifier.numeric,
         also=also,
@@ -316,7 +264,7 @@ def evaluate(run: Path) -> None:
     """
     folder = Run.finished(run)
     settings = folder.settings(Settings)
-    classifier = Classifier(folder)
+    classifier = load_classifier(folder)
     splits = load_examples(settings)
     test = Batches(*vectorize(splits.test, classifier.vectorizer), settings.batch_size)
     probabilities = test.in_order(classifier.model.predict(test.dataset()))

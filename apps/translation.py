@@ -29,13 +29,12 @@ hour, for 39.9 BLEU on the test sentences of 2016; README.md has the command.
 
 import math
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
 import pandas as pd
-import tensorflow as tf
 import tyro
 from keras import ops
 from tqdm import tqdm
@@ -43,23 +42,22 @@ from tqdm import tqdm
 import rnnlayers
 from apps.common.baselines import word_by_word
 from apps.common.cli import check, read_lines, run_command
+from apps.common.exported.translator import PROBES, Translator, compiled, translate
 from apps.common.exports import export_run
-from apps.common.other_runtimes import Format, NumericEndpoints, decoder_endpoints
+from apps.common.other_runtimes import Format
 from apps.common.pair_batches import PairBatches
 from apps.common.reports import plot_attention, plot_history, report
 from apps.common.runs import Run
 from apps.common.sources import load
 from apps.common.sources.splits import Splits
-from apps.common.subwords import PAD, SPECIAL, START, STOP, UNKNOWN, Subwords
+from apps.common.subwords import PAD, SPECIAL, START, STOP, Subwords
 from apps.common.teaching import compile_taught
 from apps.common.text import encode
 from apps.common.translations import by_length, translation_scores
-from rnnlayers.decoding import BeamSearch, Decoded, Greedy, Sampler
+from rnnlayers.decoding import BeamSearch, Greedy
 from rnnlayers.optimizers import ClippingLogger
 
 VOCABULARIES = ("source_pieces.txt", "target_pieces.txt")
-# What an exported model must answer as the live one does.
-PROBES = [b"My cat is near this car.", b"", b"\xff\xfe \x00", b"\xf0\x9f\x91\x8f", b"word " * 5000]
 
 
 @dataclass(frozen=True)
@@ -250,20 +248,15 @@ def train(run: Path, settings: Settings) -> None:
 # Inference
 
 
-class Translator(tf.Module):
-    """Texts in, translations out: what is exported."""
+def load_translator(folder: Run) -> Translator:
+    """Loads what a finished run has trained.
 
-    def __init__(self, folder: Run):
-        super().__init__()
-        self.settings = folder.settings(Settings)
-        self.model = folder.model()
-        self.steps = rnnlayers.StepEndpoints(self.model)
-        sizes = (self.model.encoder.layers[1].input_dim, self.model.embedding.input_dim)
-        self.source, self.target = (
-            self._pieces(folder, name, size) for name, size in zip(VOCABULARIES, sizes, strict=True)
-        )
-
-    def _pieces(self, folder: Run, name: str, size: int) -> Subwords:
+    Raises:
+        ValueError: If its files do not fit one another.
+    """
+    settings, model, languages = folder.settings(Settings), folder.model(), []
+    sizes = (model.encoder.layers[1].input_dim, model.embedding.input_dim)
+    for name, size in zip(VOCABULARIES, sizes, strict=True):
         pieces = folder.read_lines(name)
         if len(SPECIAL) + len(set(pieces)) != size:
             raise ValueError(
@@ -271,117 +264,9 @@ class Translator(tf.Module):
                 f"{len(set(pieces)):,} different pieces, and the model was trained with "
                 f"{size - len(SPECIAL):,}; restore the file, or train anew"
             )
-        return Subwords(pieces, self.settings.lowercase, self.settings.max_length)
-
-    def beam(self, count: int = 1) -> BeamSearch:
-        """Returns the beam search of the settings, for so many translations."""
-        return BeamSearch(
-            self.settings.beams, length_penalty=self.settings.length_penalty, num_return=count
-        )
-
-    def decode(self, ids: tf.Tensor, sampler: Sampler) -> Decoded:
-        """Decodes texts, given as ids `(batch, source)`."""
-        lengths = tf.math.count_nonzero(ids != PAD, axis=1, dtype=tf.int32)
-        decoded = self.model.generate(
-            ids,
-            sampler,
-            max_length=tf.minimum(2 * lengths + 8, self.settings.max_length),
-            forbidden_tokens=[UNKNOWN],
-        )
-        # Of nothing the translation is nothing.
-        return decoded._replace(tokens=tf.where(lengths[:, None, None] > 0, decoded.tokens, PAD))
-
-    def __call__(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Translates texts `(batch,)`, with a beam."""
-        return self.answer(text, self.beam())
-
-    def greedy(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Translates texts `(batch,)`, taking the likeliest piece each time."""
-        return self.answer(text, Greedy())
-
-    def answer(self, text: tf.Tensor, sampler: Sampler) -> dict[str, tf.Tensor]:
-        """Returns the best translations `(batch,)`, their scores, pieces and attention."""
-        ids = self.source(text).to_tensor()
-        decoded = self.decode(ids, sampler)
-        return {
-            "translation": self.target.joined(decoded.tokens[:, 0]),
-            "score": decoded.scores[:, 0],
-            "source_pieces": self.source.spelled(ids),
-            "target_pieces": self.target.spelled(decoded.tokens[:, 0]),
-            "attention": decoded.extras[:, 0],
-        }
-
-    def n_best(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Returns all translations of the beam `(batch, beams)`, and their scores."""
-        decoded = self.decode(self.source(text).to_tensor(), self.beam(self.settings.beams))
-        return {"translation": self.target.joined(decoded.tokens), "score": decoded.scores}
-
-    def encode(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Encodes texts `(batch,)` as the endpoint `decode_step` takes them."""
-        return self.steps.encode(self.source(text).to_tensor())
-
-    def translate_ids(self, ids: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Translates texts, given as ids `(batch, source)`, with a beam."""
-        decoded = self.decode(ids, self.beam())
-        found = {"tokens": decoded.tokens, "score": decoded.scores, "attention": decoded.extras}
-        return {name: value[:, 0] for name, value in found.items()}
-
-    def numeric(self) -> NumericEndpoints:
-        """Returns what other runtimes are given."""
-        vocabularies = {"source.json": self.source, "target.json": self.target}
-        return decoder_endpoints(
-            self.model,
-            "translate_ids",
-            self.translate_ids,
-            {"ids": self.source(encode(PROBES)).to_tensor()},
-            {name: [*SPECIAL, *pieces.pieces] for name, pieces in vocabularies.items()},
-        )
-
-    def endpoints(self) -> dict[str, tuple]:
-        """Returns what is exported, with its inputs."""
-        text = {"text": tf.TensorSpec([None], tf.string)}
-        step = self.steps.signature(tf.TensorSpec([None, None], tf.int32))
-        return {
-            "serving_default": (self, text),
-            "translate": (self, text),
-            "translate_greedily": (self.greedy, text),
-            "n_best": (self.n_best, text),
-            "encode": (self.encode, text),
-            "decode_step": (self.steps.decode_step, step),
-        }
-
-
-def compiled(translator: Translator, sampler: Sampler) -> Callable:
-    """Returns a function in a graph: texts `(batch,)` to translations and scores `(batch, n)`."""
-
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
-    def decode(batch):
-        decoded = translator.decode(translator.source(batch).to_tensor(), sampler)
-        return translator.target.joined(decoded.tokens), decoded.scores
-
-    return decode
-
-
-def translate(
-    decode: Callable, texts: Sequence[str | bytes], batch_size: int = 64
-) -> Iterator[list[tuple[str, float]]]:
-    """Translates texts in batches.
-
-    Args:
-        decode: From `compiled`.
-        texts: The texts.
-        batch_size: Texts in a batch.
-
-    Yields:
-        For each text, in order, its translations with their scores, the best first.
-    """
-    for start in range(0, len(texts), batch_size):
-        found, scores = decode(encode(texts[start : start + batch_size]))
-        for row, row_scores in zip(found.numpy(), scores.numpy(), strict=True):
-            yield [
-                (text.decode("utf-8"), float(score))
-                for text, score in zip(row, row_scores, strict=True)
-            ]
+        languages.append(Subwords(pieces, settings.lowercase, settings.max_length))
+    search = BeamSearch(settings.beams, length_penalty=settings.length_penalty)
+    return Translator(model, *languages, search)
 
 
 def predict(
@@ -401,16 +286,13 @@ def predict(
         plot: Draw the attention of sentences that are given themselves, not in files.
     """
     folder = Run.finished(run)
-    translator = Translator(folder)
-    settings = translator.settings
-    sampler = BeamSearch(
-        settings.beams if num_beams is None else num_beams,
-        length_penalty=settings.length_penalty,
-        num_return=n_best,
-    )
+    translator = load_translator(folder)
+    most = translator.source.max_length
+    beams = translator.search.num_beams if num_beams is None else num_beams
+    sampler = replace(translator.search, num_beams=beams, num_return=n_best)
     decode, drawn = compiled(translator, sampler), 0
     for name, texts in read_lines(inputs):
-        lengths = map(len, translator.source.arrays(texts, settings.max_length + 1))
+        lengths = map(len, translator.source.arrays(texts, most + 1))
         found = translate(decode, texts)
         shown = tqdm(found, desc=name, unit=" lines", total=len(texts), disable=not name or None)
         for text, length, rows in zip(texts, lengths, shown, strict=True):
@@ -418,8 +300,8 @@ def predict(
                 print(*(f"{score:.3f}\t{translation}" for translation, score in rows), sep="\n")
             else:
                 print(rows[0][0])
-            if length > settings.max_length:
-                note = f"of the line above only the first {settings.max_length} pieces were read"
+            if length > most:
+                note = f"of the line above only the first {most} pieces were read"
                 print(note, file=sys.stderr)
             if plot and length and not name:
                 drawn += 1
@@ -436,7 +318,7 @@ def export(run: Path, to: Path = Path("saved_models"), also: tuple[Format, ...] 
         also: Write it for other runtimes too, which take ids.
     """
     folder = Run.finished(run)
-    translator = Translator(folder)
+    translator = load_translator(folder)
     endpoints = translator.endpoints()
     probes = {name: {"text": PROBES} for name, (_, inputs) in endpoints.items() if "text" in inputs}
     encoded = translator.encode(encode(PROBES))
@@ -464,11 +346,10 @@ def evaluate(run: Path) -> None:
         run: The folder of the run.
     """
     folder = Run.finished(run)
-    translator = Translator(folder)
-    settings = translator.settings
+    translator, settings = load_translator(folder), folder.settings(Settings)
     splits = load_examples(settings)
     sources, references = zip(*splits.test, strict=True)
-    decoders = {"beam": compiled(translator, translator.beam())}
+    decoders = {"beam": compiled(translator, translator.search)}
     decoders["greedy"] = compiled(translator, Greedy())
     found = {}
     for name, decode in decoders.items():

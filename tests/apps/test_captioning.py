@@ -113,12 +113,12 @@ def run(trained):
 
 @pytest.fixture(scope="module")
 def captioner(run):
-    return captioning.Captioner(Run.finished(run))
+    return captioning.load_captioner(Run.finished(run))
 
 
 @pytest.fixture(scope="module")
 def answer(captioner):
-    return captioning.compiled(captioner, captioner.beam())
+    return captioning.compiled(captioner, captioner.search)
 
 
 @pytest.fixture(scope="module")
@@ -156,8 +156,16 @@ def frozen(tmp_path_factory, table, weights):
     return folder
 
 
-def parts_of(captioner, name="train"):
-    return getattr(captioning.load_examples(captioner.settings), name)
+def settings_of(run):
+    return Run(run).settings(captioning.Settings)
+
+
+def seen_of(run, examples):
+    return captioning.look(examples, settings_of(run), Run(run))
+
+
+def examples_of(run):
+    return captioning.load_examples(settings_of(run)).train
 
 
 def predicted(capsys, run, *inputs, plot="--no-plot"):
@@ -196,11 +204,11 @@ def test_a_run_holds_settings_history_pieces_model_and_pictures(run, captioner):
 
 def test_a_broken_image_is_named_and_left_out(trained, captioner):
     run, out = trained
-    examples = parts_of(captioner)
+    examples = examples_of(run)
     name = examples[0][0].name
     assert f"Left out: {name}: the PNG is damaged or cut off" in out.splitlines()
     assert out.count("Left out: ") == 1  # of those to train on and to validate on
-    seen = captioning.look(examples, captioner.settings, Run(run))
+    seen = seen_of(run, examples)
     assert seen.places == list(range(1, len(examples)))
     assert seen.captions == [said for _, said in examples[1:]]
     picture = images.decode(examples[1][0].read(), 16)
@@ -251,15 +259,15 @@ captioning.main({argv!r})
 
 def test_features_of_a_frozen_network_are_computed_once(frozen, weights, monkeypatch):
     folder = Run.finished(frozen)
-    captioner = captioning.Captioner(folder)
+    captioner = captioning.load_captioner(folder)
     assert captioner.model.encoder.input_shape == (None, 1, 1, 1024)
     network = keras.applications.MobileNet(
         weights=str(weights), include_top=False, input_shape=(SIDE, SIDE, 3)
     )
     for kept, given in zip(captioner.backbone.get_weights(), network.get_weights(), strict=True):
         np.testing.assert_array_equal(kept, given)
-    examples = parts_of(captioner)
-    first = captioning.look(examples, captioner.settings, folder)
+    examples = examples_of(frozen)
+    first = seen_of(frozen, examples)
     contents = [picture.read() for picture, _ in examples[1:4]]
     rows = first.rows[first.places[:3]]
     np.testing.assert_allclose(captioner.inputs(tf.constant(contents)), rows, rtol=1e-3, atol=1e-3)
@@ -270,15 +278,15 @@ def test_features_of_a_frozen_network_are_computed_once(frozen, weights, monkeyp
 
     monkeypatch.setattr(images, "decode", computed)
     monkeypatch.setattr(keras.Model, "predict_on_batch", computed)
-    again = captioning.look(examples, captioner.settings, folder)
+    again = seen_of(frozen, examples)
     np.testing.assert_array_equal(again.rows, first.rows)
     assert again.places == first.places
 
 
 @pytest.mark.slow
 def test_a_run_with_a_frozen_network_captions_and_is_exported(frozen, pictures, tmp_path, capsys):
-    captioner = captioning.Captioner(Run.finished(frozen))
-    answer = captioning.compiled(captioner, captioner.beam())
+    captioner = captioning.load_captioner(Run.finished(frozen))
+    answer = captioning.compiled(captioner, captioner.search)
     rows = predicted(capsys, frozen, pictures / "0.png", pictures / "1.jpeg")
     assert [row[1:] for row in rows] == captioned(captioner, answer, MIXED[:2])
     assert rows[0][1] != rows[1][1]
@@ -305,9 +313,8 @@ def test_a_run_begun_again_in_its_first_epoch_takes_the_images_it_is_given(table
     run = tmp_path / "run"
     for source in (table, other):
         begun("--source", source, "--run", run, *TINY)
-    settings = Run(run).settings(captioning.Settings)
-    examples = captioning.load_examples(settings).train
-    seen = captioning.look(examples, settings, Run(run))
+    examples = examples_of(run)
+    seen = seen_of(run, examples)
     contents = [picture.read() for picture, _ in examples]
     np.testing.assert_array_equal(seen.rows, images.decode_batch(contents, 16))
 
@@ -359,8 +366,8 @@ def blind(tmp_path_factory, table):
 def test_a_decoder_of_a_state_captions_is_exported_and_has_no_attention(
     blind, pictures, tmp_path, capsys
 ):
-    captioner = captioning.Captioner(Run.finished(blind))
-    answer = captioning.compiled(captioner, captioner.beam())
+    captioner = captioning.load_captioner(Run.finished(blind))
+    answer = captioning.compiled(captioner, captioner.search)
     rows = predicted(capsys, blind, pictures / "0.png", pictures / "1.jpeg", plot="--plot")
     assert [row[1:] for row in rows] == captioned(captioner, answer, MIXED[:2])
     assert rows[0][1] != rows[1][1]  # it saw them all the same
@@ -404,7 +411,7 @@ def test_one_beam_is_greedy(run, captioner, pictures, capsys):
     rows = predicted(capsys, run, pictures / "0.png", pictures / "1.jpeg", "--num-beams", 1)
     greedy = captioner.greedy(tf.constant(MIXED[:2]))
     assert [row[2] for row in rows] == [text.decode() for text in greedy["caption"].numpy()]
-    penalties = (5 + np.minimum(lengths(greedy), captioner.settings.max_length)) / 6
+    penalties = (5 + np.minimum(lengths(greedy), captioner.pieces.max_length)) / 6
     scores = [float(row[1]) for row in rows]
     np.testing.assert_allclose(scores, greedy["score"] / penalties, atol=2e-3)
 
@@ -441,7 +448,7 @@ def test_images_are_captioned_alike_alone_and_beside_others(captioner, answer, r
         np.testing.assert_allclose(
             alone["attention"][0][:steps], together["attention"][place][:steps], atol=1e-4
         )
-    seen = captioning.look(parts_of(captioner), captioner.settings, Run(run))
+    seen = seen_of(run, examples_of(run))
     whole = captioning.caption(answer, seen)
     assert len(whole) == len(seen.places)
     for size in (1, 7):
@@ -512,7 +519,7 @@ def test_other_runtimes_caption_pixels(captioner, tmp_path):
 def test_evaluation_writes_the_metrics_beside_the_baselines(
     run, captioner, answer, capsys, monkeypatch
 ):
-    splits = captioning.load_examples(captioner.settings)
+    splits = captioning.load_examples(settings_of(run))
     splits = dataclasses.replace(splits, further={"more": splits.train[1:9]})
     monkeypatch.setattr(captioning, "load_examples", lambda settings: splits)
     call("evaluate", "--run", run)
@@ -528,8 +535,7 @@ def test_evaluation_writes_the_metrics_beside_the_baselines(
     greedy = captioner.greedy(tf.constant(contents))["caption"].numpy()
     assert rows["greedy"].tolist() == [text.decode() for text in greedy]
     train, test, more = (
-        captioning.look(part, captioner.settings, Run(run))
-        for part in (splits.train, splits.test, splits.further["more"])
+        seen_of(run, part) for part in (splits.train, splits.test, splits.further["more"])
     )
     expected = caption_scores(rows["beam"], references)
     scores = caption_scores(rows["greedy"], references)
@@ -551,7 +557,7 @@ def test_scenes_of_the_sample_are_also_scored_by_what_is_true(
     run, captioner, tmp_path, monkeypatch
 ):
     folder = shutil.copytree(run, tmp_path / "run")
-    splits = captioning.load_examples(captioner.settings)
+    splits = captioning.load_examples(settings_of(run))
     monkeypatch.setattr(captioning, "load_examples", lambda settings: splits)
     settings = json.loads((folder / "settings.json").read_text())
     (folder / "settings.json").write_text(json.dumps({**settings, "source": "sample"}))

@@ -59,14 +59,23 @@ def run(request, tmp_path_factory, source):
 
 @pytest.fixture(scope="module")
 def forecaster(run):
-    return forecasting.Forecaster(Run.finished(run))
+    return forecasting.load_forecaster(Run.finished(run))
 
 
-def windows_of(forecaster, source, rows=slice(0, 3)):
-    """Return inputs of the forecaster from the test part."""
-    settings = forecaster.settings
+def settings_of(run):
+    return Run(run).settings(forecasting.Settings)
+
+
+def windows_of(run, rows=slice(0, 3)):
+    """Return inputs from the test part."""
+    settings = settings_of(run)
     test = forecasting.make_datasets(forecasting.load_series(settings), settings)["test"]
-    inputs = test.inputs(np.asarray(test.origins[rows]))
+    return test.inputs(np.asarray(test.origins[rows]))
+
+
+def inputs_of(run, forecaster, rows=slice(0, 3)):
+    """Return those of them that the forecaster reads."""
+    inputs = windows_of(run, rows)
     return {name: tf.constant(inputs[name]) for name in forecaster.signature()}
 
 
@@ -89,8 +98,8 @@ def test_evaluation_scores_every_origin_beside_the_baselines(run, forecaster, so
     assert (run / "plots" / "error_by_step.png").stat().st_size > 5000
     # The same from the answers in the units of the file.
     series = pd.read_csv(source)[["a", "b"]].to_numpy()
-    train_end, first = forecasting.load_series(forecaster.settings).ends[:2]
-    inputs = windows_of(forecaster, source, slice(None))
+    train_end, first = forecasting.load_series(settings_of(run)).ends[:2]
+    inputs = inputs_of(run, forecaster, slice(None))
     point = forecaster(**inputs)["point"].numpy()
     assert len(point) == 300 - first - 9 + 1
     actual = np.stack([series[first + k : first + k + 9] for k in range(len(point))])
@@ -99,24 +108,24 @@ def test_evaluation_scores_every_origin_beside_the_baselines(run, forecaster, so
     assert found["metrics"]["mae"] == pytest.approx(np.mean(np.abs(error)), rel=1e-3)
 
 
-def test_quantiles_do_not_cross_and_the_median_is_the_point(forecaster, source):
-    answer = forecaster(**windows_of(forecaster, source))
+def test_quantiles_do_not_cross_and_the_median_is_the_point(run, forecaster):
+    answer = forecaster(**inputs_of(run, forecaster))
     quantiles = answer["quantiles"].numpy()
     assert quantiles.shape == (3, 9, 2, 3)
     assert np.all(np.diff(quantiles, axis=-1) >= 0)
     np.testing.assert_array_equal(answer["point"], quantiles[..., 1])
 
 
-def test_no_answer_depends_on_the_rest_of_the_batch(forecaster, source):
-    inputs = windows_of(forecaster, source)
+def test_no_answer_depends_on_the_rest_of_the_batch(run, forecaster):
+    inputs = inputs_of(run, forecaster)
     together = forecaster(**inputs)["quantiles"].numpy()
     for row in range(3):
         alone = forecaster(**{name: value[row : row + 1] for name, value in inputs.items()})
         np.testing.assert_allclose(alone["quantiles"][0], together[row], rtol=1e-4)
 
 
-def test_a_step_is_a_forecast_from_the_next_origin(forecaster, source):
-    now, later = (windows_of(forecaster, source, slice(k, k + 3)) for k in (0, 1))
+def test_a_step_is_a_forecast_from_the_next_origin(run, forecaster):
+    now, later = (inputs_of(run, forecaster, slice(k, k + 3)) for k in (0, 1))
     time = {name: value for name, value in later.items() if name == "time"}
     stepped = forecaster.step(later["window"][:, -1], now["window"], **time)
     np.testing.assert_array_equal(stepped["window"], later["window"])
@@ -148,10 +157,10 @@ np.savez(sys.argv[4], **{name: value.numpy() for name, value in answer.items()})
 """
 
 
-def test_the_export_answers_without_this_library(run, forecaster, source, tmp_path):
+def test_the_export_answers_without_this_library(run, forecaster, tmp_path):
     call("export", "--run", run, "--to", tmp_path)
     assert c_api.check(tmp_path / "forecasting" / "1") == ["serving_default", "step"]
-    inputs = windows_of(forecaster, source)
+    inputs = inputs_of(run, forecaster)
     calls = {"serving_default": inputs, "step": {"observation": inputs["window"][:, 0], **inputs}}
     for endpoint, given in calls.items():
         np.savez(tmp_path / "inputs.npz", **given)
@@ -177,10 +186,10 @@ def test_members_are_averaged_and_each_is_trained_once(source, tmp_path, capsys)
     other = ("--learning-rate", 0.5)  # the parts were trained with another
     assert "learning_rate 0.002 (asked for: 0.5)" in refusal(capsys, *command, *other)
     call(*command)
-    forecaster = forecasting.Forecaster(Run.finished(run))
-    inputs = windows_of(forecaster, source)
+    forecaster = forecasting.load_forecaster(Run.finished(run))
+    inputs = inputs_of(run, forecaster)
     members = [
-        forecasting.Forecaster(Run.finished(run / f"member_{place}"))(**inputs)["quantiles"]
+        forecasting.load_forecaster(Run.finished(run / f"member_{place}"))(**inputs)["quantiles"]
         for place in (1, 2)
     ]
     assert np.abs(members[0] - members[1]).max() > 0.01
@@ -194,15 +203,16 @@ def test_members_are_averaged_and_each_is_trained_once(source, tmp_path, capsys)
 def test_other_runtimes_forecast(run, forecaster, tmp_path):
     if run.name != "segments":
         pytest.skip("the network that is trained unless told otherwise is enough")
-    numeric = forecaster.numeric()
+    numeric = forecaster.numeric(windows_of(run))
     written = other_runtimes.check("forecasting", forecaster, numeric, tmp_path, tolerance=1e-4)
     assert written == {name: {"onnx", "litert"} for name in ("serving_default", "step")}
 
 
 def test_the_calendar_changes_an_answer(source, tmp_path):
-    call("train", "--source", source, "--run", tmp_path / "run", "--calendar", *TINY)
-    forecaster = forecasting.Forecaster(Run.finished(tmp_path / "run"))
-    inputs = windows_of(forecaster, source)
+    run = tmp_path / "run"
+    call("train", "--source", source, "--run", run, "--calendar", *TINY)
+    forecaster = forecasting.load_forecaster(Run.finished(run))
+    inputs = inputs_of(run, forecaster)
     moved = {**inputs, "time": inputs["time"] + 6 * 3600}
     assert np.abs(forecaster(**inputs)["point"] - forecaster(**moved)["point"]).max() > 1e-4
 

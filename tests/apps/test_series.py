@@ -9,7 +9,7 @@ import pytest
 
 from apps.common.cli import is_users_mistake
 from apps.common.sources import gaps, load, tables
-from apps.common.sources.grids import season_of
+from apps.common.sources.grids import following, season_of
 
 DAYS = pd.date_range("2020-01-01", periods=40, freq="D")
 NUMBERS = np.random.default_rng(0).normal(size=40).round(3)
@@ -208,12 +208,33 @@ def test_a_column_called_like_times_that_holds_something_else(tmp_path):
     ],
 )
 def test_frequencies(tmp_path, frequency, season):
-    times = pd.date_range("1990-01-01", periods=40, freq=frequency)
-    series = load("series", write(tmp_path / "a.csv", times))
+    times = pd.date_range("1990-01-01", periods=45, freq=frequency)
+    series = load("series", write(tmp_path / "a.csv", times[:40]))
     assert series.frequency == ("W-MON" if frequency == "7D" else frequency)
     assert series.season == season_of(series.frequency) == season
-    np.testing.assert_array_equal(series.times, times.to_numpy())
-    assert load("series", write(tmp_path / "a.csv", times), season=9).season == 9
+    np.testing.assert_array_equal(series.times, times[:40].to_numpy())
+    np.testing.assert_array_equal(following(times[39], series.frequency, 5), times[40:])
+    assert load("series", write(tmp_path / "a.csv", times[:40]), season=9).season == 9
+
+
+@pytest.mark.parametrize(
+    ("months", "day", "alias"),
+    [(1, 15, "MS"), (1, 28, "MS"), (3, 15, "QS-JAN"), (12, 25, "YS-JAN"), (2, 2, "2MS")],
+)
+def test_a_day_of_each_month(tmp_path, months, day, alias):
+    every = pd.DateOffset(months=months)
+    times = pd.date_range(f"1990-01-{day} 06:00", periods=50, freq=every)
+    series = load("series", write(tmp_path / "a.csv", times[:40].delete(7)))
+    assert series.frequency == alias
+    np.testing.assert_array_equal(series.times, times[:40].to_numpy())
+    ahead = following(series.times[-1], series.frequency, 10)
+    np.testing.assert_array_equal(ahead.to_numpy(), times[40:].to_numpy())
+
+
+def test_the_29th_of_each_month_is_no_regular_time(tmp_path):
+    times = pd.date_range("1990-01-29", periods=40, freq=pd.DateOffset(months=1))
+    with pytest.raises(ValueError, match="times fit no regular frequency"):
+        load("series", write(tmp_path / "a.csv", times))
 
 
 def test_five_days_of_a_week_are_days(tmp_path):
@@ -355,11 +376,12 @@ def test_a_long_gap_in_what_is_left_out_is_none(tmp_path):
 def test_what_is_constant_in_the_training_part_that_is_left(tmp_path):
     for constant in (25, 26):  # the training part is 70 % of the 37 rows that are left
         a = [*[""] * 3, *[4] * constant, *NUMBERS[3 + constant :]]
-        path = write(tmp_path / "a.csv", a=a, b=NUMBERS)
+        series = load("series", write(tmp_path / "a.csv", a=a, b=NUMBERS))
+        assert series.ends == (26, 30, 37)
         if constant == 25:
-            assert load("series", path).ends == (26, 30, 37)
+            series.check_trainable(2, 1)
     with pytest.raises(ValueError, match="'a' is constant in the training part, its first 26 rows"):
-        load("series", path)
+        series.check_trainable(2, 1)
 
 
 def test_columns_that_share_no_time(tmp_path):
@@ -395,23 +417,23 @@ def test_what_looks_like_ett_but_is_not(tmp_path):
 
 def test_parts_too_short_for_window_and_horizon(tmp_path):
     series = load("series", write(tmp_path / "a.csv"))  # 28, 4 and 8 rows
-    series.check_length(24, 4)
+    series.check_trainable(24, 4)
     with pytest.raises(
         ValueError, match=r"training part has 28 rows, and a window of 25 .* need 29"
     ):
-        series.check_length(25, 4)
+        series.check_trainable(25, 4)
     with pytest.raises(
         ValueError, match=r"a\.csv: the validation part has 4 .* horizon of 5 need 5"
     ):
-        series.check_length(3, 5)
+        series.check_trainable(3, 5)
     few = load("series", write(tmp_path / "a.csv", DAYS[:3]), validation_part=0.4, test_part=0.4)
     with pytest.raises(ValueError, match=r"training part has 1 rows, .* need 3"):
-        few.check_length(2, 1)
+        few.check_trainable(2, 1)
     series = load("series", write(tmp_path / "a.csv"), validation_part=0.2, test_part=0.1)
     with pytest.raises(
         ValueError, match=r"test part has 4 rows, .* choose smaller ones, more rows"
     ):
-        series.check_length(3, 5)
+        series.check_trainable(3, 5)
 
 
 # Where values lie
@@ -515,8 +537,8 @@ def test_options_that_cannot_be(tmp_path, options, said):
         (DAYS + np.arange(40) ** 2 * pd.Timedelta("1h"), NUMBERS, "times fit no regular frequency"),
         (pd.date_range("2020", periods=30, freq="MS").strftime("%d/%m/%Y"), NUMBERS[:30], "time_f"),
         (DAYS[:2], NUMBERS[:2], "at least 3 different times are needed; found 2"),
-        (DAYS[[0, 0, 1, 1]], NUMBERS[:4], "at least 3 different times are needed; found 2"),
-        (DAYS, [*[4] * 28, *NUMBERS[28:]], "'x' is constant in the training part, its first 28"),
+        (DAYS[[0, 0, 1]], NUMBERS[:3], "at least 3 different times are needed; found 2"),
+        (DAYS[[0, 1, 2, 0, 1, 2]], NUMBERS[:6], "6 rows have only 3 different times. If they are"),
         (
             DAYS,
             ["a"] * 40,

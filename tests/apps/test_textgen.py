@@ -135,7 +135,7 @@ def test_it_is_scored_beside_its_baselines(trained):
 
 
 def test_its_score_does_not_depend_on_the_cuts(trained):
-    generator = textgen.Generator(textgen.Run.finished(trained))
+    generator = textgen.load_generator(textgen.Run.finished(trained))
     ids = generator.characters.array("the dog sat on the cat" * 9)
     whole = textgen.cross_entropy(generator, ids)
     assert textgen.cross_entropy(generator, ids, chunk=7) == pytest.approx(whole, rel=1e-5)
@@ -158,7 +158,7 @@ def test_a_prompt_is_gone_on_with(trained, capsys):
 
 
 def test_the_prompt_decides_and_a_low_temperature_takes_the_likeliest(trained):
-    generator = textgen.Generator(textgen.Run.finished(trained))
+    generator = textgen.load_generator(textgen.Run.finished(trained))
     prompts = tf.constant(["the ", "t", "", "Ω"])
     answer = generator(prompts, tf.constant(12), tf.constant(1e-4), tf.constant(1))["text"]
     for prompt, text in zip(prompts.numpy().tolist(), answer.numpy().tolist(), strict=True):
@@ -182,7 +182,7 @@ def test_it_is_exported_whole_and_step_by_step(trained, tmp_path):
     assert others >= {"step_ids.onnx", "step_ids.tflite", "characters.json"}
     asked = c_api.check(tmp_path / "textgen" / "1")
     assert asked == ["serving_default", "generate", "step"]
-    generator = textgen.Generator(textgen.Run.finished(trained))
+    generator = textgen.load_generator(textgen.Run.finished(trained))
     served = tf.saved_model.load(tmp_path / "textgen" / "1")
     inputs = {
         "prompt": tf.constant(["the cat", ""]),
@@ -204,7 +204,7 @@ def test_it_is_exported_whole_and_step_by_step(trained, tmp_path):
 
 
 def test_other_runtimes_take_steps(trained, tmp_path):
-    generator = textgen.Generator(textgen.Run.finished(trained))
+    generator = textgen.load_generator(textgen.Run.finished(trained))
     written = other_runtimes.check("textgen", generator, generator.numeric(), tmp_path)
     assert written == {"step_ids": {"onnx", "litert"}}
 

@@ -69,7 +69,7 @@ def run(tmp_path_factory, table):
 
 @pytest.fixture(scope="module")
 def translator(run):
-    return translation.Translator(Run.finished(run))
+    return translation.load_translator(Run.finished(run))
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def answered(capsys, run, *inputs, plot="--no-plot"):
 
 
 def translated(translator, texts):
-    decode = translation.compiled(translator, translator.beam())
+    decode = translation.compiled(translator, translator.search)
     return [row[0] for row in translation.translate(decode, texts)]
 
 
@@ -148,8 +148,8 @@ translation.main({argv!r})
         assert (folder / name).read_bytes() == (run / name).read_bytes()
 
 
-def test_pairs_longer_than_allowed_are_not_trained_on(table, translator, capsys):
-    settings = dataclasses.replace(translator.settings, max_length=14)
+def test_pairs_longer_than_allowed_are_not_trained_on(run, capsys):
+    settings = dataclasses.replace(Run(run).settings(translation.Settings), max_length=14)
     splits = translation.load_examples(settings)
     capsys.readouterr()
     batches, validation, *languages = translation.make_datasets(splits, settings)
@@ -181,7 +181,7 @@ def test_a_model_may_be_built_for_one_epoch():
 
 
 def test_evaluation_writes_the_metrics_beside_the_baselines(run, translator, capsys, monkeypatch):
-    splits = translation.load_examples(translator.settings)
+    splits = translation.load_examples(Run(run).settings(translation.Settings))
     sources = [source for source, _ in splits.test[:4]]
     answers = [text for text, _ in translated(translator, sources)]
     further = {"odd": list(zip(sources, [*answers[:3], "never"], strict=True))}
@@ -358,7 +358,8 @@ def test_attention_weighs_the_pieces_of_the_source(translator):
 def test_translations_hold_nothing_special_and_are_not_longer_than_allowed(translator):
     texts = [*TEXTS, *ODD.values()]
     ids = translator.source(encode(texts))
-    decoded = translator.decode(ids.to_tensor(), translator.beam(BEAMS))
+    search = dataclasses.replace(translator.search, num_return=BEAMS)
+    decoded = translator.decode(ids.to_tensor(), search)
     tokens, lengths = decoded.tokens.numpy(), ids.row_lengths().numpy()
     assert not np.isin(tokens, [UNKNOWN, START]).any()
     for row, length in zip(tokens, lengths, strict=True):

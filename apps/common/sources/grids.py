@@ -13,14 +13,16 @@ def regular_grid(times: np.ndarray) -> tuple[np.ndarray, str]:
     """Finds the regular times that some times are part of.
 
     The frequency is that of the most common step, in days and shorter units of fixed length, in
-    working days where there is never a weekend, or in months that all begin, or all end, at one of
-    the times. Every time must be on the grid, and more than half of the grid among the times.
+    working days where there is never a weekend, or in months, where all times are of the same day
+    of a month or of its end. Every time must be on the grid, and more than half of the grid among
+    the times.
 
     Args:
         times: The times, increasing, shape `(rows,)`, datetime64[ns].
 
     Returns:
-        The grid from the first to the last of the times, shape `(time,)`, and its pandas alias.
+        The grid from the first to the last of the times, shape `(time,)`, and its pandas alias:
+        for the 15th of each month that of the first, see `following`.
 
     Raises:
         ValueError: If the times fit no grid.
@@ -29,10 +31,15 @@ def regular_grid(times: np.ndarray) -> tuple[np.ndarray, str]:
         raise ValueError(f"at least 3 different times are needed; found {len(times)}")
     steps = np.diff(times)
     step = _most_common(steps)
-    alias = _alias(times, step)
+    days = pd.DatetimeIndex(times).day
+    # A day that every month has is as regular as the first.
+    of_months = step >= 28 * DAY and days[0] <= 28 and (days == days[0]).all()
+    later = (days[0] - 1) * DAY if of_months else 0 * DAY
+    alias = _alias(times - later, step)
     expected = (times[-1] - times[0]) // step + 1
     if expected < 2 * len(times):
-        grid = pd.date_range(times[0], times[-1], freq=alias).to_numpy("datetime64[ns]")
+        grid = pd.date_range(times[0] - later, times[-1] - later, freq=alias) + later
+        grid = grid.to_numpy("datetime64[ns]")
         off = ~np.isin(times, grid)
         if not off.any():
             return grid, alias
@@ -48,6 +55,19 @@ def regular_grid(times: np.ndarray) -> tuple[np.ndarray, str]:
         f"or resample the file, or give time_format if day and month are exchanged; times with a "
         f"UTC offset count in UTC"
     )
+
+
+def following(last: np.datetime64, frequency: str, count: int) -> pd.DatetimeIndex:
+    """Returns the times that come next on a grid of `regular_grid`.
+
+    Args:
+        last: The last time of the grid.
+        frequency: Its pandas alias.
+        count: How many times to return.
+    """
+    last = pd.Timestamp(last)
+    begin = pd.tseries.frequencies.to_offset(frequency).rollback(last)
+    return pd.date_range(begin, periods=count + 1, freq=frequency)[1:] + (last - begin)
 
 
 def season_of(frequency: str) -> int:

@@ -3,7 +3,8 @@
 What a file lacks is mended where that is safe, and said in one line each, with its count and its
 first place; where it is not, the error says what to do.
 
-- Rows out of order are sorted. Rows with the same time become one, with the mean of their values.
+- Rows out of order are sorted. Rows with the same time become one, with the mean of their values,
+  where they are fewer than the times: otherwise they are other series.
 - Times with UTC offsets become UTC.
 - Times that are missing, and values that are empty or NaN, are filled linearly in time, from both
   sides, where at most `max_gap` are missing in a row. A longer gap is an error.
@@ -24,7 +25,7 @@ import numpy as np
 
 from apps.common.replacing import replacing
 from apps.common.sources import series_sample
-from apps.common.sources.gaps import blocks, fill, place
+from apps.common.sources.gaps import fill, place
 from apps.common.sources.grids import in_words, regular_grid, season_of
 from apps.common.sources.tables import Table
 
@@ -75,17 +76,18 @@ class Series:
             f"{self.frequency}, season {self.season} ({', '.join(split)})"
         )
 
-    def check_length(self, window: int, horizon: int) -> None:
-        """Refuses parts too short to hold one window and what follows it.
+    def check_trainable(self, window: int, horizon: int) -> None:
+        """Refuses what no network can be trained on.
 
-        The windows for validation and test may begin in the part before.
+        Each part must hold one window and what follows it; the windows for validation and test may
+        begin in the part before. Each variable must vary in the training part.
 
         Args:
             window: The number of steps looked back on.
             horizon: The number of steps to forecast.
 
         Raises:
-            ValueError: If a part is too short.
+            ValueError: If a part is too short, or a variable is constant.
         """
         for name, rows in self.parts().items():
             needed = {"training": window + horizon}.get(name, horizon)
@@ -95,6 +97,12 @@ class Series:
                     f"window of {window} and a horizon of {horizon} need {needed:,}; choose "
                     f"smaller ones, more rows, or other parts"
                 )
+        train = self.values[: self.ends[0]]
+        for column in np.flatnonzero((train == train[0]).all(axis=0)):
+            raise ValueError(
+                f"{self.origin}: {self.names[column]!r} is constant in the training part, its "
+                f"first {len(train):,} rows; leave it out with columns"
+            )
 
 
 def from_sample(
@@ -171,8 +179,7 @@ def from_path(
         cache: The folder for the mapped file, written anew each time. By default a temporary one.
 
     Raises:
-        ValueError: If the file cannot be read or mended, as said above, or a variable is constant
-            in the training part.
+        ValueError: If the file cannot be read or mended, as said above.
         OSError: If a file cannot be read or written.
     """
     table = Table(path)
@@ -209,9 +216,8 @@ def _series(
         raise ValueError(
             f"season must be at least 1 and max_gap at least 0; received {season} and {max_gap}"
         )
-    distinct = _distinct(times)
     with _naming(origin):
-        grid, frequency = regular_grid(distinct)
+        grid, frequency = regular_grid(_distinct(times))
     season = season or season_of(frequency)
     with _folder(cache) as folder:
         file = folder / f"{stem}.npy"
@@ -229,22 +235,27 @@ def _series(
             origin = f"{origin}, in the standard split of ETT"
         else:
             ends = _ends(len(grid), *parts)
-        for name in _constant(file, slice(kept.start, kept.start + ends[0]), names):
-            raise ValueError(
-                f"{origin}: {name!r} is constant in the training part, its first {ends[0]:,} rows; "
-                f"leave it out with columns"
-            )
         # The mapping outlives a temporary file that is removed.
         values = np.load(file, mmap_mode="r")[kept]
     return Series(grid, values, names, frequency, season, origin, ends)
 
 
 def _distinct(times: np.ndarray) -> np.ndarray:
-    """Returns the times sorted and without repetition, and says if they were not."""
+    """Returns the times sorted and without repetition, and says if they were not.
+
+    Raises:
+        ValueError: If at least half of the rows repeat the time of another.
+    """
     late = np.flatnonzero(times[1:] < times[:-1]) + 1
     if len(late):
         print(f"Data: sorted rows that come too late: {len(late):,}, first row {late[0] + 1:,}")
     distinct, rows = np.unique(times, return_counts=True)
+    if len(times) >= 2 * len(distinct):
+        raise ValueError(
+            f"{len(times):,} rows have only {len(distinct):,} different times. If they are several "
+            f"series, one below another, give each a column of its own, as pandas.DataFrame.pivot "
+            f"does; if one was measured so often, write its means"
+        )
     if len(distinct) < len(times):
         print(
             f"Data: took the mean of rows with the same time: {len(times) - len(distinct):,} more "
@@ -263,15 +274,6 @@ def _ends(count: int, validation: float | None, test: float | None) -> tuple[int
             f"{validation} and {test}"
         )
     return round(count * (1 - validation - test)), round(count * (1 - test)), count
-
-
-def _constant(file: Path, rows: slice, names: tuple[str, ...]) -> Iterator[str]:
-    """Names the variables that have one value in all these rows."""
-    first = np.load(file, mmap_mode="r")[rows.start]
-    same = np.full(len(names), rows.stop - rows.start > 1)
-    for _, block in blocks(file, rows):
-        same &= (block == first).all(axis=0)
-    return (names[place] for place in np.flatnonzero(same))
 
 
 @contextlib.contextmanager
