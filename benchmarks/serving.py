@@ -8,6 +8,7 @@ writes it first, and LitServe with batching, where it is installed.
 """
 
 import argparse
+import contextlib
 import importlib.util
 import json
 import os
@@ -112,7 +113,8 @@ def measure(command: Sequence[object], script: Path, clients: int, seconds: int)
         found["throughput"] = found["requests"] / found["seconds"]
         return found
     finally:
-        os.killpg(server.pid, signal.SIGTERM)  # LitServe has workers
+        with contextlib.suppress(ProcessLookupError):  # it did not start
+            os.killpg(server.pid, signal.SIGTERM)  # LitServe has workers
         server.wait()
         time.sleep(1)
 
