@@ -65,7 +65,7 @@ def test_every_server_is_loaded(model, tmp_path, capsys):
 
 
 def test_what_it_cannot_do_without(model, tmp_path, monkeypatch):
-    with pytest.raises(SystemExit, match="--model: .* holds no exported version"):
+    with pytest.raises(SystemExit, match=r"--model: .* holds no exported version"):
         serving.main(["--model", str(tmp_path)])
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(SystemExit, match="wrk is not installed"):
