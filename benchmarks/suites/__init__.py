@@ -1,6 +1,16 @@
 """The suites, in the order in which they run. A new one adds a module and a line."""
 
-from benchmarks.suites import cells, decoding, eager, encoder_decoder, fit, length, memory, variants
+from benchmarks.suites import (
+    cells,
+    decoding,
+    eager,
+    encoder_decoder,
+    feeding,
+    fit,
+    length,
+    memory,
+    variants,
+)
 
 SUITES = {
     "cells": cells.SUITE,
@@ -11,4 +21,5 @@ SUITES = {
     "memory": memory.SUITE,
     "encoder_decoder": encoder_decoder.SUITE,
     "decoding": decoding.SUITE,
+    "feeding": feeding.SUITE,
 }

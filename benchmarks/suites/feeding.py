@@ -1,0 +1,50 @@
+"""Whether batches of a long CSV file come faster than the forecaster trains on them."""
+
+import itertools
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from apps import forecasting
+from benchmarks import long_csv
+from benchmarks.suite import Bench, Check, Ratio, Row, Suite, at_least, find
+from benchmarks.timing import timed
+
+ROWS = 1_000_000
+
+
+def measure(bench: Bench) -> list[Row]:
+    """Measure a batch: cut out of the file, and trained on."""
+    rows = 4000 if bench.quick else ROWS
+    with tempfile.TemporaryDirectory() as folder:
+        settings = long_csv.settings(long_csv.write(Path(folder, "long.csv"), rows))
+        series = forecasting.load_series(settings, Path(folder))
+        windows = forecasting.make_datasets(series, settings)["training"]
+        model = forecasting.build_model(settings, windows)
+        batches = itertools.cycle(windows.dataset())
+        batch = next(batches)
+        timers = {
+            "feeding": timed(lambda: next(batches)),
+            "training": timed(lambda: model.train_on_batch(*batch)),
+        }
+        return [bench.time("One batch", _case(rows), timers)]
+
+
+def _case(rows: int) -> str:
+    return f"{rows:,} rows"
+
+
+def check(rows: Sequence[Row]) -> list[Check]:
+    """Compare the two."""
+    ratio = find(rows, _case(ROWS)).ratio("training", "feeding")
+    return [at_least("Time to train on a batch relative to the time it takes to come", ratio, 1)]
+
+
+SUITE = Suite(
+    about="`apps.forecasting` on a CSV file of hours, "
+    f"{long_csv.VARIABLES} variables: a batch of windows of {long_csv.SETTINGS['window']} steps "
+    f"and the {long_csv.SETTINGS['horizon']} that follow, from the file mapped into memory.",
+    measure=measure,
+    ratios=(Ratio("training / feeding", "training", "feeding"),),
+    check=check,
+)
