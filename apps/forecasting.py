@@ -37,7 +37,7 @@ import tyro
 from keras import ops
 
 import rnnlayers
-from apps.common.cli import check, run_command
+from apps.common.cli import check, is_users_mistake, run_command
 from apps.common.exported.forecaster import Forecaster, forecast
 from apps.common.exports import export_run
 from apps.common.forecast_baselines import forecast_baselines, ridge
@@ -49,7 +49,7 @@ from apps.common.reports import plot_forecast, plot_history, plot_step_errors, r
 from apps.common.runs import Run
 from apps.common.sources import load
 from apps.common.sources.series import Series
-from apps.common.windows import Windows, scaling
+from apps.common.windows import Inputs, Windows, scaling
 from rnnlayers.optimizers import ClipByGlobalNorm
 
 
@@ -379,9 +379,7 @@ def export(run: Path, to: Path = Path("saved_models"), also: tuple[Format, ...] 
     """
     folder = Run.finished(run)
     forecaster = load_forecaster(folder)
-    settings = folder.settings(Settings)
-    test = make_datasets(load_series(settings), settings)["test"]
-    numeric = forecaster.numeric(test.inputs(np.asarray(test.origins[:3])))
+    numeric = forecaster.numeric(real_inputs(folder) or forecaster.made_up_inputs())
     export_run(
         forecaster,
         folder,
@@ -392,6 +390,22 @@ def export(run: Path, to: Path = Path("saved_models"), also: tuple[Format, ...] 
         numeric=lambda: numeric,
         also=also,
     )
+
+
+def real_inputs(folder: Run, most: int = 3) -> Inputs | None:
+    """Returns windows of the test part; none where the source is out of reach, or another now."""
+    settings = folder.settings(Settings)
+    try:
+        series = load_series(settings)
+        series.check_trainable(settings.window, settings.horizon)
+        check_fits(series, folder.read_lines("variables.txt"), settings.window)
+    except Exception as error:
+        if not is_users_mistake(error):
+            raise
+        print(f"The export is tried on made-up windows: {error}")
+        return None
+    test = make_datasets(series, settings)["test"]
+    return test.inputs(np.asarray(test.origins[:most]))
 
 
 # Evaluation

@@ -39,7 +39,7 @@ def write(path: Path, rows: int, at_once: int = 100_000) -> Path:
 
 
 def settings(path: Path) -> forecasting.Settings:
-    """Return settings for a training of ten batches."""
+    """Return settings for one epoch of ten batches."""
     return forecasting.Settings(source=str(path), **SETTINGS)
 
 

@@ -44,7 +44,8 @@ def export_run(
         app: The application.
         to: The folder of all exports.
         endpoints: The functions by name.
-        probes: Real examples for each endpoint; they warm up a server as well.
+        probes: Examples for each endpoint, real ones where there are some; they warm up a server
+            as well.
         numeric: Returns what other runtimes are given.
         also: For which of them to write files. One that answers differently withdraws the export.
         tolerance: How far the exported model may be from the live one.

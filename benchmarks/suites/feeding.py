@@ -1,6 +1,5 @@
 """Whether batches of a long CSV file come faster than the forecaster trains on them."""
 
-import itertools
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +20,7 @@ def measure(bench: Bench) -> list[Row]:
         series = forecasting.load_series(settings, Path(folder))
         windows = forecasting.make_datasets(series, settings)["training"]
         model = forecasting.build_model(settings, windows)
-        batches = itertools.cycle(windows.dataset())
+        batches = iter(windows.dataset().repeat())
         batch = next(batches)
         timers = {
             "feeding": timed(lambda: next(batches)),

@@ -74,8 +74,8 @@ def check(rows: Sequence[Row]) -> list[Check]:
 SUITE = Suite(
     about="Memory that training steps add to a fresh process which has imported its library and "
     "built the layer, compiling included: the peak of two steps of an LSTM, batch 16, 32 "
-    "features, 64 units. And what reading a CSV file adds, and training `apps.forecasting` on ten "
-    "batches of it.",
+    "features, 64 units. And what reading a CSV file adds, and training both networks of "
+    "`apps.forecasting` on ten batches of it.",
     measure=measure,
     ratios=SPEEDUPS,
     check=check,

@@ -482,6 +482,16 @@ for name in ("serving_default", "caption_greedily"):
 """
 
 
+def test_an_export_is_tried_on_sound_images_where_there_are_some(run, table, capsys):
+    settings = settings_of(run)
+    contents = [picture.read() for picture, _ in captioning.load_examples(settings).test]
+    assert captioning.real_images(settings) == contents[1:4]  # the first one is cut off
+    capsys.readouterr()
+    nowhere = dataclasses.replace(settings, source=str(table) + ".moved")
+    assert captioning.real_images(nowhere) == []
+    assert "tried on made-up images alone: source must be" in capsys.readouterr().out
+
+
 @pytest.mark.slow
 def test_the_export_answers_bytes_without_this_project_and_without_keras(run, captioner, tmp_path):
     # Those that the table has to test on, one of them broken, are what it is tried on first.

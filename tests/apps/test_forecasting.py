@@ -1,6 +1,8 @@
 import json
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -175,8 +177,8 @@ def test_the_export_answers_without_this_library(run, forecaster, tmp_path):
 
 
 def test_members_are_averaged_and_each_is_trained_once(source, tmp_path, capsys):
-    run = tmp_path / "run"
-    command = ("train", "--source", source, "--run", run, *TINY, "--members", 2)
+    run, source = tmp_path / "run", Path(shutil.copy(source, tmp_path))
+    command = ("train", "--source", source, "--run", run, *TINY, "--members", 2, "--calendar")
     call(*command)
     (run / "model.keras").unlink()  # as if it had been killed then
     capsys.readouterr()
@@ -195,15 +197,26 @@ def test_members_are_averaged_and_each_is_trained_once(source, tmp_path, capsys)
     assert np.abs(members[0] - members[1]).max() > 0.01
     expected = np.sort(np.mean(members, axis=0))
     np.testing.assert_allclose(forecaster(**inputs)["quantiles"], expected, rtol=1e-5)
-    call("export", "--run", run, "--to", tmp_path / "exports")
     call("evaluate", "--run", run)
     assert json.loads((run / "metrics.json").read_text())["baselines"]["dense"]["mse"] > 0
+    rows = source.read_text().splitlines(keepends=True)
+    source.write_text("".join(rows[:30]))
+    capsys.readouterr()
+    assert forecasting.real_inputs(Run(run)) is None
+    assert "part has" in capsys.readouterr().out
+    source.unlink()  # an export goes without it
+    call("export", "--run", run, "--to", tmp_path / "exports")
+    said = capsys.readouterr().out
+    assert "tried on made-up windows: source must be" in said
+    assert (tmp_path / "exports" / "forecasting" / "1").exists()
 
 
 def test_other_runtimes_forecast(run, forecaster, tmp_path):
     if run.name != "segments":
         pytest.skip("the network that is trained unless told otherwise is enough")
-    numeric = forecaster.numeric(windows_of(run))
+    inputs = forecasting.real_inputs(Run(run))
+    np.testing.assert_array_equal(inputs["window"], windows_of(run)["window"])
+    numeric = forecaster.numeric(inputs)
     written = other_runtimes.check("forecasting", forecaster, numeric, tmp_path, tolerance=1e-4)
     assert written == {name: {"onnx", "litert"} for name in ("serving_default", "step")}
 

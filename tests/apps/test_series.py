@@ -538,7 +538,8 @@ def test_options_that_cannot_be(tmp_path, options, said):
         (pd.date_range("2020", periods=30, freq="MS").strftime("%d/%m/%Y"), NUMBERS[:30], "time_f"),
         (DAYS[:2], NUMBERS[:2], "at least 3 different times are needed; found 2"),
         (DAYS[[0, 0, 1]], NUMBERS[:3], "at least 3 different times are needed; found 2"),
-        (DAYS[[0, 1, 2, 0, 1, 2]], NUMBERS[:6], "6 rows have only 3 different times. If they are"),
+        (DAYS[[0, 1, 2, 0, 1, 2]], NUMBERS[:6], "3 of 3 times come more than once. If these are"),
+        ([*DAYS[:20], *DAYS[1:20]], NUMBERS[:39], "19 of 20 times come more than once"),
         (
             DAYS,
             ["a"] * 40,

@@ -6,13 +6,15 @@ import sys
 from collections import Counter
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from apps.common.windows import Windows
 from benchmarks import __main__ as command_line
-from benchmarks import memory
+from benchmarks import long_csv, memory, suites
 from benchmarks.contenders import LAYERS, TINY, Workload, draw, eager, floor, in_graph
-from benchmarks.suite import Row, all_at_most, at_least
-from benchmarks.suites import SUITES, cells, length
+from benchmarks.suite import Bench, Row, all_at_most, at_least
+from benchmarks.suites import SUITES, cells, feeding, length
 from benchmarks.tables import render
 from benchmarks.timing import Plan, interleave, paired_ratio, spread
 from benchmarks.torch_process import VARIABLE, TorchProcess
@@ -220,6 +222,47 @@ def test_a_wrong_command_line_is_refused(argv, capsys):
         command_line.main(argv)
     assert stop.value.code == 2
     assert argv[-1] in capsys.readouterr().err
+
+
+def test_a_long_csv_file_is_written_piece_by_piece(tmp_path):
+    path = long_csv.write(tmp_path / "long.csv", 250, at_once=100)
+    table = pd.read_csv(path, parse_dates=["date"])
+    assert table.shape == (250, 1 + long_csv.VARIABLES)
+    assert (table["date"].diff().dropna() == pd.Timedelta("1h")).all()
+    days = table.drop(columns="date").groupby(table["date"].dt.hour).mean()
+    np.testing.assert_allclose(days.mean(), np.arange(long_csv.VARIABLES), atol=0.3)
+    assert (np.ptp(days, axis=0) > 1).all()
+
+
+def test_batches_are_cut_out_anew_each_time(monkeypatch):
+    cut = []
+    inputs = Windows.inputs
+    monkeypatch.setattr(Windows, "inputs", lambda self, rows: cut.append(0) or inputs(self, rows))
+    plan = Plan(rounds=12, least=12, slice_s=0.0)
+    (row,) = feeding.measure(Bench(plan, quick=True))
+    assert row.rounds.keys() == {"feeding", "training"}
+    assert len(cut) >= 15  # two to warm up, a dozen rounds, one to train on; an epoch has ten
+
+
+def test_checks_of_a_long_file():
+    fed = Row("One batch", "1,000,000 rows", {"feeding": [1.0, 1.0], "training": [4.0, 4.0]})
+    (check,) = feeding.check([fed])
+    assert (check.measured, check.reached) == (4.0, True)
+    rows = [
+        Row("Peak", "T = 4000", {"ours": [1.0], "keras": [3.0]}),
+        Row("Training on a CSV file", "100,000 rows", {"ours": [2.0]}),
+        Row("Training on a CSV file", "1,000,000 rows", {"ours": [4.0]}),
+    ]
+    peaks, growth = suites.memory.check(rows)
+    assert (peaks.measured, peaks.reached) == (3.0, True)
+    assert (growth.measured, growth.reached) == (2.0, False)
+    assert suites.memory.check(rows[:2])[1].reached is None
+
+
+@pytest.mark.slow
+def test_training_on_a_long_csv_file_tells_what_it_adds(tmp_path, capsys):
+    long_csv.main(str(long_csv.write(tmp_path / "long.csv", 4000)))
+    assert json.loads(capsys.readouterr().out)["bytes"] > 1 << 20
 
 
 @pytest.mark.skipif(not memory.can_measure(), reason="needs Linux's /proc")

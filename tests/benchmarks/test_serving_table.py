@@ -1,7 +1,6 @@
 import importlib.util
 import json
 import shutil
-from pathlib import Path
 
 import pytest
 import tensorflow as tf
@@ -74,4 +73,4 @@ def test_what_it_cannot_do_without(model, tmp_path, monkeypatch):
 
 def test_a_server_that_does_not_start_is_told(tmp_path):
     with pytest.raises(RuntimeError, match="a server did not start"):
-        serving.measure(["false"], Path(tmp_path), clients=1, seconds=1)
+        serving.measure(["false"], tmp_path / "none.lua", clients=1, seconds=1)

@@ -1,6 +1,6 @@
 """A forecaster of time series."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -11,6 +11,7 @@ from keras import ops
 from apps.common.other_runtimes import NumericEndpoints
 from apps.common.sources.grids import following
 from apps.common.sources.series import Series
+from apps.common.windows import Inputs
 
 
 class Forecaster(tf.Module):
@@ -54,26 +55,35 @@ class Forecaster(tf.Module):
         window = tf.concat([window[:, 1:], observation[:, None]], axis=1)
         return {**self(window, **time), "window": window}
 
-    def numeric(self, inputs: Mapping[str, np.ndarray]) -> NumericEndpoints:
+    def made_up_inputs(self, count: int = 3) -> Inputs:
+        """Returns windows of noise, as large as the series that it was trained on."""
+        mean, scale = (np.asarray(array)[..., 0] for array in (self.mean, self.scale))
+        noise = np.random.default_rng(0).normal(size=(count, self.window, mean.shape[-1]))
+        hours = 3600 * np.arange(self.window + self.horizon)
+        return {
+            "window": (mean + scale * noise).astype("float32"),
+            "time": np.tile(hours, (count, 1)),
+        }
+
+    def numeric(self, inputs: Inputs) -> NumericEndpoints:
         """Returns what is exported, all of it numbers.
 
         Args:
-            inputs: Real ones to try it on, `window` and `time`: numbers that are made up may be so
-                far from them that rounding shows.
+            inputs: What to try it on, `window` and `time`, as large as the series: far from it
+                rounding shows.
         """
+        probe = {name: inputs[name] for name in self.signature()}
+        step = {"observation": inputs["window"][:, 0], **probe}
+        return NumericEndpoints(self.endpoints(), {"serving_default": probe, "step": step})
+
+    def endpoints(self) -> dict[str, tuple]:
+        """Returns what is exported, with its inputs."""
         signature = self.signature()
         observation = tf.TensorSpec([None, signature["window"].shape[-1]], tf.float32)
-        probe = {name: inputs[name] for name in signature}
-        return NumericEndpoints(
-            {
-                "serving_default": (self, signature),
-                "step": (self.step, {"observation": observation, **signature}),
-            },
-            {
-                "serving_default": probe,
-                "step": {"observation": inputs["window"][:, 0], **probe},
-            },
-        )
+        return {
+            "serving_default": (self, signature),
+            "step": (self.step, {"observation": observation, **signature}),
+        }
 
     def signature(self) -> dict[str, tf.TensorSpec]:
         """Returns the inputs: `window` and, for a network with a calendar, `time`."""

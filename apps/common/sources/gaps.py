@@ -14,11 +14,10 @@ from apps.common.sources.grids import in_words
 BLOCK = 65_536  # rows looked at together
 
 
-def blocks(file: Path, rows: slice = slice(None)) -> Iterator[tuple[int, np.ndarray]]:
+def blocks(file: Path) -> Iterator[tuple[int, np.ndarray]]:
     """Reads rows of an `.npy` file, with the number of the first row of each block."""
-    first, last, _ = rows.indices(len(np.load(file, mmap_mode="r")))
-    for start in range(first, last, BLOCK):
-        yield start, np.load(file, mmap_mode="r")[start : min(start + BLOCK, last)]
+    for start in range(0, len(np.load(file, mmap_mode="r")), BLOCK):
+        yield start, np.load(file, mmap_mode="r")[start : start + BLOCK]
 
 
 def place(

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 DAY = np.timedelta64(1, "D").astype("timedelta64[ns]")
+MONTH = 28 * DAY  # the shortest
 # The steps of the main season, by the first part of the pandas alias: a week of days, a year of
 # weeks, months or quarters. Whatever is shorter than a day has the season of a day.
 SEASONS = {"D": 7, "B": 5, "W": 52, "MS": 12, "ME": 12, "QS": 4, "QE": 4, "YS": 1, "YE": 1}
@@ -14,8 +15,8 @@ def regular_grid(times: np.ndarray) -> tuple[np.ndarray, str]:
 
     The frequency is that of the most common step, in days and shorter units of fixed length, in
     working days where there is never a weekend, or in months, where all times are of the same day
-    of a month or of its end. Every time must be on the grid, and more than half of the grid among
-    the times.
+    of a month, up to the 28th, or of its end. Every time must be on the grid, and more than half of
+    the grid among the times.
 
     Args:
         times: The times, increasing, shape `(rows,)`, datetime64[ns].
@@ -33,7 +34,7 @@ def regular_grid(times: np.ndarray) -> tuple[np.ndarray, str]:
     step = _most_common(steps)
     days = pd.DatetimeIndex(times).day
     # A day that every month has is as regular as the first.
-    of_months = step >= 28 * DAY and days[0] <= 28 and (days == days[0]).all()
+    of_months = step >= MONTH and days[0] <= 28 and (days == days[0]).all()
     later = (days[0] - 1) * DAY if of_months else 0 * DAY
     alias = _alias(times - later, step)
     expected = (times[-1] - times[0]) // step + 1
@@ -98,7 +99,7 @@ def _alias(times: np.ndarray, step: np.timedelta64) -> str:
     """Names the frequency whose step is the most common one."""
     stamps = pd.DatetimeIndex(times)
     for side, here in (("S", stamps.is_month_start), ("E", stamps.is_month_end)):
-        if step >= 28 * DAY and here.all():
+        if step >= MONTH and here.all():
             months = _most_common(np.diff(12 * stamps.year + stamps.month))
             month = stamps[0].month_name()[:3].upper()
             named = {1: f"M{side}", 3: f"Q{side}-{month}", 12: f"Y{side}-{month}"}

@@ -3,8 +3,8 @@
 What a file lacks is mended where that is safe, and said in one line each, with its count and its
 first place; where it is not, the error says what to do.
 
-- Rows out of order are sorted. Rows with the same time become one, with the mean of their values,
-  where they are fewer than the times: otherwise they are other series.
+- Rows out of order are sorted. Rows with the same time become one, with the mean of their values.
+  Where most times come more than once they are taken for several series, which is an error.
 - Times with UTC offsets become UTC.
 - Times that are missing, and values that are empty or NaN, are filled linearly in time, from both
   sides, where at most `max_gap` are missing in a row. A longer gap is an error.
@@ -46,7 +46,8 @@ class Series:
             source gave offsets.
         values: The values, read-only, shape `(time, variables)`, float32.
         names: The names of the variables.
-        frequency: The pandas alias of the step, such as `"h"`, `"15min"`, `"MS"` or `"W-SAT"`.
+        frequency: The pandas alias of the step, such as `"h"`, `"15min"`, `"MS"` or `"W-SAT"`;
+            `grids.following` says which times come next.
         season: The number of steps in the main season.
         origin: Where it came from, in words for people.
         ends: The rows at which training, validation and test end. Rows after the last are unused.
@@ -244,15 +245,16 @@ def _distinct(times: np.ndarray) -> np.ndarray:
     """Returns the times sorted and without repetition, and says if they were not.
 
     Raises:
-        ValueError: If at least half of the rows repeat the time of another.
+        ValueError: If most times come more than once.
     """
     late = np.flatnonzero(times[1:] < times[:-1]) + 1
     if len(late):
         print(f"Data: sorted rows that come too late: {len(late):,}, first row {late[0] + 1:,}")
     distinct, rows = np.unique(times, return_counts=True)
-    if len(times) >= 2 * len(distinct):
+    repeated = np.count_nonzero(rows > 1)
+    if 2 * repeated > len(distinct):
         raise ValueError(
-            f"{len(times):,} rows have only {len(distinct):,} different times. If they are several "
+            f"{repeated:,} of {len(distinct):,} times come more than once. If these are several "
             f"series, one below another, give each a column of its own, as pandas.DataFrame.pivot "
             f"does; if one was measured so often, write its means"
         )
