@@ -5,6 +5,7 @@
 
 import json
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -29,6 +30,14 @@ def peak() -> int:
     if found is None:
         raise RuntimeError(f"{_STATUS} has no line VmHWM.")
     return int(found[1]) * 1024
+
+
+def added_by(module: str, *arguments: str) -> int:
+    """Run a module of which `main` prints what it adds, in a process of its own."""
+    command = [sys.executable, "-m", module, *arguments]
+    root = Path(__file__).parents[1]
+    ended = subprocess.run(command, cwd=root, stdout=subprocess.PIPE, check=True)
+    return json.loads(ended.stdout)["bytes"]
 
 
 def main(name: str, layer: str, *sizes: str) -> None:

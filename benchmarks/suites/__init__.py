@@ -2,6 +2,7 @@
 
 from benchmarks.suites import (
     cells,
+    csv_memory,
     decoding,
     eager,
     encoder_decoder,
@@ -22,4 +23,5 @@ SUITES = {
     "encoder_decoder": encoder_decoder.SUITE,
     "decoding": decoding.SUITE,
     "feeding": feeding.SUITE,
+    "csv_memory": csv_memory.SUITE,
 }
