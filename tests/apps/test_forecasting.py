@@ -160,6 +160,8 @@ np.savez(sys.argv[4], **{name: value.numpy() for name, value in answer.items()})
 
 
 def test_the_export_answers_without_this_library(run, forecaster, tmp_path):
+    if run.name in ("last", "dense"):
+        pytest.skip("its inputs and outputs are those of another network")
     call("export", "--run", run, "--to", tmp_path)
     assert c_api.check(tmp_path / "forecasting" / "1") == ["serving_default", "step"]
     inputs = inputs_of(run, forecaster)
