@@ -32,25 +32,29 @@ import hashlib
 import itertools
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import keras
-import numpy as np
 import pandas as pd
 import tensorflow as tf
 import tyro
-from tqdm import tqdm
 
 import rnnlayers
 from apps.common import images
 from apps.common.backbones import build_backbone, check_name
-from apps.common.caption_batches import CaptionBatches
+from apps.common.caption_batches import CaptionBatches, Seen
 from apps.common.caption_scores import caption_scores, commonest, nearest, truth
 from apps.common.cli import check, find_files, is_users_mistake, run_command
-from apps.common.exported.captioner import Captioner, compiled, made_up_images
+from apps.common.exported.captioner import (
+    Captioner,
+    caption,
+    compiled,
+    features,
+    made_up_images,
+)
 from apps.common.exports import export_run
 from apps.common.image_layers import Coordinates, ForEachCaption
 from apps.common.other_runtimes import Format
@@ -140,14 +144,6 @@ def load_examples(settings: Settings) -> Splits:
     return load(
         "captions", settings.source, **{name: getattr(settings, name) for name in options}
     ).with_validation(settings.seed)
-
-
-class Seen(NamedTuple):
-    """What the encoder is given of some images, and their captions."""
-
-    rows: np.ndarray  # pixels, or the features of a network that is not trained
-    places: list[int]  # the row of each image
-    captions: list[tuple[str, ...]]
 
 
 def look(examples: Sequence[Example], settings: Settings, run: Run) -> Seen:
@@ -336,24 +332,6 @@ def load_captioner(folder: Run) -> Captioner:
     )
 
 
-def caption(answer: Callable, seen: Seen, batch_size: int = 64) -> list[str]:
-    """Captions images in batches.
-
-    Args:
-        answer: From `compiled`.
-        seen: The images.
-        batch_size: Images in a batch.
-
-    Returns:
-        A caption for each image, in order.
-    """
-    captions = []
-    for start in tqdm(range(0, len(seen.places), batch_size), desc="Captioning", disable=None):
-        rows = seen.rows[seen.places[start : start + batch_size]]
-        captions += [text.decode("utf-8") for text in answer(rows)["caption"].numpy()]
-    return captions
-
-
 def predict(
     inputs: tyro.conf.Positional[tuple[str, ...]],
     run: Path,
@@ -472,16 +450,6 @@ def evaluate(run: Path) -> None:
     table = pd.DataFrame(captions)
     table.insert(0, "references", [" | ".join(said) for said in test.captions])
     folder.write_table("captions.csv", table)
-
-
-def features(captioner: Captioner, seen: Seen, batch_size: int = 64) -> np.ndarray:
-    """Returns the mean over the cells of each image, `(images, features)`."""
-    encoder = captioner.model.encoder
-    means = [
-        encoder.predict_on_batch(seen.rows[seen.places[start : start + batch_size]]).mean(axis=1)
-        for start in range(0, len(seen.places), batch_size)
-    ]
-    return np.concatenate(means)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

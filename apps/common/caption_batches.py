@@ -2,12 +2,21 @@
 
 import itertools
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from apps.common.teaching import LENGTHS, forced
 from apps.common.text import by_length
+
+
+class Seen(NamedTuple):
+    """What the encoder is given of some images, and their captions."""
+
+    rows: np.ndarray  # pixels, or the features of a network that is not trained
+    places: list[int]  # the row of each image
+    captions: list[tuple[str, ...]]
 
 
 class CaptionBatches:

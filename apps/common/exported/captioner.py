@@ -3,10 +3,13 @@
 from collections.abc import Callable
 
 import keras
+import numpy as np
 import tensorflow as tf
+from tqdm import tqdm
 
 import rnnlayers
 from apps.common import images
+from apps.common.caption_batches import Seen
 from apps.common.other_runtimes import NumericEndpoints, decoder_endpoints
 from apps.common.subwords import SPECIAL, UNKNOWN, Subwords
 from rnnlayers.decoding import BeamSearch, Greedy, Sampler
@@ -96,3 +99,31 @@ def compiled(captioner: Captioner, sampler: Sampler) -> Callable:
     return tf.function(
         lambda inputs: captioner.answer(inputs, sampler), [signature], autograph=False
     )
+
+
+def caption(answer: Callable, seen: Seen, batch_size: int = 64) -> list[str]:
+    """Captions images in batches.
+
+    Args:
+        answer: From `compiled`.
+        seen: The images.
+        batch_size: Images in a batch.
+
+    Returns:
+        A caption for each image, in order.
+    """
+    captions = []
+    for start in tqdm(range(0, len(seen.places), batch_size), desc="Captioning", disable=None):
+        rows = seen.rows[seen.places[start : start + batch_size]]
+        captions += [text.decode("utf-8") for text in answer(rows)["caption"].numpy()]
+    return captions
+
+
+def features(captioner: Captioner, seen: Seen, batch_size: int = 64) -> np.ndarray:
+    """Returns the mean over the cells of each image, `(images, features)`."""
+    encoder = captioner.model.encoder
+    means = [
+        encoder.predict_on_batch(seen.rows[seen.places[start : start + batch_size]]).mean(axis=1)
+        for start in range(0, len(seen.places), batch_size)
+    ]
+    return np.concatenate(means)
