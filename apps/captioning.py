@@ -38,6 +38,7 @@ from pathlib import Path
 from typing import Literal
 
 import keras
+import numpy as np
 import pandas as pd
 import tensorflow as tf
 import tyro
@@ -45,7 +46,7 @@ import tyro
 import rnnlayers
 from apps.common import images
 from apps.common.backbones import build_backbone, check_name
-from apps.common.caption_batches import CaptionBatches, Seen
+from apps.common.caption_batches import CaptionBatches, ReferenceBatches, Seen
 from apps.common.caption_scores import caption_scores, commonest, nearest, truth
 from apps.common.cli import check, find_files, is_users_mistake, run_command
 from apps.common.exported.captioner import (
@@ -60,12 +61,13 @@ from apps.common.image_layers import Coordinates, ForEachCaption
 from apps.common.other_runtimes import Format
 from apps.common.pixels import load_features, load_pixels
 from apps.common.reports import plot_history, plot_looks, report
+from apps.common.rewards import sentence_bleu
 from apps.common.runs import Run
 from apps.common.sources import load
 from apps.common.sources.captions import SUFFIXES, Example
 from apps.common.sources.splits import Splits
-from apps.common.subwords import PAD, SPECIAL, START, STOP, Subwords
-from apps.common.teaching import compile_taught
+from apps.common.subwords import PAD, SPECIAL, START, STOP, UNKNOWN, Subwords
+from apps.common.teaching import clipped_adam, compile_taught
 from apps.common.text import encode
 from rnnlayers.decoding import BeamSearch, Greedy
 from rnnlayers.optimizers import ClippingLogger
@@ -106,6 +108,8 @@ class Settings:
     beams: int = 5  # hypotheses of the beam search
     length_penalty: float = 1.0  # of the beam search: 0 favours short captions
     seed: int = 1  # decides the first weights, the order, the captions drawn and the dropout
+    refined: tyro.conf.Suppress[str] = ""  # the run that `refine` began with
+    samples: tyro.conf.Suppress[int] = 0  # captions of an image that `refine` draws in a step
 
     def check(self) -> None:
         """Refuses what cannot work."""
@@ -166,24 +170,27 @@ def make_datasets(
     pieces = Subwords.learned(
         texts, settings.vocabulary_size, lowercase=True, max_length=settings.max_length
     )
-    batches = []
-    for seen, seed in ((train, settings.seed), (validation, None)):
-        ids = iter(pieces.arrays([caption for said in seen.captions for caption in said]))
-        captions = [[next(ids) for _ in said] for said in seen.captions]
-        batches.append(
-            CaptionBatches(
-                seen.rows,
-                seen.places,
-                captions,
-                settings.batch_size,
-                settings.each,
-                seed,
-                start=START,
-                stop=STOP,
-            )
+    batches = [
+        CaptionBatches(
+            seen.rows,
+            seen.places,
+            ids_of(seen.captions, pieces),
+            settings.batch_size,
+            settings.each,
+            seed,
+            start=START,
+            stop=STOP,
         )
+        for seen, seed in ((train, settings.seed), (validation, None))
+    ]
     print(f"Training on {len(texts):,} captions with {pieces.size:,} different pieces")
     return (*batches, pieces)
+
+
+def ids_of(captions: Sequence[Sequence[str]], pieces: Subwords) -> list[list[np.ndarray]]:
+    """Returns the ids of the pieces of each caption of each image."""
+    ids = iter(pieces.arrays([caption for said in captions for caption in said]))
+    return [[next(ids) for _ in said] for said in captions]
 
 
 # Model
@@ -315,6 +322,85 @@ def train(run: Path, settings: Settings) -> None:
         callbacks=[ClippingLogger()],
     )
     plot_history(folder, "accuracy")
+
+
+def refine(
+    run: Path,
+    to: Path,
+    epochs: int = 8,
+    learning_rate: float = 1e-4,
+    samples: int = 5,
+    patience: int = 3,
+) -> None:
+    """Train a finished run further, on captions that it makes itself, rewarded by their BLEU.
+
+    Args:
+        run: The folder of the run to begin with; it stays as it is.
+        to: The folder of the new run.
+        epochs: The most epochs to train.
+        learning_rate: Of Adam, at its highest.
+        samples: Captions drawn of an image in a training step.
+        patience: Stop after so many epochs without a higher reward of validation images.
+    """
+    taught = Run.finished(run)
+    settings = replace(
+        taught.settings(Settings),
+        refined=str(run),
+        epochs=epochs,
+        learning_rate=learning_rate,
+        samples=samples,
+        patience=patience,
+    )
+    settings.check()
+    check(settings, ["samples"], lambda count: count >= 2, "at least 2")
+    keras.utils.set_random_seed(settings.seed)
+    folder = Run.begin(to, settings)
+    folder.write_lines(VOCABULARY, taught.read_lines(VOCABULARY))
+    if settings.frozen:
+        folder.write_model(BACKBONE, taught.read_model(BACKBONE))
+    splits = load_examples(settings)
+    parts = [look(part, settings, folder) for part in (splits.train, splits.validation)]
+    pieces = load_captioner(taught).pieces
+    batches, held = (
+        ReferenceBatches(
+            seen.rows, seen.places, ids_of(seen.captions, pieces), settings.batch_size, seed
+        )
+        for seen, seed in zip(parts, (settings.seed, None), strict=True)
+    )
+    folder.fit(
+        folder.resumed() or rewarded(taught.model(), settings, len(batches)),
+        batches,
+        held,
+        epochs=epochs,
+        patience=patience,
+        callbacks=[ClippingLogger()],
+        finish=lambda tuned: tuned.model,
+    )
+    plot_history(folder, "reward")
+
+
+def rewarded(model: keras.Model, settings: Settings, steps: int) -> rnnlayers.SelfCritical:
+    """Makes what trains a model by the BLEU of captions that are drawn from it.
+
+    Args:
+        model: The model.
+        settings: What decides the run.
+        steps: Training steps in an epoch.
+    """
+    for layer in model.encoder.layers:
+        if isinstance(layer, ForEachCaption):
+            layer.count = 1  # those that are drawn of an image stand side by side by themselves
+    tuned = rnnlayers.SelfCritical(
+        model,
+        sentence_bleu,
+        max_length=settings.max_length,
+        num_samples=settings.samples,
+        forbidden_tokens=[UNKNOWN],
+        seed=settings.seed,
+    )
+    adam = clipped_adam(steps, settings.epochs, settings.learning_rate, settings.max_norm)
+    tuned.compile(adam)
+    return tuned
 
 
 # Inference
@@ -454,7 +540,8 @@ def evaluate(run: Path) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs a command."""
-    commands = {"train": train, "evaluate": evaluate, "predict": predict, "export": export}
+    commands = {"train": train, "refine": refine, "evaluate": evaluate}
+    commands |= {"predict": predict, "export": export}
     run_command(commands, argv, "apps.captioning", __doc__)
 
 

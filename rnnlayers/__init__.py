@@ -18,7 +18,7 @@ from rnnlayers.export import (
 )
 from rnnlayers.layers import GRU, LSTM, AttentiveDecoder, Bidirectional, Elman, Recurrent
 from rnnlayers.layers.accelerate import accelerate
-from rnnlayers.models import EncoderDecoder, StepEndpoints
+from rnnlayers.models import EncoderDecoder, SelfCritical, StepEndpoints
 from rnnlayers.optimizers import ClippedOptimizer
 
 __version__ = "0.1.0"
@@ -39,6 +39,7 @@ __all__ = [
     "MultiplicativeAttention",
     "Recurrent",
     "RecurrentCell",
+    "SelfCritical",
     "StepEndpoints",
     "UnsupportedOperatorError",
     "accelerate",

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from apps.common.feeding import feed
 from apps.common.teaching import LENGTHS, forced
 from apps.common.text import by_length
 
@@ -89,8 +90,56 @@ class CaptionBatches:
         """Returns a data set that starts each time with what the current epoch draws."""
         ids = tf.TensorSpec((None, None), tf.int32)
         images = tf.TensorSpec((None, *self.rows.shape[1:]), self.rows.dtype)
-        batches = tf.data.Dataset.from_generator(
-            lambda: iter(self), output_signature=((images, ids), ids)
-        )
-        count = tf.data.experimental.assert_cardinality(len(self))
-        return batches.apply(count).prefetch(tf.data.AUTOTUNE)
+        return feed(self, ((images, ids), ids))
+
+
+class ReferenceBatches:
+    """Batches of images with all captions of each, to reward by them what is said of the images.
+
+    In an epoch each image comes once. What epoch `n` draws depends on the seed and `n` alone, as in
+    `CaptionBatches`.
+
+    Args:
+        rows: What the encoder is given of images, `(rows, ...)`; it may be mapped from disk.
+        places: The row of each image.
+        captions: For each image its captions, ids above zero.
+        batch_size: Images in a batch; the last batch may be smaller.
+        seed: The seed of the order. Without one the images come as they are.
+    """
+
+    def __init__(
+        self,
+        rows: np.ndarray,
+        places: Sequence[int],
+        captions: Sequence[Sequence[np.ndarray]],
+        batch_size: int,
+        seed: int | None = None,
+    ):
+        self.rows = rows
+        self.places = np.asarray(places)
+        self.captions = captions
+        self.batch_size = batch_size
+        self.seed = seed
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return -(-len(self.captions) // self.batch_size)
+
+    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        order = np.arange(len(self.captions))
+        if self.seed is not None:
+            np.random.default_rng((self.seed, self.epoch)).shuffle(order)
+        for images in np.split(order, range(self.batch_size, len(order), self.batch_size)):
+            said = [self.captions[image] for image in images]
+            most = max(map(len, said))
+            longest = max(len(caption) for captions in said for caption in captions)
+            references = np.zeros((len(images), most, longest), "int32")
+            for row, captions in enumerate(said):
+                for place, caption in enumerate(captions):
+                    references[row, place, : len(caption)] = caption
+            yield self.rows[self.places[images]], references
+
+    def dataset(self) -> tf.data.Dataset:
+        """Returns a data set that starts each time with what the current epoch draws."""
+        images = tf.TensorSpec((None, *self.rows.shape[1:]), self.rows.dtype)
+        return feed(self, (images, tf.TensorSpec((None, None, None), tf.int32)))

@@ -99,12 +99,15 @@ class LinearShare(keras.Layer):
         """Returns the arguments that create this layer anew."""
         return {**super().get_config(), "middle": self.middle}
 
-    def choose(self, model: keras.Model, windows: Windows) -> None:
+    def choose(self, model: keras.Model, windows: Windows) -> keras.Model:
         """Sets the share with which the median has the smallest absolute error, its own loss.
 
         Args:
             model: The model of which this is a layer.
             windows: What to choose it on.
+
+        Returns:
+            The model.
         """
         shares = np.linspace(0, 1, 21)
         errors = np.zeros(len(shares))
@@ -114,6 +117,7 @@ class LinearShare(keras.Layer):
             )
             errors += [np.abs((1 - share) * network + share * linear).sum() for share in shares]
         self.share.assign(shares[np.argmin(errors)])
+        return model
 
     def _median(self, model: keras.Model, inputs: Inputs, share: float) -> np.ndarray:
         self.share.assign(share)

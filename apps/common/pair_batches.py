@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import tensorflow as tf
 
+from apps.common.feeding import feed
 from apps.common.teaching import LENGTHS, forced, padded
 from apps.common.text import Batches
 
@@ -50,8 +51,4 @@ class PairBatches(Batches):
     def dataset(self) -> tf.data.Dataset:
         """Returns a data set that starts each time with the order of the current epoch."""
         ids = tf.TensorSpec((None, None), tf.int32)
-        batches = tf.data.Dataset.from_generator(
-            lambda: iter(self), output_signature=((ids, ids), ids)
-        )
-        count = tf.data.experimental.assert_cardinality(len(self))
-        return batches.apply(count).prefetch(tf.data.AUTOTUNE)
+        return feed(self, ((ids, ids), ids))

@@ -229,7 +229,7 @@ class Run:
         epochs: int,
         patience: int,
         callbacks: Sequence[keras.callbacks.Callback] = (),
-        finish: Callable[[keras.Model], object] | None = None,
+        finish: Callable[[keras.Model], keras.Model] | None = None,
     ) -> None:
         """Trains what remains of the epochs and keeps the model of the best one.
 
@@ -240,7 +240,7 @@ class Run:
             epochs: Epochs in all.
             patience: Stop after so many epochs without a better monitored value.
             callbacks: More callbacks for `fit`; what they log goes into the history.
-            finish: What is done to the model of the best epoch before it is kept.
+            finish: What makes of the model of the best epoch the one that is kept.
         """
         done = self.epochs_done()
         if not (done and done - self.best_epoch() >= patience):
@@ -259,7 +259,7 @@ class Run:
             )
         best = load_model(self.checkpoint(self.best_epoch()), compile=False)
         if finish is not None:
-            finish(best)
+            best = finish(best)
         with replacing(self.model_file) as temporary:
             best.save(temporary)
         print(f"Training has finished: {self.model_file} is the model of epoch {self.best_epoch()}")

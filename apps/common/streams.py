@@ -6,6 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from apps.common.feeding import feed
+
 
 class Streams:
     """Batches of segments, each the continuation of the one before, and what follows each step.
@@ -53,9 +55,7 @@ class Streams:
     def dataset(self) -> tf.data.Dataset:
         """Returns a data set that starts each time with the shift of the current epoch."""
         ids = tf.TensorSpec((self.batch_size, self.steps), tf.int32)
-        batches = tf.data.Dataset.from_generator(lambda: iter(self), output_signature=(ids, ids))
-        count = tf.data.experimental.assert_cardinality(len(self))
-        return batches.apply(count).prefetch(tf.data.AUTOTUNE)
+        return feed(self, (ids, ids))
 
 
 class StatesFromZero(keras.callbacks.Callback):

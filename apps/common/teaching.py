@@ -71,7 +71,7 @@ def compile_taught(
     max_norm: float,
     smoothing: float,
 ) -> None:
-    """Compiles an encoder-decoder: Adam, its rate going up for an epoch and then down to nothing.
+    """Compiles an encoder-decoder with `clipped_adam`.
 
     Args:
         model: The model.
@@ -81,6 +81,24 @@ def compile_taught(
         max_norm: Gradients are scaled down to this global norm.
         smoothing: Of the labels.
     """
+    model.compile(
+        optimizer=clipped_adam(steps, epochs, learning_rate, max_norm),
+        loss=SmoothedCrossentropy(smoothing),
+        metrics=["accuracy"],
+    )
+
+
+def clipped_adam(
+    steps: int, epochs: int, learning_rate: float, max_norm: float
+) -> rnnlayers.ClippedOptimizer:
+    """Makes Adam, its rate going up for an epoch and then down to nothing.
+
+    Args:
+        steps: Training steps in an epoch.
+        epochs: Epochs in all.
+        learning_rate: Of Adam, at its highest.
+        max_norm: Gradients are scaled down to this global norm.
+    """
     rate = keras.optimizers.schedules.CosineDecay(
         initial_learning_rate=0.0,
         decay_steps=max(1, steps * (epochs - 1)),
@@ -88,8 +106,4 @@ def compile_taught(
         warmup_steps=steps,
     )
     adam = keras.optimizers.Adam(rate, beta_2=0.98)
-    model.compile(
-        optimizer=rnnlayers.ClippedOptimizer(adam, ClipByGlobalNorm(max_norm)),
-        loss=SmoothedCrossentropy(smoothing),
-        metrics=["accuracy"],
-    )
+    return rnnlayers.ClippedOptimizer(adam, ClipByGlobalNorm(max_norm))

@@ -7,6 +7,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from apps.common.feeding import feed
+
 # Two lengths an octave: few shapes to compile, and at most a third of a batch is padding.
 PADDED_LENGTHS = np.array([2**n * step // 2 for n in range(2, 16) for step in (2, 3)])
 
@@ -228,6 +230,4 @@ class Batches:
             tf.TensorSpec((None, None, *self.sequences[0].shape[1:]), tf.int64),
             tf.TensorSpec((None, *self.targets.shape[1:]), self.targets.dtype),
         )
-        batches = tf.data.Dataset.from_generator(lambda: iter(self), output_signature=signature)
-        count = tf.data.experimental.assert_cardinality(len(self))
-        return batches.apply(count).prefetch(tf.data.AUTOTUNE)
+        return feed(self, signature)

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
+from apps.common.feeding import feed
+
 Inputs = dict[str, np.ndarray]
 
 
@@ -114,6 +116,4 @@ class Windows:
             },
             tf.TensorSpec((None, horizon, variables, 1), tf.float32),
         )
-        batches = tf.data.Dataset.from_generator(lambda: iter(self), output_signature=signature)
-        count = tf.data.experimental.assert_cardinality(len(self))
-        return batches.apply(count).prefetch(tf.data.AUTOTUNE)
+        return feed(self, signature)

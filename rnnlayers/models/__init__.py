@@ -2,5 +2,6 @@
 
 from rnnlayers.models.encoder_decoder import Encoded, EncoderDecoder
 from rnnlayers.models.endpoints import StepEndpoints
+from rnnlayers.models.self_critical import SelfCritical
 
-__all__ = ["Encoded", "EncoderDecoder", "StepEndpoints"]
+__all__ = ["Encoded", "EncoderDecoder", "SelfCritical", "StepEndpoints"]

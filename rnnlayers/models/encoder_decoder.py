@@ -182,7 +182,7 @@ class EncoderDecoder(keras.Model):
         encoded = self.encode(sources, training=training)
         if training and self.sampling_rate != 0.0:
             targets = self._mix(targets, encoded)
-        return self._logits(targets, encoded, training)
+        return self.logits(targets, encoded, training)
 
     def encode(self, sources: Any, training: bool = False) -> Encoded:
         """Encode sources, as the encoder takes them."""
@@ -202,8 +202,14 @@ class EncoderDecoder(keras.Model):
             states += [first] if first else []
         return Encoded(values, mask, states)
 
-    def _logits(self, targets: Tensor, encoded: Encoded, training: bool) -> Tensor:
-        """Return the logits of all steps."""
+    def logits(self, targets: Any, encoded: Encoded, training: bool = False) -> Tensor:
+        """Return the logits `(batch, target, vocabulary)` of all steps of encoded sources.
+
+        Args:
+            targets: `(batch, target)`, int32, each given to the step after it.
+            encoded: From `encode`.
+            training: Whether dropout applies.
+        """
         mask = self.compute_mask((None, targets))
         outputs, states = self.embedding(targets), iter(encoded.states)
         for layer in self.decoder:
@@ -238,7 +244,7 @@ class EncoderDecoder(keras.Model):
         replaced = replaced & (ops.arange(ops.shape(targets)[1]) > 0)
         mixed = targets
         for _ in range(self.sampling_passes):
-            said = ops.argmax(self._logits(mixed, encoded, training=False), -1)
+            said = ops.argmax(self.logits(mixed, encoded), -1)
             before = ops.concatenate([targets[:, :1], ops.cast(said[:, :-1], targets.dtype)], 1)
             mixed = ops.where(replaced, before, targets)
         return ops.stop_gradient(mixed)
@@ -300,7 +306,20 @@ class EncoderDecoder(keras.Model):
             A `Decoded`. Its `extras` are the weights of the attention,
             `(batch, n, time, source)`, or None where nothing attends.
         """
-        encoded = self.encode(sources)
+        sampler = Greedy() if sampler is None else sampler
+        options = {"max_length": max_length, "forbidden_tokens": forbidden_tokens, **options}
+        return self.generate_encoded(self.encode(sources), sampler, **options)
+
+    def generate_encoded(
+        self,
+        encoded: Encoded,
+        sampler: Sampler,
+        *,
+        max_length: Any,
+        forbidden_tokens: Sequence[int] = (),
+        **options: Any,
+    ) -> Decoded:
+        """Produce the tokens of sources that `encode` has encoded; for the rest see `generate`."""
         memory = self.prepare(encoded)
 
         def step(tokens: Tensor, states: Any) -> Any:
@@ -312,7 +331,7 @@ class EncoderDecoder(keras.Model):
             step,
             encoded.states,
             start,
-            Greedy() if sampler is None else sampler,
+            sampler,
             stop_token_id=self.stop_token_id,
             pad_token_id=self.pad_token_id,
             max_length=max_length,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from apps.common.caption_batches import CaptionBatches
+from apps.common.caption_batches import CaptionBatches, ReferenceBatches
 
 START, STOP = 2, 3
 COUNT, EACH = 43, 3
@@ -172,3 +172,37 @@ def test_rows_may_be_mapped_from_disk(captions, tmp_path):
     mapped.rows = np.load(tmp_path / "rows.npy", mmap_mode="r")
     for found, expected in zip(mapped.dataset().as_numpy_iterator(), made, strict=True):
         tf.nest.map_structure(np.testing.assert_array_equal, found, expected)
+
+
+def make_references(captions, seed=None):
+    made = make(captions)
+    return ReferenceBatches(made.rows, made.places, captions, 10, seed)
+
+
+@pytest.mark.parametrize("seed", [None, 1])
+def test_each_image_comes_once_with_all_that_is_said_of_it(captions, seed):
+    batches, images = make_references(captions, seed), []
+    assert len(batches) == 5
+    for rows, references in batches:
+        assert len(rows) == len(references) <= 10
+        for row, said in zip(rows, references, strict=True):
+            image = COUNT - int(row.flat[0]) // 2
+            found = [reference[reference != 0] for reference in said if reference.any()]
+            for caption, expected in zip(found, captions[image], strict=True):
+                np.testing.assert_array_equal(caption, expected)
+            images.append(image)
+    assert sorted(images) == [*range(COUNT)]
+    assert (images == sorted(images)) == (seed is None)
+
+
+def test_references_come_in_an_order_of_the_epoch(captions):
+    batches = make_references(captions, seed=1)
+    data_set = batches.dataset()
+    assert data_set.cardinality() == len(batches)
+    firsts = []
+    for epoch in (0, 1, 0):
+        batches.epoch = epoch
+        for found, made in zip(data_set.as_numpy_iterator(), batches, strict=True):
+            tf.nest.map_structure(np.testing.assert_array_equal, found, made)
+        firsts.append(next(iter(batches))[0].tolist())
+    assert firsts[0] == firsts[2] != firsts[1]

@@ -20,6 +20,7 @@ from PIL import Image
 
 from apps import captioning
 from apps.common import images
+from apps.common.caption_batches import ReferenceBatches
 from apps.common.caption_scores import caption_scores, commonest, nearest, truth
 from apps.common.runs import Run
 from apps.common.sources import captions, scene_sample
@@ -252,6 +253,77 @@ captioning.main({argv!r})
         np.testing.assert_allclose(found[name], expected[name], rtol=1e-3)
     vocabulary = captioning.VOCABULARY
     assert (folder / vocabulary).read_bytes() == (run / vocabulary).read_bytes()
+
+
+# Refinement
+
+
+def refine(run, to):
+    call("refine", "--run", run, "--to", to, "--epochs", 3, "--samples", 2, "--patience", 3)
+
+
+@pytest.fixture(scope="module")
+def refined(run, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "refined"
+    before = (run / "model.keras").read_bytes()
+    refine(run, folder)
+    assert (run / "model.keras").read_bytes() == before
+    return folder
+
+
+def test_a_refined_run_is_one_like_any_other(run, refined, pictures, capsys):
+    settings = settings_of(refined)
+    assert (settings.refined, settings.samples, settings.units) == (str(run), 2, 8)
+    history = Run(refined).history()
+    assert history["epoch"].tolist() == [1, 2, 3]
+    np.testing.assert_allclose(history["reward"], -history["loss"])
+    assert history["val_reward"].between(0, 1).all()
+    assert (refined / "plots" / "curves.png").stat().st_size > 5000
+    taught, tuned = (Run.finished(folder).model() for folder in (run, refined))
+    assert type(tuned) is type(taught)
+    for ours, theirs in zip(tuned.trainable_variables, taught.trainable_variables, strict=True):
+        assert ours.path == theirs.path
+        assert not np.array_equal(ours, theirs)
+    captioner = captioning.load_captioner(Run.finished(refined))
+    answer = captioning.compiled(captioner, captioner.search)
+    rows = predicted(capsys, refined, pictures / "0.png")
+    assert [row[1:] for row in rows] == captioned(captioner, answer, MIXED[:1])
+
+
+def test_a_refinement_that_was_broken_off_goes_on(run, refined, tmp_path, capsys, monkeypatch):
+    batches = ReferenceBatches.__iter__
+
+    def broken(self):
+        if self.seed is not None and self.epoch == 1:
+            raise RuntimeError("the power is out")
+        return batches(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ReferenceBatches, "__iter__", broken)
+        with pytest.raises(Exception, match="the power is out"):
+            refine(run, tmp_path / "run")
+    refine(run, tmp_path / "run")
+    assert "goes on after epoch 1" in capsys.readouterr().out
+    found, expected = (Run(folder).history() for folder in (tmp_path / "run", refined))
+    for name in ("reward", "val_reward"):
+        np.testing.assert_allclose(found[name], expected[name], rtol=1e-3)
+
+
+def test_a_frozen_network_is_kept_in_refinement(frozen, tmp_path):
+    refine(frozen, tmp_path / "run")
+    kept, given = (Run(run).read_model(captioning.BACKBONE) for run in (tmp_path / "run", frozen))
+    for ours, theirs in zip(kept.get_weights(), given.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_refinements_that_cannot_be(run, refined, tmp_path, capsys):
+    assert "finished run" in refused(capsys, "refine", "--run", run, "--to", refined)
+    err = refused(capsys, "refine", "--run", tmp_path / "none", "--to", tmp_path / "run")
+    assert "there is no run at" in err
+    options = ("--run", run, "--to", tmp_path / "run")
+    assert "samples must be at least 2" in refused(capsys, "refine", *options, "--samples", 1)
+    assert "epochs must be at least 1" in refused(capsys, "refine", *options, "--epochs", 0)
+    assert not (tmp_path / "run").exists()
 
 
 # What sees

@@ -1,0 +1,239 @@
+"""Training by a reward for what the model says itself."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from rnnlayers.cells.base import Tensor
+from rnnlayers.decoding import Greedy, Sampler, Sampling
+from rnnlayers.models.encoder_decoder import Encoded, EncoderDecoder
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class SelfCritical(keras.Model):
+    """Trains an `EncoderDecoder` to be rewarded for what it says, as `compile` and `fit` train.
+
+    Teacher forcing teaches the next token after those of a reference. What counts in the end is a
+    whole sequence, said without a reference at hand, and by a measure such as BLEU that has no
+    gradient. So several sequences are drawn for each source, and each becomes likelier the more it
+    is rewarded above the others:
+
+        w_1 ... w_n ~ p(w | source)
+        b_k      = mean of r(w_j) over j != k
+        gradient = mean over k of  -(r(w_k) - b_k) d log p(w_k | source)
+
+    which is, in expectation, the gradient of minus the expected reward. Begin with a model that
+    teacher forcing has trained, and with a learning rate a tenth of that or less: of tokens drawn
+    by an untrained one, hardly any are rewarded.
+
+    While training, the encoder does what it does in training, dropout and augmentation too; the
+    decoder draws as it is used, without dropout. `fit` and `evaluate` report the `reward`, and as
+    `loss` minus that, so that callbacks which watch `val_loss` choose the highest. Validation
+    rewards the greedy sequence.
+
+    Args:
+        model: The model, built. It is trained in place: save and use this one.
+        reward: A function of NumPy arrays `(tokens, references)` that returns a number for each
+            row. `tokens` are `(rows, time)`, int32, padded after the stop token; `references` the
+            labels given to `fit`, a row of them for each row of tokens. To be saved with this
+            object it must be registered with `keras.saving.register_keras_serializable`.
+        max_length: Largest number of tokens, the stop token among them.
+        num_samples: Sequences drawn for each source, 2 or more.
+        forbidden_tokens: Ids that are never drawn, beside those that start and pad.
+        seed: Of what is drawn.
+        **kwargs: `name`, `dtype` of `keras.Model`.
+
+    Call arguments:
+        inputs: As of `model`.
+
+    Returns:
+        What `model` returns. `fit` takes `(sources, references)`: sources as the encoder takes
+        them, and an array of whatever the reward needs to know.
+
+    Masking:
+        As of `model`.
+
+    Raises:
+        ValueError: if an argument does not fit.
+
+    Example:
+
+    >>> model = rnnlayers.EncoderDecoder(
+    ...     encoder=rnnlayers.GRU(4, return_sequences=True),
+    ...     embedding=keras.layers.ReversibleEmbedding(9, 4),
+    ...     decoder=[rnnlayers.GRU(4, return_sequences=True)],
+    ...     start_token_id=1,
+    ...     stop_token_id=2,
+    ... )
+    >>> model.build(((None, None, 5), (None, None)))
+    >>> def reward(tokens, references):  # how often the wanted token is said
+    ...     return (tokens == references[:, None]).mean(axis=1)
+    >>> tuned = rnnlayers.SelfCritical(model, reward, max_length=6)
+    >>> tuned.compile(keras.optimizers.Adam(0.05))
+    >>> x, y = np.ones((8, 3, 5), "float32"), np.full(8, 7)
+    >>> history = tuned.fit(x, y, epochs=40, verbose=0).history
+    >>> history["reward"][0] < 0.5 < history["reward"][-1]
+    True
+
+    References: Rennie et al. (2017), Self-critical sequence training for image captioning,
+    equation 8; Kool, van Hoof and Welling (2019), Buy 4 REINFORCE samples, get a baseline for free,
+    equation 8 (the others as baseline).
+    """
+
+    def __init__(
+        self,
+        model: EncoderDecoder,
+        reward: Callable[[np.ndarray, np.ndarray], Any],
+        *,
+        max_length: int,
+        num_samples: int = 5,
+        forbidden_tokens: Sequence[int] = (),
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if not isinstance(model, EncoderDecoder) or not model.built:
+            raise ValueError(
+                f"`model` must be an `EncoderDecoder` with weights; received {model!r}. Train it "
+                "with teacher forcing first."
+            )
+        if not callable(reward):
+            raise ValueError(
+                "`reward` must be a function of tokens and references that returns a number for "
+                f"each row; received {reward!r}."
+            )
+        for name, value, least in (("max_length", max_length, 1), ("num_samples", num_samples, 2)):
+            if not isinstance(value, int) or value < least:
+                raise ValueError(
+                    f"`{name}` must be an integer, {least} or more; received {value!r}."
+                )
+        super().__init__(**kwargs)
+        self.model = model
+        self.reward = reward
+        self.max_length = max_length
+        self.num_samples = num_samples
+        self.forbidden_tokens = tuple(forbidden_tokens)
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.rewards = keras.metrics.Mean(name="reward")
+        self.supports_jit = False  # XLA cannot call Python for the reward
+        self.built = True
+
+    def call(self, inputs: Any, training: bool = False) -> Tensor:
+        """Return the logits of all steps, each given the target before it."""
+        return self.model(inputs, training=training)
+
+    def train_step(self, data: Any) -> dict[str, Tensor]:
+        """Draw sequences and take one step of the optimizer."""
+        sources, references = self._unpacked(data)
+        seed = self.seed_generator.next()[0]
+        with tf.GradientTape() as tape:
+            encoded = self.model.encode(sources, training=True)
+            tokens = self._said(encoded, Sampling(num_return=self.num_samples, seed=seed))
+            rewards = self._rewarded(tokens, references)
+            others = tf.reduce_sum(rewards, axis=1, keepdims=True) - rewards
+            advantages = rewards - others / (self.num_samples - 1)
+            chances = self.log_probabilities(tokens, encoded)
+            loss = -tf.reduce_mean(tf.stop_gradient(advantages) * chances)
+            loss = self.optimizer.scale_loss(loss + sum(self.losses))
+        weights = self.trainable_variables
+        self.optimizer.apply(tape.gradient(loss, weights), weights)
+        self.rewards.update_state(rewards)
+        return self.get_metrics_result()
+
+    def test_step(self, data: Any) -> dict[str, Tensor]:
+        """Reward the greedy sequence of each source."""
+        sources, references = self._unpacked(data)
+        tokens = self._said(self.model.encode(sources), Greedy())
+        self.rewards.update_state(self._rewarded(tokens, references))
+        return self.get_metrics_result()
+
+    def get_metrics_result(self) -> dict[str, Tensor]:
+        """Return the mean reward, and minus that as the loss."""
+        mean = self.rewards.result()
+        return {"loss": -mean, "reward": mean}
+
+    def log_probabilities(self, tokens: Tensor, encoded: Encoded) -> Tensor:
+        """Return the log probability of sequences, among those that may be drawn.
+
+        Args:
+            tokens: `(batch, n, time)`, int32, padded after the stop token.
+            encoded: The sources, from `EncoderDecoder.encode`.
+
+        Returns:
+            `(batch, n)`.
+        """
+        model, count = self.model, tf.shape(tokens)[1]
+        after = tf.reshape(tokens, (-1, tf.shape(tokens)[2]))
+        start = tf.fill([tf.shape(after)[0], 1], model.start_token_id)
+        before = tf.concat([start, after[:, :-1]], axis=1)
+        copies = keras.tree.map_structure(
+            lambda part: None if part is None else tf.repeat(part, count, axis=0), encoded
+        )
+        logits = tf.cast(model.logits(before, copies), "float32")
+        forbidden = [*self.forbidden_tokens, model.start_token_id, model.pad_token_id]
+        barred = np.isin(np.arange(logits.shape[-1]), forbidden)
+        logits = tf.where(barred, -np.inf, logits)
+        there = after != model.pad_token_id
+        labels = tf.where(there, after, model.stop_token_id)  # of padding, one that is not barred
+        costs = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+        return tf.reshape(-tf.reduce_sum(tf.where(there, costs, 0.0), axis=1), (-1, count))
+
+    def _unpacked(self, data: Any) -> tuple[Any, Tensor]:
+        sources, references, weights = keras.utils.unpack_x_y_sample_weight(data)
+        if references is None or weights is not None:
+            raise ValueError(
+                "`fit` and `evaluate` must be given sources and references, and no weights of "
+                f"samples; received {'weights too' if weights is not None else 'sources alone'}."
+            )
+        return sources, references
+
+    def _said(self, encoded: Encoded, sampler: Sampler) -> Tensor:
+        """Return tokens `(batch, n, time)`."""
+        return self.model.generate_encoded(
+            encoded,
+            sampler,
+            max_length=self.max_length,
+            forbidden_tokens=self.forbidden_tokens,
+        ).tokens
+
+    def _rewarded(self, tokens: Tensor, references: Tensor) -> Tensor:
+        """Return the reward of each sequence, `(batch, n)`."""
+        count = tf.shape(tokens)[1]
+        rows = tf.reshape(tokens, (-1, tf.shape(tokens)[2]))
+        rewards = tf.numpy_function(
+            self._reward, [rows, tf.repeat(references, count, axis=0)], tf.float32, stateful=False
+        )
+        return tf.reshape(rewards, (-1, count))
+
+    def _reward(self, tokens: np.ndarray, references: np.ndarray) -> np.ndarray:
+        rewards = np.asarray(self.reward(tokens, references), "float32")
+        if rewards.shape != (len(tokens),) or not np.isfinite(rewards).all():
+            raise ValueError(
+                f"`reward` must return a finite number for each of {len(tokens)} rows; received "
+                f"{rewards} of shape {rewards.shape}."
+            )
+        return rewards
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that create this object anew."""
+        return {
+            **super().get_config(),
+            "model": keras.saving.serialize_keras_object(self.model),
+            "reward": keras.saving.serialize_keras_object(self.reward),
+            "max_length": self.max_length,
+            "num_samples": self.num_samples,
+            "forbidden_tokens": self.forbidden_tokens,
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "SelfCritical":
+        """Create an object from what `get_config` returned."""
+        parts = {
+            name: keras.saving.deserialize_keras_object(config[name], custom_objects)
+            for name in ("model", "reward")
+        }
+        return cls(**{**config, **parts})

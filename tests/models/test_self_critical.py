@@ -1,0 +1,203 @@
+"""Training by reward: against the exact gradient, in `fit`, saved, and given what does not fit."""
+
+import itertools
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import rnnlayers
+from rnnlayers import AttentionCell, AttentiveDecoder, EncoderDecoder, GRUCell, SelfCritical
+from rnnlayers.decoding import Sampling
+from tests.numbers import assert_same, refused
+
+PAD, START, STOP, UNKNOWN = 0, 1, 2, 3
+VOCABULARY, LENGTH = 6, 3
+
+
+def make_encoder(dropout=0.0):
+    ids = keras.Input((None,), dtype="int32")
+    present = keras.ops.not_equal(ids, 0)
+    vectors = keras.layers.Dropout(dropout)(keras.layers.Embedding(9, 4)(ids))
+    return keras.Model(ids, [rnnlayers.GRU(3, return_sequences=True)(vectors, present), present])
+
+
+def make_model(dropout=0.0):
+    model = EncoderDecoder(
+        make_encoder(dropout),
+        keras.layers.Embedding(VOCABULARY, 5),
+        [keras.layers.Dropout(dropout), AttentiveDecoder(AttentionCell(GRUCell(6), units=5))],
+        keras.layers.Dense(VOCABULARY),
+        start_token_id=START,
+        stop_token_id=STOP,
+    )
+    model.build(((None, None), (None, None)))
+    rng = np.random.default_rng(1)
+    for weight in model.trainable_variables:
+        weight.assign(rng.normal(0, 0.8, weight.shape))
+    return model
+
+
+@keras.saving.register_keras_serializable("tests")
+def wanted(tokens, references):
+    """How much of a sequence is the token that is wanted, less for each token."""
+    return np.sum(tokens == references[:, :1], axis=1) - 0.3 * np.sum(tokens != PAD, axis=1)
+
+
+def make(model=None, **options):
+    options = {"max_length": LENGTH, "forbidden_tokens": [UNKNOWN], "seed": 1, **options}
+    return SelfCritical(make_model() if model is None else model, wanted, **options)
+
+
+def everything():
+    """Every sequence that may be said: the tokens 4 and 5, and the stop token at the end."""
+    for length in range(1, LENGTH + 1):
+        last = (STOP,) if length < LENGTH else (STOP, 4, 5)
+        for words in itertools.product((4, 5), repeat=length - 1):
+            for end in last:
+                yield [*words, end, *[PAD] * (LENGTH - length)]
+
+
+SOURCES = np.array([[3, 4, 0], [5, 0, 0], [7, 2, 8]], "int32")
+REFERENCES = np.array([[4], [5], [5]], "int32")
+ALL = np.array([*everything()], "int32")
+
+
+def test_of_all_sequences_one_is_said():
+    tuned = make()
+    encoded = tuned.model.encode(SOURCES)
+    chances = tuned.log_probabilities(np.stack([ALL] * 3), encoded)
+    assert_same(tf.reduce_sum(tf.exp(chances), axis=1), np.ones(3))
+
+
+def test_log_probabilities_are_those_with_which_tokens_are_drawn():
+    tuned = make(forbidden_tokens=[])
+    encoded = tuned.model.encode(SOURCES)
+    drawn = tuned.model.generate_encoded(
+        encoded, Sampling(num_return=4, seed=3), max_length=LENGTH, forbidden_tokens=[]
+    )
+    told = tuned.log_probabilities(drawn.tokens, encoded)
+    # Scores count the tokens that may not be drawn too, so that they are lower.
+    assert (told >= drawn.scores).numpy().all()
+    often = make(forbidden_tokens=[])
+    encoded = often.model.encode(SOURCES[:1])
+    many = often.model.generate_encoded(
+        encoded, Sampling(num_return=20000, seed=5), max_length=1, forbidden_tokens=[UNKNOWN]
+    ).tokens[0, :, 0]
+    firsts = np.bincount(many, minlength=VOCABULARY) / 20000
+    tuned = make(max_length=1)
+    for token in (STOP, 4, 5):
+        chance = np.exp(tuned.log_probabilities(np.array([[[token]]], "int32"), encoded)[0, 0])
+        assert firsts[token] == pytest.approx(chance, abs=0.02)
+
+
+def test_a_step_follows_the_gradient_of_the_expected_reward():
+    model = make_model()
+    tuned = make(model, num_samples=3000)
+    before = [weight.numpy() for weight in model.trainable_variables]
+    with tf.GradientTape() as tape:
+        chances = tuned.log_probabilities(np.stack([ALL] * 3), model.encode(SOURCES))
+        rewards = np.stack([wanted(ALL, np.repeat(one[None], len(ALL), 0)) for one in REFERENCES])
+        expected = tf.reduce_mean(tf.reduce_sum(tf.exp(chances) * rewards, axis=1))
+    exact = tape.gradient(expected, model.trainable_variables)
+    exact = np.concatenate([np.ravel(tf.convert_to_tensor(part)) for part in exact])
+    tuned.compile(keras.optimizers.SGD(1.0))
+    found = np.zeros_like(exact)
+    batch = [np.repeat(part, 4, axis=0) for part in (SOURCES, REFERENCES)]
+    for turn in range(3):
+        for weight, value in zip(model.trainable_variables, before, strict=True):
+            weight.assign(value)
+        logs = tuned.train_on_batch(*batch, return_dict=True)
+        if turn == 0:
+            assert logs["reward"] == pytest.approx(float(expected), abs=0.02)
+            assert logs["loss"] == -logs["reward"]
+        after = [weight.numpy() for weight in model.trainable_variables]
+        found += np.concatenate(
+            [np.ravel(new - old) for new, old in zip(after, before, strict=True)]
+        )
+    assert np.linalg.norm(found / 3 - exact) < 0.03 * np.linalg.norm(exact)
+
+
+def test_fit_raises_the_reward_and_goes_on_when_it_is_loaded(tmp_path):
+    tuned = make(make_model(dropout=0.2))
+    tuned.compile(keras.optimizers.Adam(0.02))
+    data = [np.repeat(part, 8, axis=0) for part in (SOURCES, REFERENCES)]
+    options = {"validation_data": (SOURCES, REFERENCES), "verbose": 0, "shuffle": False}
+    first = tuned.fit(*data, epochs=8, **options).history
+    assert first["val_reward"][-1] > first["val_reward"][0] + 0.2
+    assert first["val_loss"] == [-reward for reward in first["val_reward"]]
+    tuned.save(tmp_path / "tuned.keras")
+    loaded = keras.saving.load_model(tmp_path / "tuned.keras")
+    assert json.dumps(loaded.get_config()) == json.dumps(tuned.get_config())
+    for weights, theirs in zip(loaded.variables, tuned.variables, strict=True):
+        weights.assign(theirs)  # the states of chance too, which Keras does not save
+    again = [model.fit(*data, epochs=2, **options).history["loss"] for model in (tuned, loaded)]
+    np.testing.assert_allclose(*again, rtol=1e-5)
+    assert_same(loaded.model((SOURCES, ALL[:3])), tuned.model((SOURCES, ALL[:3])))
+
+
+def test_validation_rewards_what_is_said_greedily():
+    tuned = make(make_model(dropout=0.5))
+    tuned.compile("sgd")
+    said = tuned.model.generate(SOURCES, max_length=LENGTH, forbidden_tokens=[UNKNOWN]).tokens
+    expected = wanted(said[:, 0].numpy(), REFERENCES).mean()
+    found = tuned.evaluate(SOURCES, REFERENCES, return_dict=True, verbose=0)
+    assert found == {"loss": pytest.approx(-expected), "reward": pytest.approx(expected)}
+
+
+def test_it_answers_as_its_model_does():
+    tuned = make()
+    targets = np.c_[np.full(len(SOURCES), START), ALL[:3]].astype("int32")
+    assert_same(tuned((SOURCES, targets)), tuned.model((SOURCES, targets)))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"max_length": 0}, ("`max_length`", "1 or more", "0")),
+        ({"max_length": 2.5}, ("`max_length`", "2.5")),
+        ({"num_samples": 1}, ("`num_samples`", "2 or more", "1")),
+        ({"reward": None}, ("`reward`", "None")),
+        ({"model": "not one"}, ("`model`", "EncoderDecoder", "not one")),
+    ],
+)
+def test_arguments_that_do_not_fit(options, words):
+    options = {"model": make_model(), "reward": wanted, "max_length": 4, **options}
+    with refused(*words):
+        SelfCritical(**options)
+
+
+def test_a_model_without_weights():
+    model = EncoderDecoder(
+        make_encoder(),
+        keras.layers.Embedding(VOCABULARY, 5),
+        rnnlayers.GRU(4, return_sequences=True),
+        keras.layers.Dense(VOCABULARY),
+        start_token_id=START,
+        stop_token_id=STOP,
+    )
+    with refused("`model`", "with weights"):
+        SelfCritical(model, wanted, max_length=4)
+
+
+@pytest.mark.parametrize(
+    "reward",
+    [lambda tokens, _: tokens, lambda *_: 1.0, lambda tokens, _: np.full(len(tokens), np.nan)],
+    ids=["for each token", "for all", "no number"],
+)
+def test_rewards_that_do_not_fit(reward):
+    tuned = SelfCritical(make_model(), reward, max_length=LENGTH)
+    tuned.compile("sgd", run_eagerly=True)
+    with pytest.raises(Exception, match="`reward` must return a finite number for each of 15 rows"):
+        tuned.fit(SOURCES, REFERENCES, verbose=0)
+
+
+def test_data_that_does_not_fit():
+    tuned = make()
+    tuned.compile("sgd", run_eagerly=True)
+    with refused("sources alone"):
+        tuned.fit(SOURCES, verbose=0)
+    with refused("weights too"):
+        tuned.fit(SOURCES, REFERENCES, sample_weight=np.ones(3), verbose=0)
