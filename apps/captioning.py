@@ -10,7 +10,9 @@ A convolutional network makes a grid of an image, and the mean of its cells begi
 `--decoder attention` the decoder then looks back: at each step attention weighs the cells by how
 well they fit its state (Show, Attend and Tell, Xu et al. 2015). With `--decoder state` all that it
 knows of the image is its first state (Show and Tell, Vinyals et al. 2015). The rest is the decoder
-of `apps/translation.py`: teacher forcing in training, a beam afterwards.
+of `apps/translation.py`: teacher forcing in training, a beam afterwards. `refine` trains a network
+further on captions that it makes itself, which become likelier the higher their BLEU is above that
+of the others of the same image (self-critical training, Rennie et al. 2017).
 
 The network that sees is a small one, trained from the start with the decoder, or one of
 `keras.applications` (`--backbone MobileNetV2`); with `--weights imagenet`, or a file of weights, it
@@ -20,6 +22,7 @@ Data: `sample` (drawn scenes of coloured shapes), `tfds` (the catalogue's `coco_
 in Flickr8k's layout, or a table of image paths and captions.
 
     python -m apps.captioning train --source sample --run runs/captioning
+    python -m apps.captioning refine --run runs/captioning --to runs/refined
     python -m apps.captioning evaluate --run runs/captioning
     python -m apps.captioning predict --run runs/captioning photo.jpg folder 'more/*.png'
     python -m apps.captioning export --run runs/captioning --to saved_models
