@@ -64,7 +64,7 @@ from apps.common.image_layers import Coordinates, ForEachCaption
 from apps.common.other_runtimes import Format
 from apps.common.pixels import load_features, load_pixels
 from apps.common.reports import plot_history, plot_looks, report
-from apps.common.rewards import sentence_bleu
+from apps.common.rewards import bleu_shares
 from apps.common.runs import Run
 from apps.common.sources import load
 from apps.common.sources.captions import SUFFIXES, Example
@@ -395,7 +395,7 @@ def rewarded(model: keras.Model, settings: Settings, steps: int) -> rnnlayers.Se
             layer.count = 1  # those that are drawn of an image stand side by side by themselves
     tuned = rnnlayers.SelfCritical(
         model,
-        sentence_bleu,
+        bleu_shares,
         max_length=settings.max_length,
         num_samples=settings.samples,
         forbidden_tokens=[UNKNOWN],

@@ -26,6 +26,7 @@ import keras
 import numpy as np
 import pandas as pd
 
+from apps.common.memory import keep_memory
 from apps.common.replacing import replacing
 from apps.common.text import Batches
 
@@ -244,6 +245,7 @@ class Run:
         """
         done = self.epochs_done()
         if not (done and done - self.best_epoch() >= patience):
+            keep_memory()
             model.fit(
                 train.dataset(),
                 validation_data=validation.dataset(),

@@ -1,0 +1,28 @@
+"""What becomes of memory that TensorFlow gives back."""
+
+import ctypes
+import sys
+
+# Of glibc's malloc.h.
+M_TRIM_THRESHOLD = -1
+M_MMAP_MAX = -4
+
+
+def keep_memory() -> bool:
+    """Has the C library keep the memory that is freed, for the next training step.
+
+    glibc gives large blocks back to the system as soon as they are freed. A training step then gets
+    all of its memory anew, page by page, each with a fault: 230,000 of them in a step of the
+    captioner for photographs, which took 1.1 seconds instead of 0.6 (README.md has the command).
+    The process holds what it needed most, 12 % more there than without.
+
+    Returns:
+        Whether it does: not where the C library is another one.
+    """
+    if sys.platform != "linux":
+        return False
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except AttributeError:
+        return False
+    return all([mallopt(M_MMAP_MAX, 0), mallopt(M_TRIM_THRESHOLD, 2**31 - 1)])
