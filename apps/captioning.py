@@ -11,8 +11,8 @@ A convolutional network makes a grid of an image, and the mean of its cells begi
 well they fit its state (Show, Attend and Tell, Xu et al. 2015). With `--decoder state` all that it
 knows of the image is its first state (Show and Tell, Vinyals et al. 2015). The rest is the decoder
 of `apps/translation.py`: teacher forcing in training, a beam afterwards. `refine` trains a network
-further on captions that it makes itself, which become likelier the higher their BLEU is above that
-of the others of the same image (self-critical training, Rennie et al. 2017).
+further on captions that it makes itself, which become likelier the more they add to the BLEU of the
+step than others of the same image do (self-critical training, Rennie et al. 2017).
 
 The network that sees is a small one, trained from the start with the decoder, or one of
 `keras.applications` (`--backbone MobileNetV2`); with `--weights imagenet`, or a file of weights, it
@@ -75,6 +75,7 @@ from apps.common.text import encode
 from rnnlayers.decoding import BeamSearch, Greedy
 from rnnlayers.optimizers import ClippingLogger
 
+JUDGED = 256  # validation images of which one BLEU is computed; that of a few is another number
 BACKBONE = "backbone.keras"  # the network that sees, where it is not trained
 VOCABULARY = "pieces.txt"
 
@@ -335,7 +336,7 @@ def refine(
     samples: int = 5,
     patience: int = 3,
 ) -> None:
-    """Train a finished run further, on captions that it makes itself, rewarded by their BLEU.
+    """Train a finished run further, on captions that it makes itself, rewarded by BLEU.
 
     Args:
         run: The folder of the run to begin with; it stays as it is.
@@ -363,12 +364,12 @@ def refine(
         folder.write_model(BACKBONE, taught.read_model(BACKBONE))
     splits = load_examples(settings)
     parts = [look(part, settings, folder) for part in (splits.train, splits.validation)]
-    pieces = load_captioner(taught).pieces
+    pieces = load_pieces(taught, settings)
     batches, held = (
-        ReferenceBatches(
-            seen.rows, seen.places, ids_of(seen.captions, pieces), settings.batch_size, seed
+        ReferenceBatches(seen.rows, seen.places, ids_of(seen.captions, pieces), size, seed)
+        for seen, size, seed in zip(
+            parts, (settings.batch_size, JUDGED), (settings.seed, None), strict=True
         )
-        for seen, seed in zip(parts, (settings.seed, None), strict=True)
     )
     folder.fit(
         folder.resumed() or rewarded(taught.model(), settings, len(batches)),
@@ -383,7 +384,7 @@ def refine(
 
 
 def rewarded(model: keras.Model, settings: Settings, steps: int) -> rnnlayers.SelfCritical:
-    """Makes what trains a model by the BLEU of captions that are drawn from it.
+    """Makes what trains a model by what captions that are drawn from it add to BLEU.
 
     Args:
         model: The model.
@@ -409,12 +410,17 @@ def rewarded(model: keras.Model, settings: Settings, steps: int) -> rnnlayers.Se
 # Inference
 
 
+def load_pieces(folder: Run, settings: Settings) -> Subwords:
+    """Loads the pieces of captions that a run knows."""
+    return Subwords(folder.read_lines(VOCABULARY), True, settings.max_length)
+
+
 def load_captioner(folder: Run) -> Captioner:
     """Loads what a finished run has trained."""
     settings = folder.settings(Settings)
     return Captioner(
         folder.model(),
-        Subwords(folder.read_lines(VOCABULARY), True, settings.max_length),
+        load_pieces(folder, settings),
         BeamSearch(settings.beams, length_penalty=settings.length_penalty),
         settings.image_size,
         folder.read_model(BACKBONE) if settings.frozen else None,

@@ -1,4 +1,4 @@
-"""Images with their captions in batches, for teacher forcing."""
+"""Images with their captions in batches: to be said, or to judge what is said."""
 
 import itertools
 from collections.abc import Iterator, Sequence

@@ -18,7 +18,9 @@ def bleu_shares(tokens: np.ndarray, references: np.ndarray) -> np.ndarray:
 
         score_k = n BLEU(all) - (n - 1) BLEU(all but k)
 
-    The mean of these scores is the BLEU of all, but for terms in 1 / n.
+    The mean of these scores is the BLEU of all, but for terms in 1 / n. The first term is the same
+    for all rows, so that among those of one source only what each adds makes a difference. Rows
+    are compared in pieces of words: the score is not the one that words have.
 
     Args:
         tokens: `(rows, time)`; special ids are left out.

@@ -46,7 +46,7 @@ def load_model(path: Path, **options: Any) -> keras.Model:
         damaged = str(error)
     if damaged:
         raise ValueError(
-            f"{path} is damaged ({damaged}); remove it and give the train command again, "
+            f"{path} is damaged ({damaged}); remove it and give the command that made it again, "
             f"which goes on from what is left"
         )
     return keras.models.load_model(path, **options)
@@ -84,7 +84,7 @@ class Run:
         run = cls(folder)
         if run.model_file.exists():
             raise ValueError(
-                f"run: {folder} holds a finished run, which is not overwritten; "
+                f"{folder} holds a finished run, which is not overwritten; "
                 f"choose another folder or remove this one"
             )
         if done := run.epochs_done():
@@ -92,7 +92,7 @@ class Run:
             print(f"Run: {folder} goes on after epoch {done}")
             return run
         if folder.exists() and any(folder.iterdir()) and not run.settings_file.exists():
-            raise ValueError(f"run: {folder} is not empty and holds no run; choose a new folder")
+            raise ValueError(f"{folder} is not empty and holds no run; choose a new folder")
         for new in (folder, run.checkpoints, run.plots):
             new.mkdir(parents=True, exist_ok=True)
         run._write_json(run.settings_file, dataclasses.asdict(settings))
@@ -111,7 +111,7 @@ class Run:
         if not run.model_file.exists():
             raise ValueError(
                 f"run: the training in {folder} has not finished; "
-                f"the train command that began it goes on with it"
+                f"the command that began it goes on with it"
             )
         return run
 

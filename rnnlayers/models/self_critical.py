@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from rnnlayers.cells.base import Tensor
 from rnnlayers.decoding import Greedy, Sampler, Sampling
+from rnnlayers.decoding.samplers import check_count
 from rnnlayers.models.encoder_decoder import Encoded, EncoderDecoder
 
 
@@ -25,7 +26,8 @@ class SelfCritical(keras.Model):
         b_k      = mean of r(w_j) over j != k
         gradient = mean over k of  -(r(w_k) - b_k) d log p(w_k | source)
 
-    which is, in expectation, the gradient of minus the expected reward. Begin with a model that
+    which is, in expectation, the gradient of minus the expected reward, where the reward of a
+    sequence depends on no other. Begin with a model that
     teacher forcing has trained, and with a learning rate a tenth of that or less: of tokens drawn
     by an untrained one, hardly any are rewarded.
 
@@ -104,11 +106,15 @@ class SelfCritical(keras.Model):
                 "`reward` must be a function of tokens and references that returns a number for "
                 f"each row; received {reward!r}."
             )
-        for name, value, least in (("max_length", max_length, 1), ("num_samples", num_samples, 2)):
-            if not isinstance(value, int) or value < least:
-                raise ValueError(
-                    f"`{name}` must be an integer, {least} or more; received {value!r}."
-                )
+        check_count("max_length", max_length, "the most tokens that are said")
+        check_count("num_samples", num_samples, "2 or more")
+        if num_samples < 2:
+            raise ValueError(
+                f"`num_samples` must be 2 or more; received {num_samples}. Each is judged by the "
+                "others."
+            )
+        # Of a model that computes in float16 it is this object whose optimizer scales the loss.
+        kwargs.setdefault("dtype", model.dtype_policy)
         super().__init__(**kwargs)
         self.model = model
         self.reward = reward
@@ -128,7 +134,10 @@ class SelfCritical(keras.Model):
     def train_step(self, data: Any) -> dict[str, Tensor]:
         """Draw sequences and take one step of the optimizer."""
         sources, references = self._unpacked(data)
-        seed = self.seed_generator.next()[0]
+        # The generator counts the steps in the second half of its state.
+        state = tf.cast(self.seed_generator.next(), "int32")
+        seed = tf.random.stateless_uniform((), state, None, None, "int32")
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync  # their gradients are summed
         with tf.GradientTape() as tape:
             encoded = self.model.encode(sources, training=True)
             tokens = self._said(encoded, Sampling(num_return=self.num_samples, seed=seed))
@@ -137,7 +146,7 @@ class SelfCritical(keras.Model):
             advantages = rewards - others / (self.num_samples - 1)
             chances = self.log_probabilities(tokens, encoded)
             loss = -tf.reduce_mean(tf.stop_gradient(advantages) * chances)
-            loss = self.optimizer.scale_loss(loss + sum(self.losses))
+            loss = self.optimizer.scale_loss((loss + sum(self.losses)) / replicas)
         weights = self.trainable_variables
         self.optimizer.apply(tape.gradient(loss, weights), weights)
         self.rewards.update_state(rewards)

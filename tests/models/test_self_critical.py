@@ -73,24 +73,17 @@ def test_of_all_sequences_one_is_said():
 
 
 def test_log_probabilities_are_those_with_which_tokens_are_drawn():
-    tuned = make(forbidden_tokens=[])
-    encoded = tuned.model.encode(SOURCES)
+    tuned = make()
+    encoded = tuned.model.encode(SOURCES[:1])
     drawn = tuned.model.generate_encoded(
-        encoded, Sampling(num_return=4, seed=3), max_length=LENGTH, forbidden_tokens=[]
-    )
-    told = tuned.log_probabilities(drawn.tokens, encoded)
-    # Scores count the tokens that may not be drawn too, so that they are lower.
-    assert (told >= drawn.scores).numpy().all()
-    often = make(forbidden_tokens=[])
-    encoded = often.model.encode(SOURCES[:1])
-    many = often.model.generate_encoded(
-        encoded, Sampling(num_return=20000, seed=5), max_length=1, forbidden_tokens=[UNKNOWN]
-    ).tokens[0, :, 0]
-    firsts = np.bincount(many, minlength=VOCABULARY) / 20000
-    tuned = make(max_length=1)
-    for token in (STOP, 4, 5):
-        chance = np.exp(tuned.log_probabilities(np.array([[[token]]], "int32"), encoded)[0, 0])
-        assert firsts[token] == pytest.approx(chance, abs=0.02)
+        encoded,
+        Sampling(num_return=20000, seed=5),
+        max_length=LENGTH,
+        forbidden_tokens=[UNKNOWN],
+    ).tokens.numpy()[0]
+    chances = np.exp(tuned.log_probabilities(ALL[None], encoded)[0])
+    often = [np.mean((drawn == one).all(axis=1)) for one in ALL]
+    np.testing.assert_allclose(often, chances, atol=0.015)
 
 
 def test_a_step_follows_the_gradient_of_the_expected_reward():
@@ -104,7 +97,7 @@ def test_a_step_follows_the_gradient_of_the_expected_reward():
     exact = tape.gradient(expected, model.trainable_variables)
     exact = np.concatenate([np.ravel(tf.convert_to_tensor(part)) for part in exact])
     tuned.compile(keras.optimizers.SGD(1.0))
-    found = np.zeros_like(exact)
+    steps = []
     batch = [np.repeat(part, 4, axis=0) for part in (SOURCES, REFERENCES)]
     for turn in range(3):
         for weight, value in zip(model.trainable_variables, before, strict=True):
@@ -114,10 +107,10 @@ def test_a_step_follows_the_gradient_of_the_expected_reward():
             assert logs["reward"] == pytest.approx(float(expected), abs=0.02)
             assert logs["loss"] == -logs["reward"]
         after = [weight.numpy() for weight in model.trainable_variables]
-        found += np.concatenate(
-            [np.ravel(new - old) for new, old in zip(after, before, strict=True)]
-        )
-    assert np.linalg.norm(found / 3 - exact) < 0.03 * np.linalg.norm(exact)
+        pairs = zip(after, before, strict=True)
+        steps.append(np.concatenate([np.ravel(new - old) for new, old in pairs]))
+    assert np.linalg.norm(steps[1] - steps[0]) > 0.003 * np.linalg.norm(exact)  # drawn anew
+    assert np.linalg.norm(np.mean(steps, axis=0) - exact) < 0.03 * np.linalg.norm(exact)
 
 
 def test_fit_raises_the_reward_and_goes_on_when_it_is_loaded(tmp_path):
@@ -132,10 +125,26 @@ def test_fit_raises_the_reward_and_goes_on_when_it_is_loaded(tmp_path):
     loaded = keras.saving.load_model(tmp_path / "tuned.keras")
     assert json.dumps(loaded.get_config()) == json.dumps(tuned.get_config())
     for weights, theirs in zip(loaded.variables, tuned.variables, strict=True):
-        weights.assign(theirs)  # the states of chance too, which Keras does not save
+        if weights.name == "seed_generator_state":  # which Keras does not save
+            weights.assign(theirs)
     again = [model.fit(*data, epochs=2, **options).history["loss"] for model in (tuned, loaded)]
     np.testing.assert_allclose(*again, rtol=1e-5)
     assert_same(loaded.model((SOURCES, ALL[:3])), tuned.model((SOURCES, ALL[:3])))
+
+
+def test_it_computes_in_the_dtype_of_its_model():
+    keras.config.set_dtype_policy("mixed_float16")
+    model = make_model()
+    keras.config.set_dtype_policy("float32")
+    tuned = make(model)
+    tuned.compile(keras.optimizers.SGD(1.0))
+    assert isinstance(tuned.optimizer, keras.optimizers.LossScaleOptimizer)
+    before = [weight.numpy() for weight in model.trainable_variables]
+    logs = tuned.train_on_batch(SOURCES, REFERENCES, return_dict=True)
+    assert np.isfinite(logs["reward"])
+    after = [weight.numpy() for weight in model.trainable_variables]
+    assert all(np.isfinite(weights).all() for weights in after)
+    assert any((new != old).any() for new, old in zip(after, before, strict=True))
 
 
 def test_validation_rewards_what_is_said_greedily():
@@ -156,8 +165,9 @@ def test_it_answers_as_its_model_does():
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"max_length": 0}, ("`max_length`", "1 or more", "0")),
+        ({"max_length": 0}, ("`max_length`", "positive integer", "0")),
         ({"max_length": 2.5}, ("`max_length`", "2.5")),
+        ({"max_length": True}, ("`max_length`", "True")),
         ({"num_samples": 1}, ("`num_samples`", "2 or more", "1")),
         ({"reward": None}, ("`reward`", "None")),
         ({"model": "not one"}, ("`model`", "EncoderDecoder", "not one")),
