@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 _STATUS = Path("/proc/self/status")
 _CLEAR_REFS = Path("/proc/self/clear_refs")
@@ -34,10 +35,15 @@ def peak() -> int:
 
 def added_by(module: str, *arguments: str) -> int:
     """Run a module of which `main` prints what it adds, in a process of its own."""
+    return printed_by(module, *arguments)["bytes"]
+
+
+def printed_by(module: str, *arguments: str) -> Any:
+    """Run a module of which `main` prints JSON, in a process of its own."""
     command = [sys.executable, "-m", module, *arguments]
     root = Path(__file__).parents[1]
     ended = subprocess.run(command, cwd=root, stdout=subprocess.PIPE, check=True)
-    return json.loads(ended.stdout)["bytes"]
+    return json.loads(ended.stdout)
 
 
 def main(name: str, layer: str, *sizes: str) -> None:

@@ -8,6 +8,7 @@ from benchmarks.suites import (
     encoder_decoder,
     feeding,
     fit,
+    kept_memory,
     length,
     memory,
     variants,
@@ -24,4 +25,5 @@ SUITES = {
     "decoding": decoding.SUITE,
     "feeding": feeding.SUITE,
     "csv_memory": csv_memory.SUITE,
+    "kept_memory": kept_memory.SUITE,
 }

@@ -1,0 +1,43 @@
+"""Training steps of the captioner, with memory that is kept for the next one and without."""
+
+import platform
+from collections.abc import Sequence
+
+from benchmarks.memory import printed_by
+from benchmarks.suite import Bench, Check, Ratio, Row, Suite, at_least, find
+
+ROUNDS = 3
+SIZES = (96, 64)  # sides of images
+
+
+def measure(bench: Bench) -> list[Row]:
+    """Measure each size, both ways in a fresh process each round."""
+    if platform.libc_ver()[0] != "glibc":
+        bench.say("kept_memory: skipped, the C library is not glibc")
+        return []
+    rows = []
+    for size in (16,) if bench.quick else SIZES:
+        rounds: dict[str, list[float]] = {"kept": [], "given_back": []}
+        for _ in range(min(ROUNDS, bench.plan.rounds)):
+            for name, seconds in rounds.items():
+                steps = "4" if bench.quick else "40"
+                told = printed_by("benchmarks.photographs", name, str(size), steps)
+                seconds.append(told["seconds"])
+        rows.append(bench.tell(Row("Step", f"{size} x {size}", rounds), SUITE.unit))
+    return rows
+
+
+def check(rows: Sequence[Row]) -> list[Check]:
+    """Compare for photographs as README.md trains on them."""
+    ratio = find(rows, f"{SIZES[0]} x {SIZES[0]}").ratio("given_back", "kept")
+    return [at_least("A step with memory given back relative to one with it kept", ratio, 1.0)]
+
+
+SUITE = Suite(
+    about="A training step of `apps.captioning` as README.md trains it on photographs, 32 images "
+    "with three captions each, in a fresh process: once as glibc is, which gives freed memory back "
+    "to the system, once after `apps.common.memory.keep_memory`.",
+    measure=measure,
+    ratios=[Ratio("given back / kept", "given_back", "kept")],
+    check=check,
+)
