@@ -7,7 +7,7 @@ from benchmarks.memory import printed_by
 from benchmarks.suite import Bench, Check, Ratio, Row, Suite, at_least, find
 
 ROUNDS = 3
-SIZES = (96, 64)  # sides of images
+SIZES = (96,)  # sides of images
 
 
 def measure(bench: Bench) -> list[Row]:
