@@ -28,8 +28,8 @@ in Flickr8k's layout, or a table of image paths and captions.
     python -m apps.captioning export --run runs/captioning --to saved_models
 
 On two cores the sample takes seven minutes, for 98 % of captions that are true in every word.
-Flickr8k takes an hour and a half, for 14.8 BLEU-4 (12.4 before it is refined) without any pretrained
-network; README.md has the commands.
+Flickr8k takes an hour and a half, for 14.8 BLEU-4 without any pretrained network, 12.4 before it is
+refined; README.md has the commands.
 """
 
 import hashlib
