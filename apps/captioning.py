@@ -332,8 +332,8 @@ def train(run: Path, settings: Settings) -> None:
 def refine(
     run: Path,
     to: Path,
-    epochs: int = 8,
-    learning_rate: float = 1e-4,
+    epochs: int = 6,
+    learning_rate: float = 2e-4,
     samples: int = 5,
     patience: int = 3,
 ) -> None:

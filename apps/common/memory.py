@@ -12,9 +12,9 @@ def keep_memory() -> bool:
     """Has the C library keep the memory that is freed, for the next training step.
 
     glibc gives large blocks back to the system as soon as they are freed. A training step then gets
-    all of its memory anew, page by page, each with a fault: 230,000 of them in a step of the
-    captioner for photographs, which took 1.1 seconds instead of 0.6 (README.md has the command).
-    The process stays as large as it was at its largest, 12 % larger there than without.
+    all of its memory anew, page by page, each with a fault. Kept, a step of the captioner for
+    photographs is 1.9 times as fast (`python -m benchmarks kept_memory`). The process stays as
+    large as it was at its largest.
 
     Returns:
         True where the C library is glibc, else False: nothing is changed then.

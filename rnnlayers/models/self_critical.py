@@ -27,9 +27,9 @@ class SelfCritical(keras.Model):
         gradient = mean over k of  -(r(w_k) - b_k) d log p(w_k | source)
 
     which is, in expectation, the gradient of minus the expected reward, where the reward of a
-    sequence depends on no other. Begin with a model that
-    teacher forcing has trained, and with a learning rate a tenth of that or less: of tokens drawn
-    by an untrained one, hardly any are rewarded.
+    sequence depends on no other. Begin with a model that teacher forcing has trained, and with a
+    learning rate a tenth of that or less: of tokens drawn by an untrained one, hardly any are
+    rewarded.
 
     While training, the encoder does what it does in training, dropout and augmentation too; the
     decoder draws as it is used, without dropout. `fit` and `evaluate` report the `reward`, and as
