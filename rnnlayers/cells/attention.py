@@ -57,6 +57,7 @@ class Attention(keras.Layer):
                     "The mask of the memory must be booleans (batch, source), False where there "
                     f"is nothing to attend to; received shape {tuple(mask.shape)}."
                 )
+            values = hide(values, mask)
             mask = ops.expand_dims(mask, 1)
         return Memory(values, self.make_keys(values), mask)
 
@@ -74,9 +75,15 @@ class Attention(keras.Layer):
         return ops.matmul(weights, memory.values), weights
 
     def call(
-        self, queries: Tensor, values: Tensor, values_mask: Tensor | None = None
+        self,
+        queries: Tensor,
+        values: Tensor,
+        values_mask: Tensor | None = None,
+        queries_mask: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Attend to `values` from each of `queries`."""
+        if queries_mask is not None:
+            queries = hide(queries, ops.cast(queries_mask, "bool"))
         return self.attend(queries, self.prepare(values, values_mask))
 
     def compute_mask(self, queries: Any, mask: Any = None) -> tuple[Any, None]:
@@ -119,10 +126,13 @@ class AdditiveAttention(Attention):
         values: The memory to attend to, `(batch, source, features)`.
         values_mask: Booleans `(batch, source)`, False where there is nothing to attend to. By
             default the mask that comes with `values`.
+        queries_mask: Booleans `(batch, target)`, False at queries that count as zeros. By default
+            the mask that comes with `queries`.
 
     Returns:
         The contexts `(batch, target, features)` and the weights `(batch, target, source)`, which
-        sum to one. Where a row of the memory is masked entirely, both are zero.
+        sum to one. Where a row of the memory is masked entirely, or has no place at all, both are
+        zero. What a masked place holds, NaN too, reaches neither outputs nor gradients.
 
     Raises:
         ValueError: if an argument is out of its range or a shape does not fit.
@@ -239,6 +249,14 @@ class MultiplicativeAttention(Attention):
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that create this layer anew."""
         return {**super().get_config(), "form": self.form}
+
+
+def hide(sequence: Tensor, mask: Tensor) -> Tensor:
+    """Return `(batch, timesteps, features)` with zeros where a mask `(batch, timesteps)` is False.
+
+    A weight of zero would not do: 0 * NaN is NaN.
+    """
+    return ops.where(ops.expand_dims(mask, -1), sequence, ops.zeros_like(sequence))
 
 
 def multiply(tensor: Tensor, kernel: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """What every recurrent cell has in common: arguments, weights, dropout, one step."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from numbers import Real
 from typing import Any, ClassVar, TypeAlias
 
@@ -50,6 +50,8 @@ class RecurrentCell(keras.Layer):
             saves the engine half of the gradients.
         linearizes_states: Whether `linearize` reads only the states, neither `projected` nor
             `recurrent`, which saves the engine keeping the latter.
+        fixed_by_weights: Names of the attributes that cannot be set after the weights are made,
+            for they say what shape those have.
 
     Weights:
         kernel: `(features, gates * units)`.
@@ -94,6 +96,7 @@ class RecurrentCell(keras.Layer):
     state_names: ClassVar[tuple[str, ...]] = ("h",)
     sums_gates: ClassVar[bool] = False
     linearizes_states: ClassVar[bool] = False
+    fixed_by_weights: ClassVar[tuple[str, ...]] = ("units", "use_bias")
 
     def __init__(
         self,
@@ -123,7 +126,8 @@ class RecurrentCell(keras.Layer):
             if not isinstance(rate, Real) or not 0.0 <= rate < 1.0:
                 raise ValueError(
                     f"`{name}` must be a number in [0, 1), the share of values to drop; "
-                    f"received {rate!r}. Pass 0.3 to drop 30 %."
+                    f"received {rate!r}. Pass 0.3 to drop 30 %. (Keras cuts it to [0, 1], and 1 "
+                    "drops all.)"
                 )
         super().__init__(**kwargs)
         self.units = int(units)
@@ -142,6 +146,15 @@ class RecurrentCell(keras.Layer):
         self.recurrent_dropout = float(recurrent_dropout)
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute, but none that the weights would not fit any longer."""
+        if name in self.fixed_by_weights and self.__dict__.get("built"):
+            raise AttributeError(
+                f"`{name}` of {type(self).__name__} cannot be set now that its weights are made: "
+                "they have the shapes that it was made with. Make a new one."
+            )
+        super().__setattr__(name, value)
 
     @property
     def state_size(self) -> int | list[int]:
@@ -190,6 +203,11 @@ class RecurrentCell(keras.Layer):
                 regularizer=self.bias_regularizer,
                 constraint=self.bias_constraint,
             )
+        # An activation with weights of its own, such as `PReLU`, acts unit by unit. It must have
+        # them before the first step is traced.
+        for function in vars(self).values():
+            if isinstance(function, keras.Layer) and not function.built:
+                function.build((None, self.units))
 
     def initial_bias(self, shape: Sequence[int], dtype: Any = None) -> Tensor:
         """Return the bias of a new cell."""
@@ -335,3 +353,15 @@ class RecurrentCell(keras.Layer):
             "recurrent_dropout": self.recurrent_dropout,
             "seed": self.seed,
         }
+
+
+def passed_on(arguments: Mapping[str, Any], *own: str) -> dict[str, Any]:
+    """Return what a constructor passes on to its base class.
+
+    Args:
+        arguments: `locals()` at its first line.
+        *own: Names of the arguments that it keeps to itself.
+    """
+    of_python = ("self", "__class__", "kwargs")
+    kept = {n: value for n, value in arguments.items() if n not in (*own, *of_python)}
+    return {**kept, **arguments["kwargs"]}

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import keras
 from keras import ops
 
-from rnnlayers.cells.base import Gates, RecurrentCell, States, Tensor
+from rnnlayers.cells.base import Gates, RecurrentCell, States, Tensor, passed_on
 from rnnlayers.cells.slopes import has_slope, slope
 
 
@@ -51,17 +51,30 @@ class GRUCell(RecurrentCell):
     """
 
     gates: ClassVar[tuple[str, ...]] = ("z", "r", "n")
+    fixed_by_weights: ClassVar[tuple[str, ...]] = (*RecurrentCell.fixed_by_weights, "reset_after")
 
     def __init__(
         self,
         units: int,
         activation: Any = "tanh",
         recurrent_activation: Any = "sigmoid",
-        *,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        recurrent_initializer: Any = "orthogonal",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        recurrent_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        recurrent_constraint: Any = None,
+        bias_constraint: Any = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
         reset_after: bool = True,
+        seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(units, activation, **kwargs)
+        super().__init__(**passed_on(locals(), "recurrent_activation", "reset_after"))
         self.recurrent_activation = keras.activations.get(recurrent_activation)
         self.reset_after = reset_after
 

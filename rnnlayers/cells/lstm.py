@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import keras
 from keras import ops
 
-from rnnlayers.cells.base import Gates, RecurrentCell, States, Tensor
+from rnnlayers.cells.base import Gates, RecurrentCell, States, Tensor, passed_on
 from rnnlayers.cells.slopes import has_slope, slope
 
 
@@ -55,21 +55,33 @@ class LSTMCell(RecurrentCell):
         units: int,
         activation: Any = "tanh",
         recurrent_activation: Any = "sigmoid",
-        *,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        recurrent_initializer: Any = "orthogonal",
+        bias_initializer: Any = "zeros",
         unit_forget_bias: bool = True,
+        kernel_regularizer: Any = None,
+        recurrent_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        recurrent_constraint: Any = None,
+        bias_constraint: Any = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(units, activation, **kwargs)
+        super().__init__(**passed_on(locals(), "recurrent_activation", "unit_forget_bias"))
         self.recurrent_activation = keras.activations.get(recurrent_activation)
         self.unit_forget_bias = unit_forget_bias
 
     def initial_bias(self, shape: Sequence[int], dtype: Any = None) -> Tensor:
         """Return the bias of a new cell, the forget gate's open where so asked."""
-        bias = super().initial_bias(shape, dtype)
         if not self.unit_forget_bias:
-            return bias
-        i, f, g, o = self.split(bias)
-        return ops.concatenate([i, ops.ones_like(f), g, o])
+            return super().initial_bias(shape, dtype)
+        # Drawn in these parts, as in Keras, so that one seed gives the same numbers.
+        i, g_and_o = (self.bias_initializer((n * self.units,), dtype=dtype) for n in (1, 2))
+        return ops.concatenate([i, ops.ones((self.units,), dtype), g_and_o])
 
     def activate(self, projected: Gates, recurrent: Gates) -> list[Tensor]:
         """Return the gates i, f, g, o."""

@@ -20,5 +20,5 @@ def outputs_of(time: Tensor, like: Tensor) -> tf.TensorArray:
     that it has an element from the start. Other runtimes can, but none that was written to before
     the loop.
     """
-    array = tf.TensorArray(like.dtype, ops.maximum(time, 1), element_shape=like.shape)
+    array = tf.TensorArray(like.dtype, tf.maximum(time, 1), element_shape=like.shape)
     return array if traced_for() is Target.ELSEWHERE else array.write(0, like)

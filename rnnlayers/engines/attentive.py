@@ -1,7 +1,5 @@
 """The loop of a decoder whose steps must wait for what the step before has attended to."""
 
-from functools import partial
-from types import SimpleNamespace
 from typing import Any
 
 import tensorflow as tf
@@ -11,6 +9,7 @@ from rnnlayers.cells.attention import Memory
 from rnnlayers.cells.attentive import NO_DROPS, AttentionCell, Drops
 from rnnlayers.cells.base import States, Tensor
 from rnnlayers.engines.arrays import outputs_of, unstack
+from rnnlayers.engines.kept import call_as_graph
 
 
 def run(
@@ -36,13 +35,10 @@ def run(
         The outputs `(time, batch, units)` and the weights `(time, batch, source)`, of masked steps
         too, and the final states.
     """
-    if not tf.executing_eagerly():
-        return _loop(cell, projected, initial_states, memory, mask, drops)
-    # Outside a graph build one and keep it with the cell: eager steps cost ten times as much.
-    graphs = cell.__dict__.setdefault("_graphs", SimpleNamespace())
-    if not hasattr(graphs, "loop"):
-        graphs.loop = tf.function(partial(_loop, cell), autograph=False, reduce_retracing=True)
-    return graphs.loop(projected, initial_states, memory, mask, drops)
+    tensors = projected, initial_states, memory, mask, drops
+    if tf.executing_eagerly():
+        return call_as_graph(cell, "loop", _loop, *tensors)
+    return _loop(cell, *tensors)
 
 
 def _loop(

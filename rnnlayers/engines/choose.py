@@ -1,14 +1,13 @@
 """Which engine runs a cell: the one place where this is decided."""
 
 from collections.abc import Callable
-from functools import partial
-from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from rnnlayers.cells.base import RecurrentCell, States, Tensor
 from rnnlayers.engines import fused, stepwise
+from rnnlayers.engines.kept import call_as_graph
 from rnnlayers.engines.target import Target, traced_for
 
 Engine = Callable[..., tuple[Tensor | None, States]]
@@ -17,18 +16,25 @@ Engine = Callable[..., tuple[Tensor | None, States]]
 ENGINES: dict[str, Engine] = {"fused": fused.run, "stepwise": stepwise.run}
 
 
+# Compiling takes a quarter of a second, and saves some 40 % of a batch of so many rows: 25 batches
+# pay for it. Every batch size would be compiled anew, so those that seldom come back are not.
+FULL_BATCH = 32
+
+
 class Choice(NamedTuple):
     """An engine by name, and why."""
 
     engine: str
     reason: str
+    full_batches_only: bool = False  # then other batches run on the stepwise engine
 
 
-def choose(asked: str, time: int | None, training: bool) -> Choice:
+def choose(asked: str, batch: int | None, time: int | None, training: bool) -> Choice:
     """Choose an engine.
 
     Args:
         asked: The `engine` argument of the layer.
+        batch: Number of rows, None where it is not known yet.
         time: Number of steps, None where it is not known yet.
         training: Whether gradients will be asked for.
     """
@@ -49,21 +55,17 @@ def choose(asked: str, time: int | None, training: bool) -> Choice:
         return Choice("stepwise", "the number of steps changes, and compiling would cost more")
     if tf.executing_eagerly():
         return Choice("stepwise", "a call outside a graph seldom pays for compiling")
+    if batch is None:
+        reason = f"XLA compiles it for each multiple of {FULL_BATCH} rows; others run stepwise"
+        return Choice("fused", reason, full_batches_only=True)
     return Choice("fused", "the number of steps is known, so that XLA compiles it once")
 
 
 def run(engine: str, cell: RecurrentCell, *tensors: Any, **how: Any) -> tuple[Any, States]:
-    """Run a cell over time on an engine by name; see `stepwise.run`.
-
-    Outside a graph it builds one and keeps it with the cell: eager steps cost ten times as much.
-    """
-    if not tf.executing_eagerly():
-        return ENGINES[engine](cell, *tensors, **how)
-    graphs = cell.__dict__.setdefault("_graphs", SimpleNamespace())
-    if not hasattr(graphs, engine):
-        in_graph = partial(ENGINES[engine], cell)
-        setattr(graphs, engine, tf.function(in_graph, autograph=False, reduce_retracing=True))
-    return getattr(graphs, engine)(*tensors, **how)
+    """Run a cell over time on an engine by name; see `stepwise.run`."""
+    if engine == "stepwise" and tf.executing_eagerly():
+        return call_as_graph(cell, "stepwise", stepwise.run, *tensors, **how)
+    return ENGINES[engine](cell, *tensors, **how)
 
 
 def check_engine(asked: Any) -> None:
@@ -97,5 +99,5 @@ def explain_engine(layer: Any, shape: tuple[int | None, ...], training: bool = T
             f"{len(shape)} dimensions."
         )
     with tf.Graph().as_default():
-        engine, reason = choose(layer.engine, shape[1], training)
-    return f"{layer.name} runs on the {engine} engine: {reason}."
+        choice = choose(layer.engine, *shape[:2], training)
+    return f"{layer.name} runs on the {choice.engine} engine: {choice.reason}."

@@ -8,13 +8,13 @@ A derivative has two parts, so that the loop back through time holds as little a
 """
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 import keras
 import tensorflow as tf
 
 from rnnlayers.cells.base import RecurrentCell, States, Tensor
+from rnnlayers.engines.kept import call_with_weights
 
 Tensors = Sequence[Tensor]
 
@@ -106,13 +106,13 @@ def advance(
     A function whose gradient is written by hand must get its weights as arguments; the cell
     reads its own attributes. `keras.StatelessScope` stands between the two.
     """
-    scope: AbstractContextManager[object] = nullcontext()
-    if variables:
-        scope = keras.StatelessScope(state_mapping=list(zip(variables, weights, strict=True)))
-    with scope:
+
+    def step() -> States:
         if whole_step:
             return cell.step(projected[0], states, dropout_mask)
         return cell.update(projected, recurrent, states)
+
+    return call_with_weights(cell, variables, weights, step) if variables else step()
 
 
 def derivative_of(

@@ -3,15 +3,20 @@
 `program.py` holds the two passes; here they are made one differentiable function.
 """
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import tensorflow as tf
 
 from rnnlayers.cells.base import RecurrentCell, States, Tensor
-from rnnlayers.engines import segments
+from rnnlayers.engines import segments, stepwise
 from rnnlayers.engines.derivatives import Tensors
 from rnnlayers.engines.gradients import with_gradient
+from rnnlayers.engines.kept import kept
 from rnnlayers.engines.program import Masks, Program, Weights
+
+Run = Callable[..., tuple[Tensor | None, States]]
 
 
 def run(
@@ -28,18 +33,18 @@ def run(
     remat: int | None = None,
 ) -> tuple[Tensor | None, States]:
     """Run a cell over time; see `stepwise.run`. It compiles once for each (batch, time)."""
-    through_time = partial(
-        _through_time,
-        cell,
-        recurrent_dropout_mask=recurrent_dropout_mask,
-        return_sequences=return_sequences,
-    )
+    options: dict[str, Any] = {
+        "recurrent_dropout_mask": recurrent_dropout_mask,
+        "return_sequences": return_sequences,
+    }
+    through_time: Run = partial(_through_time, cell, **options)
     steps = inputs.shape[0]
     span = remat or truncate or _span(steps)
     if span is None or (steps is not None and steps <= span):
         return through_time(inputs, initial_states, mask, reverse=reverse, training=training)
     return segments.run(
         through_time,
+        partial(stepwise.run, cell, truncate=truncate, **options),
         cell,
         inputs,
         initial_states,
@@ -64,12 +69,19 @@ def _through_time(
 ) -> tuple[Tensor | None, States]:
     """Run a cell over all steps in one pass, of which all states are kept."""
     projected = cell.project(inputs)
-    time = projected.shape[0] if projected.shape[0] is not None else tf.shape(projected)[0]
-    length = _padded_length(time)
-    if length is not time:
-        projected, mask = segments.pad(projected, mask, length - time)
+    if recurrent_dropout_mask is not None:  # no tape may follow it into the compiled passes
+        recurrent_dropout_mask = tf.stop_gradient(recurrent_dropout_mask)
+    time = projected.shape[0]
+    if time is None:
+        time = tf.shape(projected)[0]
+        projected, mask = (_lengthened(x, _padded_length(time)) for x in (projected, mask))
+        masks = Masks(mask, recurrent_dropout_mask, time)
+    elif time == 0:
+        projected, mask = (_lengthened(x, 1) for x in (projected, mask))
+        masks = Masks(mask, recurrent_dropout_mask, tf.constant(0))
+    else:
+        masks = Masks(mask, recurrent_dropout_mask)
     program = _program_of(cell)
-    masks = Masks(mask, recurrent_dropout_mask)
     count = len(initial_states)
 
     def unpack(inputs: Tensors) -> tuple[Tensor, States, Weights]:
@@ -97,19 +109,29 @@ def _through_time(
         d_products = program.sum_over_time(gradients, before[0], kept[0], weights, masks, reverse)
         return (gradients.projected, *gradients.before, *d_products, *gradients.others)
 
-    results = with_gradient(forward, backward)(projected, *initial_states, *program.weights())
+    def plain(*inputs: Tensor) -> Tensors:
+        sequences, after = program.plain(
+            *unpack(inputs), masks, reverse, outputs=return_sequences, keep=False
+        )
+        return (*sequences, *after)
+
+    function = with_gradient(forward, backward, plain)
+    results = function(projected, *initial_states, *program.weights())
     if not return_sequences:
         return None, tuple(results)
     outputs, *after = results
-    return outputs if length is time else outputs[:time], tuple(after)
+    return outputs if masks.time is None else outputs[:time], tuple(after)
 
 
 def _program_of(cell: RecurrentCell) -> Program:
-    """Return the compiled passes of a cell, which live with the cell."""
-    program = getattr(cell, "_fused_program", None)
-    if program is None:
-        program = cell._fused_program = Program(cell)
-    return program
+    """Return the compiled passes of a cell: of this graph, or kept from one eager call to the next.
+
+    Eager calls go without a graph around the passes: where several tapes watch, TensorFlow would
+    prepare to differentiate all of it again, which it cannot do with loops that XLA compiles.
+    """
+    if tf.executing_eagerly():
+        return kept(cell, "program", partial(Program, cell))
+    return Program(cell)
 
 
 def _span(steps: int | None) -> int | None:
@@ -123,14 +145,20 @@ def _span(steps: int | None) -> int | None:
 
 
 def _padded_length(time: Tensor) -> Tensor:
-    """Return the number of steps to compile for: `time` itself where it is known.
+    """Return the length to compile for, of sequences of so many steps.
 
-    XLA compiles for each length anew. Lengths that are not known yet are padded to one of eight
-    between a power of two and the next: few to compile, and at most an eighth of the steps wasted.
+    XLA compiles for each length anew. Lengths that are not known yet are padded to one of two
+    between a power of two and the next: few to compile. The loops run as many steps as there are,
+    so that the rest costs memory and what is computed for all steps at once.
     """
-    if isinstance(time, int):
-        return time or 1
-    some = tf.maximum(time, 1)
+    some = tf.maximum(time, 8)
     octave = tf.cast(tf.math.log(tf.cast(some, "float32")) / tf.math.log(2.0), "int32")
-    unit = tf.bitwise.left_shift(1, tf.maximum(octave - 3, 3))
+    unit = tf.bitwise.left_shift(1, tf.maximum(octave - 1, 3))
     return some + -some % unit
+
+
+def _lengthened(sequence: Tensor | None, length: Tensor) -> Tensor | None:
+    """Return a sequence `(time, batch, ...)` with zeros at its end, up to a length."""
+    if sequence is None:
+        return None
+    return tf.pad(sequence, [[0, length - tf.shape(sequence)[0]], [0, 0], [0, 0]])

@@ -1,4 +1,4 @@
-"""Functions whose gradient is written by hand, and may be taken once."""
+"""Functions whose gradient is written by hand; further derivatives are taken automatically."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,6 +12,7 @@ from rnnlayers.engines.derivatives import Tensors
 def with_gradient(
     forward: Callable[..., tuple[Sequence[Tensor], Any]],
     backward: Callable[[Tensors, Any, Tensors], Tensors],
+    plain: Callable[..., Sequence[Tensor]],
 ) -> Callable[..., Sequence[Tensor]]:
     """Return `forward` with `backward` for its gradient.
 
@@ -20,6 +21,9 @@ def with_gradient(
             it closes over gets no gradient, so that weights must come in as arguments.
         backward: Takes the arguments, what was kept and the gradients of the results, and returns
             the gradients of the arguments.
+        plain: Takes the arguments and returns the results, so that TensorFlow can differentiate it
+            as often as is asked. Second derivatives, and derivatives in forward mode, which are
+            taken by way of them, come from it.
     """
 
     @tf.custom_gradient
@@ -31,8 +35,12 @@ def with_gradient(
         @tf.custom_gradient
         def pull_back(*arguments: Tensor) -> tuple[Tensors, Callable[..., Tensors]]:
             arguments = tuple(map(tf.stop_gradient, arguments))
-            inputs_again, upstream = arguments[: len(inputs)], arguments[len(inputs) :]
-            return backward(inputs_again, kept, upstream), _refuse_second_derivative
+            cut = len(inputs)
+
+            def second(*upstream: Tensor) -> Tensors:
+                return _second_derivative(plain, arguments[:cut], arguments[cut:], upstream)
+
+            return backward(arguments[:cut], kept, arguments[cut:]), second
 
         def gradient(*upstream: Tensor) -> Tensors:
             # `tf.gather` sends slices.
@@ -43,9 +51,25 @@ def with_gradient(
     return function
 
 
-def _refuse_second_derivative(*_: Tensor) -> Tensors:
-    """Say so where a gradient is differentiated again."""
-    raise NotImplementedError(
-        "The fused engine has no second derivative. Build the layer with `engine='stepwise'`, "
-        "which has derivatives of every order."
+def _second_derivative(
+    plain: Callable[..., Sequence[Tensor]],
+    inputs: Tensors,
+    upstream: Tensors,
+    outer_upstream: Tensors,
+) -> Tensors:
+    """Return the gradients, of inputs and upstream, of the gradient that `upstream` gives."""
+    arguments = (*inputs, *upstream)
+    with tf.GradientTape() as outer:
+        outer.watch(arguments)
+        with tf.GradientTape() as inner:
+            inner.watch(inputs)
+            results = plain(*inputs)
+        first = inner.gradient(
+            results, inputs, output_gradients=upstream, unconnected_gradients=_ZERO
+        )
+    return outer.gradient(
+        first, arguments, output_gradients=outer_upstream, unconnected_gradients=_ZERO
     )
+
+
+_ZERO = tf.UnconnectedGradients.ZERO

@@ -9,18 +9,22 @@ docs/backpropagation_through_time.md derives each line.
 from typing import Any, NamedTuple
 
 import tensorflow as tf
-from keras import ops
 
 from rnnlayers.cells.base import RecurrentCell, States, Tensor
 from rnnlayers.engines.arrays import unstack
 from rnnlayers.engines.derivatives import Tensors, advance, derivative_of, holds
+from rnnlayers.engines.kept import values_of
 
 
 class Masks(NamedTuple):
-    """What is left out: steps `(time, batch, 1)`, and previous outputs `(batch, units)`."""
+    """What is left out: steps `(time, batch, 1)`, and previous outputs `(batch, units)`.
+
+    Sequences may be longer than there are steps. `time` is their number; None is all.
+    """
 
     steps: Tensor | None
     dropout: Tensor | None
+    time: Tensor | None = None
 
 
 class Weights(NamedTuple):
@@ -58,15 +62,14 @@ class Program:
         # What the step reads beside its arguments; the layer has used the kernel already.
         self.variables = [v for v in cell.weights if not any(v is other for other in held)]
         self.derivative = derivative_of(cell, self.variables, self.whole_step)
+        self.plain = self._forward  # for derivatives that are taken automatically
         self.forward = tf.function(self._forward, jit_compile=True, autograph=False)
         self.backward = tf.function(self._backward, jit_compile=True, autograph=False)
 
     def weights(self) -> Tensors:
         """Return the weights that gradients are taken of: products' first, then the step's."""
         products = [] if self.whole_step else [self.cell.recurrent_kernel, self.cell.recurrent_bias]
-        weights = [w for w in (*products, *self.variables) if w is not None]
-        # Keras converts to the compute dtype, but may leave a variable a variable.
-        return [tf.convert_to_tensor(ops.convert_to_tensor(weight)) for weight in weights]
+        return values_of([w for w in (*products, *self.variables) if w is not None])
 
     def arrange(self, weights: Tensors) -> Weights:
         """Arrange what `weights` returned as the loops use it."""
@@ -91,13 +94,16 @@ class Program:
         With `keep`, the sequences are the states of all steps and, where the derivative wants
         them, the products.
         """
-        time = _length(projected)
+        length = _length(projected)
+        time = length if masks.time is None else masks.time
         inputs = [unstack(gate) for gate in self._cut(projected)]
         valid = None if masks.steps is None else unstack(masks.steps)
         kinds = list(before) if keep else [before[0]] if outputs else []
         if keep and self.derivative.needs_products:
             kinds.append(projected[0])
-        arrays = tuple(tf.TensorArray(kind.dtype, time, element_shape=kind.shape) for kind in kinds)
+        arrays = tuple(
+            tf.TensorArray(kind.dtype, length, element_shape=kind.shape) for kind in kinds
+        )
 
         def step(index: Tensor, states: States, arrays: Any) -> tuple[Tensor, States, Any]:
             now = time - 1 - index if reverse else index
@@ -121,7 +127,7 @@ class Program:
             return index + 1, new, arrays
 
         _, after, arrays = tf.while_loop(
-            lambda index, *_: index < time, step, (0, before, arrays), maximum_iterations=time
+            lambda index, *_: index < time, step, (0, before, arrays), maximum_iterations=length
         )
         return tuple(array.stack() for array in arrays), after
 
@@ -137,10 +143,13 @@ class Program:
         reverse: bool,
     ) -> Gradients:
         """Return all gradients but those that `sum_over_time` takes."""
-        time = _length(projected)
+        length = _length(projected)
+        time = length if masks.time is None else masks.time
         states = tuple(kept[: len(before)])
         # All that does not depend on the incoming gradient, for all steps at once.
-        previous = tuple(_shift(s, first, reverse) for s, first in zip(states, before, strict=True))
+        previous = tuple(
+            _shift(s, first, reverse, masks.time) for s, first in zip(states, before, strict=True)
+        )
         recurrent = self._cut(kept[-1]) if self.derivative.needs_products else []
         factors = [
             unstack(factor)
@@ -151,7 +160,7 @@ class Program:
         incoming = None if d_outputs is None else unstack(d_outputs)
         valid = None if masks.steps is None else unstack(masks.steps)
         arrays = tuple(
-            tf.TensorArray(projected.dtype, time, element_shape=projected.shape[1:])
+            tf.TensorArray(projected.dtype, length, element_shape=projected.shape[1:])
             for _ in range(1 if self.shared else 2)
         )
 
@@ -185,7 +194,7 @@ class Program:
             lambda index, *_: index >= 0,
             step,
             (time - 1, d_after, tuple(tf.zeros_like(w) for w in weights.others), arrays),
-            maximum_iterations=time,
+            maximum_iterations=length,
         )
         d_projected, *rest = (array.stack() for array in arrays)
         return Gradients(d_projected, rest[0] if rest else None, d_before, d_others)
@@ -211,7 +220,7 @@ class Program:
         """
         if weights.kernel is None:
             return ()
-        h = _shift(outputs, first, reverse)
+        h = _shift(outputs, first, reverse, masks.time)
         h = h if masks.dropout is None else h * masks.dropout
         d_z = gradients.projected if self.shared else gradients.recurrent
         d_kernel = tf.matmul(_rows(h), _rows(d_z), transpose_a=True)
@@ -233,10 +242,15 @@ def _where(condition: Tensor, one: States, other: States) -> States:
     return tuple(tf.where(condition, a, b) for a, b in zip(one, other, strict=True))
 
 
-def _shift(states: Tensor, first: Tensor, reverse: bool) -> Tensor:
+def _shift(states: Tensor, first: Tensor, reverse: bool, time: Tensor | None) -> Tensor:
     """Return the state before each step from those after it."""
-    parts = [states[1:], first[None]] if reverse else [first[None], states[:-1]]
-    return tf.concat(parts, 0)
+    if not reverse:
+        return tf.concat([first[None], states[:-1]], 0)
+    before = tf.concat([states[1:], first[None]], 0)
+    if time is None:
+        return before
+    begins = tf.range(_length(states)) == time - 1
+    return tf.where(begins[:, None, None], first, before)
 
 
 def _length(sequence: Tensor) -> Tensor:

@@ -8,17 +8,17 @@ inputs and outputs, the projected inputs too, there is never more than one segme
 from collections.abc import Callable
 from typing import Any
 
-import keras
 import tensorflow as tf
-from keras import ops
 
 from rnnlayers.cells.base import RecurrentCell, States, Tensor
 from rnnlayers.engines.derivatives import Tensors
 from rnnlayers.engines.gradients import with_gradient
+from rnnlayers.engines.kept import call_with_weights, values_of
 
 
 def run(
     through_time: Callable[..., tuple[Tensor | None, States]],
+    reference: Callable[..., tuple[Tensor | None, States]],
     cell: RecurrentCell,
     inputs: Tensor,
     initial_states: States,
@@ -33,6 +33,7 @@ def run(
 
     Args:
         through_time: Runs the cell over `(inputs, initial_states, mask, training=...)`, forwards.
+        reference: The same for the whole sequence, truncated, for TensorFlow to differentiate.
         cell: The cell.
         inputs: `(time, batch, features)`.
         initial_states: One tensor `(batch, units)` for each of `cell.state_names`.
@@ -52,9 +53,10 @@ def run(
     if not isinstance(count, int):
         count = tf.maximum(count, 1)  # arrays of none cannot be stacked
     inputs, mask = pad(inputs, mask, count * span - time)
-    # Each in its own dtype: in a layer of mixed precision, what is read is cast already.
-    weights = [tf.cast(ops.convert_to_tensor(v), v.dtype) for v in cell.weights]
-    function = _differentiable(through_time, cell, mask, count, return_sequences, span, truncate)
+    weights = values_of(cell.weights)
+    function = _differentiable(
+        through_time, reference, cell, mask, count, return_sequences, span, truncate
+    )
     results = function(inputs, *initial_states, *weights)
     if not return_sequences:
         return None, tuple(results)
@@ -65,6 +67,7 @@ def run(
 
 def _differentiable(
     through_time: Callable[..., tuple[Tensor | None, States]],
+    reference: Callable[..., tuple[Tensor | None, States]],
     cell: RecurrentCell,
     mask: Tensor | None,
     count: Tensor,
@@ -82,8 +85,9 @@ def _differentiable(
         index: Tensor, part: Tensor, states: States, weights: Tensors, training: bool
     ) -> tuple[Tensor | None, States]:
         here = None if mask is None else _segment(mask, index, span)
-        with keras.StatelessScope(state_mapping=list(zip(cell.weights, weights, strict=True))):
-            return through_time(part, states, here, training=training)
+        return call_with_weights(
+            cell, cell.weights, weights, lambda: through_time(part, states, here, training=training)
+        )
 
     def forward(inputs: Tensor, *tensors: Tensor) -> tuple[Tensors, Tensors]:
         before, weights = tensors[:held], tensors[held:]
@@ -128,19 +132,28 @@ def _differentiable(
             if truncate is not None:
                 cut = (index > 0) & (index * span % truncate == 0)
                 d_before = tuple(tf.where(cut, tf.zeros_like(d), d) for d in d_before)
-            totals = tuple(total + d for total, d in zip(totals, d_weights, strict=True))
+            totals = tuple(t + tf.cast(d, t.dtype) for t, d in zip(totals, d_weights, strict=True))
             return index - 1, d_before, totals, array.write(index, d_part)
 
         _, d_before, totals, array = tf.while_loop(
             lambda index, *_: index >= 0,
             step,
-            (count - 1, d_after, tuple(tf.zeros_like(weight) for weight in weights), array),
+            # In the dtype of the variables: sums over many segments in half precision lose.
+            (count - 1, d_after, tuple(tf.zeros(w.shape, w.dtype) for w in cell.weights), array),
             maximum_iterations=count,
             parallel_iterations=1,
         )
+        totals = tuple(tf.cast(t, w.dtype) for t, w in zip(totals, weights, strict=True))
         return (_join(array), *d_before, *totals)
 
-    return with_gradient(forward, backward)
+    def plain(inputs: Tensor, *tensors: Tensor) -> Tensors:
+        before, weights = tensors[:held], tensors[held:]
+        outputs, after = call_with_weights(
+            cell, cell.weights, weights, lambda: reference(inputs, before, mask=mask)
+        )
+        return (outputs, *after) if return_sequences else after
+
+    return with_gradient(forward, backward, plain)
 
 
 def pad(sequence: Tensor, mask: Tensor | None, more: Tensor) -> tuple[Tensor, Tensor | None]:

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from rnnlayers.cells.attention import Memory
+from rnnlayers.cells.attention import Memory, hide
 from rnnlayers.cells.attentive import NO_DROPS, AttentionCell
 from rnnlayers.cells.base import Tensor
 from rnnlayers.engines.attentive import run
@@ -85,7 +85,7 @@ class AttentiveDecoder(keras.Layer):
         self.return_state = return_state
         self.return_attention = return_attention
         self.engine = engine
-        self.recurrent = None
+        self.recurrent: Recurrent | None = None
         if not cell.feeds:
             self.recurrent = Recurrent(
                 cell.cell,
@@ -135,6 +135,7 @@ class AttentiveDecoder(keras.Layer):
                 sequences, states, prepared, mask, training
             )
         else:
+            self.recurrent.engine = self.engine
             h, *states = self.recurrent(sequences, states, mask=mask, training=training)
             contexts, weights = self.cell.attention.attend(h, prepared)
             outputs = self.cell.combine(contexts, h)
@@ -151,6 +152,8 @@ class AttentiveDecoder(keras.Layer):
         self, sequences: Tensor, states: list[Tensor], memory: Memory, mask: Any, training: bool
     ) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Return outputs, weights and states of a cell that must wait for itself."""
+        if mask is not None:
+            sequences = hide(sequences, mask)
         inputs = ops.transpose(sequences, (1, 0, 2))
         drops = self.cell.draw_drops(states[0]) if training else NO_DROPS
         if drops.inputs is not None:

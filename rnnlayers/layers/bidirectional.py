@@ -1,5 +1,6 @@
 """A layer run forwards and a layer run backwards over the same sequence."""
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,7 +8,6 @@ import keras
 from keras import ops
 
 from rnnlayers.cells.base import Tensor
-from rnnlayers.layers.recurrent import Recurrent
 
 _MERGE_MODES = ("concat", "sum", "mul", "ave", None)
 _COMMON = ("return_sequences", "return_state", "stateful")
@@ -90,16 +90,38 @@ class Bidirectional(keras.Layer):
                     f"`layer` and `backward_layer` must have the same `{name}`; received "
                     f"{getattr(layer, name)} and {getattr(backward_layer, name)}."
                 )
-        for direction in (self.forward_layer, self.backward_layer):
-            if hasattr(direction, "zero_output_for_mask"):
-                direction.zero_output_for_mask = direction.return_sequences
+        self.return_sequences = layer.return_sequences
         self.merge_mode = merge_mode
         self._initial_weights = weights
-        self.return_sequences = layer.return_sequences
-        self.return_state = layer.return_state
-        self.stateful = layer.stateful
         self.supports_masking = True
         self.input_spec = layer.input_spec
+
+    @property
+    def return_sequences(self) -> bool:
+        """Whether both layers return the output of each step."""
+        return self.forward_layer.return_sequences
+
+    @return_sequences.setter
+    def return_sequences(self, value: bool) -> None:
+        for direction in (self.forward_layer, self.backward_layer):
+            direction.return_sequences = value
+            if hasattr(direction, "zero_output_for_mask"):
+                direction.zero_output_for_mask = value
+
+    @property
+    def return_state(self) -> bool:
+        """Whether both layers return their final states too."""
+        return self.forward_layer.return_state
+
+    @return_state.setter
+    def return_state(self, value: bool) -> None:
+        for direction in (self.forward_layer, self.backward_layer):
+            direction.return_state = value
+
+    @property
+    def stateful(self) -> bool:
+        """Whether both layers carry their states over; set when the layer is made."""
+        return self.forward_layer.stateful
 
     def build(self, sequences_shape: Sequence[int | None], initial_state_shape: Any = None) -> None:
         """Create the weights of both layers for sequences `(batch, timesteps, features)`."""
@@ -139,7 +161,7 @@ class Bidirectional(keras.Layer):
         self, layer: keras.Layer, sequences: Tensor, initial_state: Any, how: dict[str, Any]
     ) -> tuple[Tensor, list[Tensor]]:
         """Return the outputs of a direction, each at its step, and the final states."""
-        aligns = isinstance(layer, Recurrent)
+        aligns = "in_time_order" in inspect.signature(layer.call).parameters
         if aligns:
             how = {**how, "in_time_order": True}
         outputs = layer(sequences, initial_state=initial_state, **how)

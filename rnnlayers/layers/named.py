@@ -1,40 +1,94 @@
 """Layers that carry their cell's name and take its arguments: Elman, LSTM, GRU."""
 
+import difflib
 import inspect
-from typing import Any
+import warnings
+from collections.abc import Sequence
+from inspect import Parameter
+from typing import Any, ClassVar
 
 import keras
 
 from rnnlayers.cells import ElmanCell, GRUCell, LSTMCell, RecurrentCell
 from rnnlayers.layers.recurrent import Recurrent
 
-_SHARED = {"dtype", "trainable"}
-_OF_LAYER = {*inspect.signature(Recurrent).parameters, "name", "activity_regularizer", *_SHARED}
+# Those of `keras.Layer`, and those of them that the cell must be told too.
+_OF_EVERY_LAYER = ("name", "dtype", "trainable", "autocast", "input_shape", "input_dim")
+_SHARED = ("dtype", "trainable", "autocast")
 
 
 class CellLayer(Recurrent):
     """A `Recurrent` layer that makes its cell: its arguments are the cell's and `Recurrent`'s.
 
-    What the cell was made with can be read from the layer, as in Keras: `layer.units`.
+    A subclass names its cell in `class LSTM(CellLayer, cell=LSTMCell)`, and has the signature that
+    follows from it. What the cell was made with can be read from the layer, as in Keras:
+    `layer.units`.
     """
 
-    def __init__(
-        self,
-        cell_class: type[RecurrentCell],
-        *args: Any,
-        use_cudnn: bool | str = "auto",
-        **kwargs: Any,
+    cell_class: ClassVar[type[RecurrentCell]]
+    __signature__: ClassVar[inspect.Signature]
+
+    def __init_subclass__(
+        cls, cell: type[RecurrentCell] | None = None, last: Sequence[str] = (), **kwargs: Any
     ) -> None:
-        if use_cudnn not in ("auto", False):
-            raise ValueError(
-                f"`use_cudnn` must be 'auto' or False: {type(self).__name__} has no cuDNN kernel; "
-                f"received {use_cudnn!r}. `keras.layers` has one."
-            )
-        of_layer = {name: value for name, value in kwargs.items() if name in _OF_LAYER}
-        of_cell = {name: kwargs[name] for name in kwargs.keys() - (_OF_LAYER - _SHARED)}
+        """Give a layer the signature of its cell over time.
+
+        Args:
+            cell: Class of the cell. A subclass of such a layer has none to name.
+            last: Arguments of the cell that come after those of `Recurrent`, as in Keras.
+            **kwargs: Of other base classes.
+        """
+        super().__init_subclass__(**kwargs)
+        if cell is not None:
+            cls.cell_class = cell
+            cls.__signature__ = _signature(cell, last)
+        elif "__init__" in vars(cls):
+            _, *arguments = inspect.signature(cls.__init__).parameters.values()
+            cls.__signature__ = inspect.Signature(arguments)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        given = self._bind(*args, **kwargs)
+        use_cudnn = given.pop("use_cudnn", "auto")
+        self._check_cudnn(use_cudnn)
+        names = inspect.signature(self.cell_class).parameters
         # A fixed name, as in Keras, so that the paths of weights do not count the layers made.
         cell_name = f"{type(self).__name__.lower()}_cell"
-        super().__init__(cell_class(*args, name=cell_name, **of_cell), **of_layer)
+        of_cell = {name: given[name] for name in given if name in names or name in _SHARED}
+        of_layer = {name: given[name] for name in given if name not in names or name in _SHARED}
+        super().__init__(self.cell_class(**{**of_cell, "name": cell_name}), **of_layer)
+        self.use_cudnn = use_cudnn
+
+    @classmethod
+    def _bind(cls, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Return the arguments that were given, by name, or raise an error that names the layer."""
+        named = next(c for c in cls.__mro__ if "cell_class" in vars(c))
+        signature = named.__signature__
+        known = [name for name in signature.parameters if name != "kwargs"]
+        for name in kwargs:
+            if name not in (*known, *_OF_EVERY_LAYER):
+                alike = difflib.get_close_matches(name, known, n=1)
+                hint = f"Did you mean `{alike[0]}`?" if alike else f"Known are {', '.join(known)}."
+                raise ValueError(f"{cls.__name__} has no argument `{name}`. {hint}")
+        try:
+            bound = signature.bind(*args, **kwargs).arguments
+        except TypeError as error:
+            raise TypeError(f"{cls.__name__}: {error}.") from None
+        of_keras = bound.pop("kwargs", {})
+        return {**bound, **of_keras}
+
+    def _check_cudnn(self, use_cudnn: Any) -> None:
+        if use_cudnn not in ("auto", True, False):
+            raise ValueError(
+                f"`use_cudnn` must be 'auto', True or False; received {use_cudnn!r}. "
+                f"{type(self).__name__} has no cuDNN kernel, and runs without one on every device."
+            )
+        if use_cudnn is True:
+            warnings.warn(
+                f"`use_cudnn=True` has no effect: {type(self).__name__} has no cuDNN kernel, and "
+                "runs on the engine that `rnnlayers.explain_engine` names.",
+                UserWarning,
+                stacklevel=3,
+            )
 
     def __getattr__(self, name: str) -> Any:
         """Read an attribute of the cell where the layer has none."""
@@ -42,6 +96,15 @@ class CellLayer(Recurrent):
         if cell is None or name.startswith("_"):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return getattr(cell, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute, but none that the cell would not know of."""
+        if name in inspect.signature(self.cell_class).parameters and name not in _OF_EVERY_LAYER:
+            raise AttributeError(
+                f"`{name}` of {type(self).__name__} cannot be set: it belongs to the cell, and is "
+                f"given when the layer is made. Make a new layer, or set `layer.cell.{name}`."
+            )
+        super().__setattr__(name, value)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that create this layer anew."""
@@ -55,8 +118,38 @@ class CellLayer(Recurrent):
         return cls(**config)
 
 
+def _signature(cell: type[RecurrentCell], last: Sequence[str]) -> inspect.Signature:
+    """Return the arguments of a cell over time in the order in which Keras has them."""
+    of_cell = dict(inspect.signature(cell).parameters)
+    kwargs = of_cell.pop("kwargs")
+    implementation = of_cell.pop("implementation", None)
+    at_the_end = [of_cell.pop(name) for name in last]
+    found = []
+    for parameter in of_cell.values():
+        found.append(parameter)
+        if parameter.name == "bias_regularizer":
+            found.append(parameter.replace(name="activity_regularizer"))
+    of_layer = dict(inspect.signature(Recurrent.__init__).parameters)
+    found += [
+        of_layer[name]
+        for name in ("return_sequences", "return_state", "go_backwards", "stateful", "unroll")
+    ]
+    use_cudnn = Parameter("use_cudnn", Parameter.POSITIONAL_OR_KEYWORD, default="auto")
+    by_name_only = [
+        *(of_layer[name] for name in ("zero_output_for_mask", "engine", "truncate", "remat")),
+        *([] if implementation is None else [implementation]),
+    ]
+    return inspect.Signature(
+        [
+            *(parameter.replace(annotation=Any) for parameter in (*found, *at_the_end, use_cudnn)),
+            *(parameter.replace(kind=Parameter.KEYWORD_ONLY) for parameter in by_name_only),
+            kwargs,
+        ]
+    )
+
+
 @keras.saving.register_keras_serializable(package="rnnlayers")
-class Elman(CellLayer):
+class Elman(CellLayer, cell=ElmanCell, last=("seed",)):
     """Elman's simple recurrent network over time, the twin of `keras.layers.SimpleRNN`.
 
     The equations and weights are those of `ElmanCell`: h = activation(W x + b + U h_prev). It is
@@ -65,7 +158,7 @@ class Elman(CellLayer):
     Args:
         units: Positive integer, the size of the output.
         activation: "tanh", "relu", "sigmoid" or anything `keras.activations.get` takes.
-        use_cudnn: Accepted as "auto" or False, for exchange with Keras.
+        use_cudnn: Accepted for exchange with Keras; True warns that there is no such kernel.
         **kwargs: All other arguments of `ElmanCell` and of `Recurrent`.
 
     Call arguments, returns, masking and errors are those of `Recurrent`.
@@ -76,17 +169,9 @@ class Elman(CellLayer):
     TensorShape([2, 4])
     """
 
-    def __init__(
-        self,
-        units: int,
-        activation: Any = "tanh",
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(ElmanCell, units, activation, **kwargs)
-
 
 @keras.saving.register_keras_serializable(package="rnnlayers")
-class LSTM(CellLayer):
+class LSTM(CellLayer, cell=LSTMCell):
     """Long short-term memory over time, the twin of `keras.layers.LSTM`.
 
     The equations, weights and gate order are those of `LSTMCell`. Use it where the network must
@@ -97,7 +182,7 @@ class LSTM(CellLayer):
         activation: Function of the candidate and of the shown cell state.
         recurrent_activation: Function of the three gates.
         unit_forget_bias: Whether the forget gate's bias starts at one.
-        use_cudnn: Accepted as "auto" or False, for exchange with Keras.
+        use_cudnn: Accepted for exchange with Keras; True warns that there is no such kernel.
         **kwargs: All other arguments of `LSTMCell` and of `Recurrent`.
 
     Call arguments, returns, masking and errors are those of `Recurrent`; the states are h and c.
@@ -110,27 +195,9 @@ class LSTM(CellLayer):
     (TensorShape([2, 5, 4]), TensorShape([2, 4]))
     """
 
-    def __init__(
-        self,
-        units: int,
-        activation: Any = "tanh",
-        recurrent_activation: Any = "sigmoid",
-        *,
-        unit_forget_bias: bool = True,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(
-            LSTMCell,
-            units,
-            activation,
-            recurrent_activation,
-            unit_forget_bias=unit_forget_bias,
-            **kwargs,
-        )
-
 
 @keras.saving.register_keras_serializable(package="rnnlayers")
-class GRU(CellLayer):
+class GRU(CellLayer, cell=GRUCell, last=("reset_after",)):
     """The gated recurrent unit over time, the twin of `keras.layers.GRU`.
 
     The equations, weights and gate order are those of `GRUCell`. It does with three products a
@@ -142,7 +209,7 @@ class GRU(CellLayer):
         recurrent_activation: Function of the two gates.
         reset_after: Whether the reset gate applies after the recurrent product (cuDNN, PyTorch)
             or before it (the paper).
-        use_cudnn: Accepted as "auto" or False, for exchange with Keras.
+        use_cudnn: Accepted for exchange with Keras; True warns that there is no such kernel.
         **kwargs: All other arguments of `GRUCell` and of `Recurrent`.
 
     Call arguments, returns, masking and errors are those of `Recurrent`; the state is h.
@@ -152,16 +219,3 @@ class GRU(CellLayer):
     >>> rnnlayers.GRU(4, dropout=0.2)(np.ones((2, 5, 3))).shape
     TensorShape([2, 4])
     """
-
-    def __init__(
-        self,
-        units: int,
-        activation: Any = "tanh",
-        recurrent_activation: Any = "sigmoid",
-        *,
-        reset_after: bool = True,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(
-            GRUCell, units, activation, recurrent_activation, reset_after=reset_after, **kwargs
-        )

@@ -1,6 +1,7 @@
 """A cell over time: states, masks, direction."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import keras
@@ -8,7 +9,7 @@ import tensorflow as tf
 from keras import ops
 
 from rnnlayers.cells.base import RecurrentCell, States, Tensor
-from rnnlayers.engines.choose import check_engine, choose, run
+from rnnlayers.engines.choose import FULL_BATCH, Choice, check_engine, choose, run
 
 
 @keras.saving.register_keras_serializable(package="rnnlayers")
@@ -47,9 +48,11 @@ class Recurrent(keras.Layer):
     Call arguments:
         sequences: `(batch, timesteps, features)`.
         initial_state: One tensor `(batch, units)` for each state of the cell, in a list, or the
-            tensor alone where there is one. None starts from zeros.
-        mask: Booleans `(batch, timesteps)`, False at steps to skip, in any pattern. By default
-            the mask that comes with `sequences`, as `keras.layers.Embedding` sends it.
+            tensor alone where there is one; a single row serves all of the batch. None starts from
+            `get_initial_state`, which is zeros.
+        mask: Booleans `(batch, timesteps)`, False at steps to skip, in any pattern; a single row
+            serves all of the batch. By default the mask that comes with `sequences`, as
+            `keras.layers.Embedding` sends it.
         training: Whether dropout applies.
         sequences_mask: Keras passes the mask of `sequences` here where `initial_state` is given;
             `mask` prevails.
@@ -61,8 +64,9 @@ class Recurrent(keras.Layer):
 
     Masking:
         A masked step leaves the states as they are; its output repeats the one before, zeros if
-        there is none, or is zero with `zero_output_for_mask`. Rows may be masked entirely. The
-        mask goes on to the next layer with `return_sequences`.
+        there is none, or is zero with `zero_output_for_mask`. Rows may be masked entirely. What
+        the inputs hold at a masked step, NaN too, reaches neither outputs nor gradients. The mask
+        goes on to the next layer with `return_sequences`.
 
     Raises:
         ValueError: if an argument, the rank of the inputs or the shape of a state does not fit.
@@ -92,6 +96,11 @@ class Recurrent(keras.Layer):
             raise ValueError(
                 f"`cell` must be an `rnnlayers.RecurrentCell`; received {cell!r}. "
                 "`keras.layers.RNN` runs other cells."
+            )
+        if type(cell).call is not RecurrentCell.call:
+            raise ValueError(
+                f"`cell` must define its step by `update` or `step`, which engines run, not by "
+                f"`call`, as {type(cell).__name__} does. `keras.layers.RNN` runs `call`."
             )
         check_engine(engine)
         for name, steps in (("truncate", truncate), ("remat", remat)):
@@ -150,21 +159,21 @@ class Recurrent(keras.Layer):
         in_time_order: bool = False,
     ) -> Any:
         """Run the cell over `sequences`."""
-        starts_at_zero = initial_state is None and not self.stateful
+        starts_at_zero = initial_state is None and self._makes_zeros
         states = self._states_before(sequences, initial_state)
         mask = _time_major_mask(mask if mask is not None else sequences_mask, sequences)
-        engine, _ = choose(self.engine, sequences.shape[1], training)
-        through_time = self._through_time
-        if engine == "fused" and not training and not tf.executing_eagerly():
-            # One compiled function for all: without a way back, nothing need leave it.
-            if self._hidden.compiled is None:
-                self._hidden.compiled = tf.function(
-                    self._through_time, jit_compile=True, autograph=False
-                )
-            through_time = self._hidden.compiled
-        outputs, states = through_time(
-            sequences, states, mask, engine, bool(training), starts_at_zero, in_time_order
+        batch, time, _ = sequences.shape
+        choice = choose(self.engine, batch, time, training)
+        through_time = partial(
+            self._through_time,
+            training=bool(training),
+            starts_at_zero=starts_at_zero,
+            in_time_order=in_time_order,
         )
+        if choice.engine == "fused" and not training and not tf.executing_eagerly():
+            outputs, states = _compiled(through_time, choice, sequences, states, mask)
+        else:
+            outputs, states = through_time(choice.engine, sequences, states, mask)
         if self.stateful:
             for variable, state in zip(self._hidden.states, states, strict=True):
                 variable.assign(state)
@@ -172,16 +181,21 @@ class Recurrent(keras.Layer):
 
     def _through_time(
         self,
+        engine: str,
         sequences: Tensor,
         states: States,
         mask: Tensor | None,
-        engine: str,
+        *,
         training: bool,
         starts_at_zero: bool,
         in_time_order: bool,
     ) -> tuple[Tensor, States]:
         """Return the outputs, batch-major, and the final states."""
         inputs = ops.transpose(sequences, (1, 0, 2))
+        if mask is not None:
+            # No value at a masked step counts, also where it is no number: 0 * NaN is NaN, in
+            # gradients too.
+            inputs = ops.where(mask, inputs, ops.zeros_like(inputs))
         recurrent_dropout_mask = None
         if training:
             inputs = self.cell.drop_inputs(inputs)
@@ -212,22 +226,33 @@ class Recurrent(keras.Layer):
     def _states_before(self, sequences: Tensor, initial_state: Any) -> States:
         """Return the states before the first step, checked, in the compute dtype."""
         batch = ops.shape(sequences)[0]
+        if self.stateful and not self._hidden.states:
+            raise ValueError(
+                f"`stateful` of {self.name!r} must be set before the layer is built: there are no "
+                "states to carry over. Make a new layer with `stateful=True` and a fixed batch "
+                "size, and give it the weights of this one."
+            )
         if self.stateful and not _compatible(sequences.shape[:1], self._hidden.states[0].shape[:1]):
             raise ValueError(
                 f"`sequences` to the stateful {self.name!r} must have the batch size it was built "
-                f"with, {self._hidden.states[0].shape[0]}; received {tuple(sequences.shape)}."
+                f"with, {self._hidden.states[0].shape[0]}; received {tuple(sequences.shape)}. To "
+                "export it, make one with `stateful=False` and the same weights, which takes its "
+                "states as `initial_state` and returns them with `return_state=True`."
             )
         if initial_state is not None:
             states = initial_state if isinstance(initial_state, list | tuple) else [initial_state]
         elif self.stateful:
             states = [variable.value for variable in self._hidden.states]
         else:
-            states = self.cell.get_initial_state(batch)
-        states = tuple(ops.convert_to_tensor(state, self.compute_dtype) for state in states)
-
+            states = self.get_initial_state(batch)
+        # Read now: the variables of a stateful layer will have changed on the way back.
+        states = tuple(
+            tf.convert_to_tensor(ops.convert_to_tensor(state, self.compute_dtype))
+            for state in states
+        )
         expected = self.cell.get_initial_state(batch)
         fits = len(states) == len(expected) and all(
-            _compatible(state.shape, zeros.shape)
+            _compatible(state.shape, zeros.shape) or tuple(state.shape) == (1, zeros.shape[-1])
             for state, zeros in zip(states, expected, strict=True)
         )
         if not fits:
@@ -237,7 +262,19 @@ class Recurrent(keras.Layer):
                 f"{[tuple(zeros.shape) for zeros in expected]}; received "
                 f"{[tuple(state.shape) for state in states]}."
             )
-        return states
+        return tuple(
+            ops.broadcast_to(state, ops.shape(zeros)) if state.shape[0] == 1 else state
+            for state, zeros in zip(states, expected, strict=True)
+        )
+
+    @property
+    def _makes_zeros(self) -> bool:
+        """Whether a sequence begins with zeros where no initial state is given."""
+        own = type(self).get_initial_state, type(self.cell).get_initial_state
+        return not self.stateful and own == (
+            Recurrent.get_initial_state,
+            RecurrentCell.get_initial_state,
+        )
 
     def _mask_outputs(self, outputs: Tensor, mask: Tensor, starts_at_zero: bool) -> Tensor:
         """Set the outputs of masked steps, where the engine has repeated the one before."""
@@ -274,8 +311,18 @@ class Recurrent(keras.Layer):
         return (outputs, *(state for _ in self.cell.state_names)) if self.return_state else outputs
 
     def get_initial_state(self, batch_size: Any) -> list[Tensor]:
-        """Return a zero state `(batch_size, units)` for each state of the cell."""
+        """Return the states a sequence begins with, `(batch_size, units)` for each of the cell."""
         return self.cell.get_initial_state(batch_size)
+
+    @property
+    def state_size(self) -> int | list[int]:
+        """Size of the state of the cell, or the list of sizes, as in Keras."""
+        return self.cell.state_size
+
+    @property
+    def single_state(self) -> bool:
+        """Whether the cell has one state, as in Keras."""
+        return len(self.cell.state_names) == 1
 
     @property
     def states(self) -> list[Tensor] | None:
@@ -283,12 +330,18 @@ class Recurrent(keras.Layer):
         return self._hidden.states or None
 
     def reset_state(self, states: Any = None) -> None:
-        """Set the states of a stateful layer to zeros, or to `states`, one array a state."""
+        """Set the states of a stateful layer to zeros, or to `states`, one array a state.
+
+        A layer that carries no states has none to set to zeros, and does nothing.
+        """
+        carried = self._hidden.states
+        if states is None and not carried:
+            return
         if not self.stateful:
             raise ValueError(
-                f"`reset_state` needs `stateful=True`; {self.name!r} carries no state over."
+                f"`states` needs a layer with `stateful=True`; {self.name!r} carries none over. "
+                "Pass them to its call as `initial_state`."
             )
-        carried = self._hidden.states
         if states is None:
             states = [ops.zeros_like(variable.value) for variable in carried]
         expected = [tuple(variable.shape) for variable in carried]
@@ -331,7 +384,29 @@ class _Hidden:
 
     def __init__(self) -> None:
         self.states: list[keras.Variable] = []  # of a stateful layer
-        self.compiled: Any = None
+
+
+def _compiled(
+    through_time: Callable[..., tuple[Tensor, States]],
+    choice: Choice,
+    sequences: Tensor,
+    states: States,
+    mask: Tensor | None,
+) -> tuple[Tensor, States]:
+    """Return what `Recurrent._through_time` does, all of it compiled as one function.
+
+    Without a backward pass, nothing need leave it. It belongs to the graph that is being traced,
+    and is not kept: here weights may stand for values of this graph only.
+    """
+    tensors = sequences, states, mask
+    compiled = tf.function(partial(through_time, choice.engine), jit_compile=True, autograph=False)
+    if not choice.full_batches_only:
+        return compiled(*tensors)
+    return tf.cond(
+        tf.shape(sequences)[0] % FULL_BATCH == 0,
+        lambda: compiled(*tensors),
+        lambda: through_time("stepwise", *tensors),
+    )
 
 
 def _first(mask: Any) -> Any:
@@ -349,7 +424,8 @@ def _time_major_mask(mask: Any, sequences: Tensor) -> Tensor | None:
     if len(mask.shape) == 2:
         mask = ops.expand_dims(mask, -1)
     expected = (*sequences.shape[:2], 1)
-    if not _compatible(mask.shape, expected):
+    rows, *steps = mask.shape
+    if not (_compatible(mask.shape, expected) or (rows == 1 and _compatible(steps, expected[1:]))):
         raise ValueError(
             "`mask` must be booleans (batch, timesteps), False at steps to skip, here "
             f"{expected[:2]}; received shape {received}."

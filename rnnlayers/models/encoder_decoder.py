@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from rnnlayers.cells.attention import Memory
+from rnnlayers.cells.attention import Memory, hide
 from rnnlayers.cells.base import Tensor
 from rnnlayers.decoding import Decoded, Greedy, Sampler, decode
 from rnnlayers.layers.attentive import AttentiveDecoder
@@ -51,7 +51,8 @@ class EncoderDecoder(keras.Model):
 
     Args:
         encoder: A layer or model that makes of sources the memory, `(batch, source, features)`, or
-            a pair of the memory and its mask, booleans `(batch, source)`.
+            a pair of the memory and its mask, booleans `(batch, source)`. A memory that comes with
+            a mask, as Keras passes it on from `Embedding(mask_zero=True)`, needs no pair.
         embedding: A layer that makes vectors `(..., features)` of tokens `(...)`.
         decoder: A layer, or a list of layers one after the other: `AttentiveDecoder`, at most once,
             recurrent layers with `return_sequences=True`, and layers that treat each step alone,
@@ -77,8 +78,8 @@ class EncoderDecoder(keras.Model):
         Logits `(batch, target, vocabulary)`.
 
     Masking:
-        Padding changes nothing, of the sources where the encoder returns a mask, and of the
-        targets. Losses and metrics leave padded targets out.
+        Padding changes nothing, of the targets and, where the encoder returns a mask or passes one
+        on, of the sources. Losses and metrics leave padded targets out.
 
     Raises:
         ValueError: if an argument does not fit.
@@ -188,12 +189,14 @@ class EncoderDecoder(keras.Model):
         """Encode sources, as the encoder takes them."""
         values = self.encoder(sources, training=training)
         values, mask = values if isinstance(values, list | tuple) else (values, None)
+        mask = _MaskOf()(values) if mask is None else mask
         if mask is None:
-            mean = ops.mean(values, axis=1)
+            count = ops.cast(tf.maximum(ops.shape(values)[1], 1), values.dtype)
         else:
             mask = ops.cast(mask, "bool")
-            weights = ops.cast(ops.expand_dims(mask, -1), values.dtype)
-            mean = ops.sum(values * weights, 1) / ops.maximum(ops.sum(weights, 1), 1.0)
+            values = hide(values, mask)
+            count = ops.maximum(ops.sum(ops.cast(mask, values.dtype), 1, keepdims=True), 1.0)
+        mean = ops.sum(values, 1) / count
         states = []
         for layer, bridges in zip(self.decoder, self.bridges, strict=True):
             first = [bridge(mean) for bridge in bridges]
@@ -374,6 +377,23 @@ class EncoderDecoder(keras.Model):
             for layer in config["decoder"]
         ]
         return cls(**{**config, **layers, "decoder": decoder})
+
+
+class _MaskOf(keras.Layer):
+    """Returns the mask that Keras hands on with a tensor, or None.
+
+    A layer is told it in its call, where a model that calls layers is not.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.supports_masking = True
+
+    def call(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor | None:
+        return mask
+
+    def compute_mask(self, inputs: Tensor, mask: Tensor | None = None) -> None:
+        return None
 
 
 def _state_sizes(layer: keras.Layer) -> list[int]:
