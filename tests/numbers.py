@@ -26,6 +26,18 @@ def differentiate(layer, sequences, states=None, **call):
     return outputs, gradients
 
 
+def differentiate_twice(layer, sequences, states=None, **call):
+    """Return the gradients of `differentiate`, and the gradients of the sum of their squares."""
+    sources = [sequences, *(states or [])]
+    weights = [variable.value for variable in layer.trainable_variables]
+    with tf.GradientTape() as tape:
+        tape.watch(sources)
+        _, gradients = differentiate(layer, sequences, states, **call)
+        total = tf.add_n([tf.reduce_sum(gradient**2) for gradient in gradients])
+    sources = [*sources, *weights]
+    return gradients, tape.gradient(total, sources, unconnected_gradients="zero")
+
+
 def _weigh(output, phase):
     """Return the sum of an output with a different weight on each of its elements."""
     waves = tf.sin(1.0 + phase + 1.7 * tf.cast(tf.range(tf.size(output)), "float64"))

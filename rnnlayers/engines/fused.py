@@ -71,16 +71,11 @@ def _through_time(
     projected = cell.project(inputs)
     if recurrent_dropout_mask is not None:  # no tape may follow it into the compiled passes
         recurrent_dropout_mask = tf.stop_gradient(recurrent_dropout_mask)
-    time = projected.shape[0]
-    if time is None:
+    time, length = None, _length_to_pad_to(projected)
+    if length is not None:
         time = tf.shape(projected)[0]
-        projected, mask = (_lengthened(x, _padded_length(time)) for x in (projected, mask))
-        masks = Masks(mask, recurrent_dropout_mask, time)
-    elif time == 0:
-        projected, mask = (_lengthened(x, 1) for x in (projected, mask))
-        masks = Masks(mask, recurrent_dropout_mask, tf.constant(0))
-    else:
-        masks = Masks(mask, recurrent_dropout_mask)
+        projected, mask = (_lengthened(x, length) for x in (projected, mask))
+    masks = Masks(mask, recurrent_dropout_mask, time)
     program = _program_of(cell)
     count = len(initial_states)
 
@@ -120,7 +115,7 @@ def _through_time(
     if not return_sequences:
         return None, tuple(results)
     outputs, *after = results
-    return outputs if masks.time is None else outputs[:time], tuple(after)
+    return outputs if time is None else outputs[:time], tuple(after)
 
 
 def _program_of(cell: RecurrentCell) -> Program:
@@ -144,14 +139,16 @@ def _span(steps: int | None) -> int | None:
     return -(-steps // -(-steps // 125))  # nearly 125, in equal parts
 
 
-def _padded_length(time: Tensor) -> Tensor:
-    """Return the length to compile for, of sequences of so many steps.
+def _length_to_pad_to(sequence: Tensor) -> Tensor | None:
+    """Return the length to compile for, of a sequence `(time, ...)`; None for its own.
 
     XLA compiles for each length anew. Lengths that are not known yet are padded to one of two
     between a power of two and the next: few to compile. The loops run as many steps as there are,
     so that the rest costs memory and what is computed for all steps at once.
     """
-    some = tf.maximum(time, 8)
+    if sequence.shape[0] is not None:
+        return None if sequence.shape[0] else 1
+    some = tf.maximum(tf.shape(sequence)[0], 8)
     octave = tf.cast(tf.math.log(tf.cast(some, "float32")) / tf.math.log(2.0), "int32")
     unit = tf.bitwise.left_shift(1, tf.maximum(octave - 1, 3))
     return some + -some % unit

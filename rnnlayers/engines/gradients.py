@@ -1,6 +1,7 @@
 """Functions whose gradient is written by hand; further derivatives are taken automatically."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import tensorflow as tf
@@ -28,14 +29,11 @@ def with_gradient(
 
     @tf.custom_gradient
     def function(*inputs: Tensor) -> tuple[Sequence[Tensor], Callable[..., Tensors]]:
-        # Where tapes are nested, TensorFlow prepares to differentiate all that it can reach. The
-        # loops must be out of its reach, here and on the way back.
-        results, kept = forward(*map(tf.stop_gradient, inputs))
+        results, kept = forward(*_out_of_reach(*inputs))
 
         @tf.custom_gradient
         def pull_back(*arguments: Tensor) -> tuple[Tensors, Callable[..., Tensors]]:
-            arguments = tuple(map(tf.stop_gradient, arguments))
-            cut = len(inputs)
+            arguments, cut = _out_of_reach(*arguments), len(inputs)
 
             def second(*upstream: Tensor) -> Tensors:
                 return _second_derivative(plain, arguments[:cut], arguments[cut:], upstream)
@@ -58,18 +56,36 @@ def _second_derivative(
     outer_upstream: Tensors,
 ) -> Tensors:
     """Return the gradients, of inputs and upstream, of the gradient that `upstream` gives."""
-    arguments = (*inputs, *upstream)
-    with tf.GradientTape() as outer:
-        outer.watch(arguments)
-        with tf.GradientTape() as inner:
-            inner.watch(inputs)
-            results = plain(*inputs)
-        first = inner.gradient(
-            results, inputs, output_gradients=upstream, unconnected_gradients=_ZERO
+
+    def twice(*arguments: Tensor) -> Tensors:
+        arguments = tuple(map(tf.identity, arguments))  # in this graph, for `tf.gradients` to find
+        cut = len(inputs)
+        results = plain(*arguments[:cut])
+        # Not by tapes: in forward mode TensorFlow has stopped them all, and they would give zeros.
+        first = tf.gradients(
+            results, arguments[:cut], arguments[cut:], unconnected_gradients="zero"
         )
-    return outer.gradient(
-        first, arguments, output_gradients=outer_upstream, unconnected_gradients=_ZERO
-    )
+        return tf.gradients(first, arguments, outer_upstream, unconnected_gradients="zero")
+
+    if tf.executing_eagerly():
+        twice = tf.function(twice, autograph=False)
+    return twice(*inputs, *upstream)
 
 
-_ZERO = tf.UnconnectedGradients.ZERO
+_gradients = partial(tf.gradients, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+
+
+def _out_of_reach(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """Return tensors that no derivative is taken of.
+
+    Where tapes are nested, TensorFlow prepares to differentiate all that it can reach; compiled
+    loops must be out of its reach. In forward mode it reaches into graphs all the same, and would
+    find derivatives of zero.
+    """
+    if not tf.executing_eagerly():
+        message = (
+            "The fused engine has no derivatives in forward mode inside a graph. Call the layer "
+            "outside `tf.function`."
+        )
+        tensors = tuple(tf.raw_ops.PreventGradient(input=t, message=message) for t in tensors)
+    return tuple(map(tf.stop_gradient, tensors))

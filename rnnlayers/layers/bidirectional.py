@@ -90,7 +90,7 @@ class Bidirectional(keras.Layer):
                     f"`layer` and `backward_layer` must have the same `{name}`; received "
                     f"{getattr(layer, name)} and {getattr(backward_layer, name)}."
                 )
-        self.return_sequences = layer.return_sequences
+        self._zero_masked_outputs()
         self.merge_mode = merge_mode
         self._initial_weights = weights
         self.supports_masking = True
@@ -105,8 +105,7 @@ class Bidirectional(keras.Layer):
     def return_sequences(self, value: bool) -> None:
         for direction in (self.forward_layer, self.backward_layer):
             direction.return_sequences = value
-            if hasattr(direction, "zero_output_for_mask"):
-                direction.zero_output_for_mask = value
+        self._zero_masked_outputs()
 
     @property
     def return_state(self) -> bool:
@@ -117,6 +116,12 @@ class Bidirectional(keras.Layer):
     def return_state(self, value: bool) -> None:
         for direction in (self.forward_layer, self.backward_layer):
             direction.return_state = value
+
+    def _zero_masked_outputs(self) -> None:
+        """Make the outputs of masked steps zero in both layers, where each step has one."""
+        for direction in (self.forward_layer, self.backward_layer):
+            if hasattr(direction, "zero_output_for_mask"):
+                direction.zero_output_for_mask = direction.return_sequences
 
     @property
     def stateful(self) -> bool:

@@ -26,7 +26,7 @@ class CellLayer(Recurrent):
     """
 
     cell_class: ClassVar[type[RecurrentCell]]
-    __signature__: ClassVar[inspect.Signature]
+    __signature__: ClassVar[inspect.Signature]  # what `help` shows
 
     def __init_subclass__(
         cls, cell: type[RecurrentCell] | None = None, last: Sequence[str] = (), **kwargs: Any
@@ -62,7 +62,7 @@ class CellLayer(Recurrent):
     def _bind(cls, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Return the arguments that were given, by name, or raise an error that names the layer."""
         named = next(c for c in cls.__mro__ if "cell_class" in vars(c))
-        signature = named.__signature__
+        signature = inspect.signature(named)
         known = [name for name in signature.parameters if name != "kwargs"]
         for name in kwargs:
             if name not in (*known, *_OF_EVERY_LAYER):
@@ -110,7 +110,8 @@ class CellLayer(Recurrent):
         """Return the arguments that create this layer anew."""
         config = {**self.cell.get_config(), **super().get_config()}
         del config["cell"]
-        return config
+        regularizer = keras.regularizers.serialize(self.activity_regularizer)
+        return {**config, "activity_regularizer": regularizer}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "CellLayer":

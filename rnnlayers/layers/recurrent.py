@@ -1,6 +1,6 @@
 """A cell over time: states, masks, direction."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -9,7 +9,8 @@ import tensorflow as tf
 from keras import ops
 
 from rnnlayers.cells.base import RecurrentCell, States, Tensor
-from rnnlayers.engines.choose import FULL_BATCH, Choice, check_engine, choose, run
+from rnnlayers.engines.choose import check_engine, choose, run
+from rnnlayers.engines.whole import run_whole
 
 
 @keras.saving.register_keras_serializable(package="rnnlayers")
@@ -171,7 +172,7 @@ class Recurrent(keras.Layer):
             in_time_order=in_time_order,
         )
         if choice.engine == "fused" and not training and not tf.executing_eagerly():
-            outputs, states = _compiled(through_time, choice, sequences, states, mask)
+            outputs, states = run_whole(self.cell, choice, through_time, sequences, states, mask)
         else:
             outputs, states = through_time(choice.engine, sequences, states, mask)
         if self.stateful:
@@ -189,6 +190,7 @@ class Recurrent(keras.Layer):
         training: bool,
         starts_at_zero: bool,
         in_time_order: bool,
+        to_differentiate: bool = False,
     ) -> tuple[Tensor, States]:
         """Return the outputs, batch-major, and the final states."""
         inputs = ops.transpose(sequences, (1, 0, 2))
@@ -209,7 +211,7 @@ class Recurrent(keras.Layer):
             recurrent_dropout_mask=recurrent_dropout_mask,
             reverse=self.go_backwards,
             return_sequences=self.return_sequences,
-            training=training,
+            training=training or to_differentiate,
             truncate=self.truncate,
             remat=self.remat,
         )
@@ -384,29 +386,6 @@ class _Hidden:
 
     def __init__(self) -> None:
         self.states: list[keras.Variable] = []  # of a stateful layer
-
-
-def _compiled(
-    through_time: Callable[..., tuple[Tensor, States]],
-    choice: Choice,
-    sequences: Tensor,
-    states: States,
-    mask: Tensor | None,
-) -> tuple[Tensor, States]:
-    """Return what `Recurrent._through_time` does, all of it compiled as one function.
-
-    Without a backward pass, nothing need leave it. It belongs to the graph that is being traced,
-    and is not kept: here weights may stand for values of this graph only.
-    """
-    tensors = sequences, states, mask
-    compiled = tf.function(partial(through_time, choice.engine), jit_compile=True, autograph=False)
-    if not choice.full_batches_only:
-        return compiled(*tensors)
-    return tf.cond(
-        tf.shape(sequences)[0] % FULL_BATCH == 0,
-        lambda: compiled(*tensors),
-        lambda: through_time("stepwise", *tensors),
-    )
 
 
 def _first(mask: Any) -> Any:

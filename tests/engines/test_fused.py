@@ -1,6 +1,7 @@
 """The fused engine gives the numbers of the stepwise one, gradients too, in all that layers do."""
 
 import functools
+import re
 
 import keras
 import numpy as np
@@ -10,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis.extra import numpy as hnp
 
 import rnnlayers
-from rnnlayers.engines.fused import _padded_length, _span
+from rnnlayers.engines.fused import _length_to_pad_to, _span
 from tests.cases import CORE, MASKS, each_case, each_core, randomize, sample, sample_states
 from tests.engines.twins import assert_engines_agree, twins
-from tests.numbers import assert_same, differentiate, refused
+from tests.numbers import assert_same, differentiate, differentiate_twice, refused
 
 GRU = next(case for case in CORE if case.name == "gru")
 ALL = {"return_sequences": True, "return_state": True}
@@ -102,13 +103,21 @@ def test_lengths_and_batches_that_are_not_known(case, options, masked):
         assert_same(functions[0](x, mask), functions[1](x, mask))
 
 
-def test_lengths_are_padded_to_few():
-    lengths = np.array([_padded_length(tf.constant(t)) for t in range(1, 1025)])
-    true = np.arange(1, 1025)
+def test_lengths_that_are_not_known_are_padded_to_few():
+    lengths = []
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 1])], autograph=False)
+    def padded(sequence):
+        return _length_to_pad_to(sequence)
+
+    true = np.arange(0, 1025)
+    lengths = np.array([padded(np.zeros((time, 1), "float32")) for time in true])
     assert np.all(lengths >= true)
-    assert np.all((lengths <= true * 9 / 8) | (lengths < true + 8))
-    assert len(set(lengths)) <= 8 * 4 + 8
-    assert _padded_length(13) == 13
+    assert np.all((lengths <= true * 3 / 2) | (lengths <= true + 8))
+    assert sorted(set(lengths)) == [
+        *(8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
+    ]
+    assert _length_to_pad_to(np.zeros((13, 1))) is None
 
 
 @each_core
@@ -230,32 +239,55 @@ def test_a_gradient_of_slices():
     assert_same(*(tf.function(gradients)(layer) for layer in layers))
 
 
-def slope_of_slope(layer, x):
-    with tf.GradientTape() as outer:
-        outer.watch(x)
-        with tf.GradientTape() as inner:
-            inner.watch(x)
-            total = tf.reduce_sum(layer(x) ** 2)
-        slope = inner.gradient(total, x)
-        steepness = tf.reduce_sum(slope**2)
-    return steepness, outer.gradient(steepness, x)
-
-
 @each_core
-def test_second_derivatives_are_right_stepwise_and_refused_here(case):
-    fused, stepwise = twins(case.make_layer, dtype="float64")
-    x = sample(2, 3, dtype="float64")
-    compiled = tf.function(slope_of_slope)
-    for differentiate_twice in (slope_of_slope, compiled):
-        with pytest.raises(NotImplementedError, match="engine='stepwise'"):
-            differentiate_twice(fused, tf.constant(x))
+@pytest.mark.parametrize(
+    "options", [{}, {"truncate": 4, "remat": 2, "go_backwards": True}], ids=str
+)
+def test_second_derivatives_equal_stepwise(case, options):
+    fused, stepwise = twins(case.make_layer, dtype="float64", **ALL, **options)
+    x = tf.constant(sample(dtype="float64"))
+    states = [tf.constant(state) for state in sample_states(fused, dtype="float64")]
+    call = {"mask": EVERY_PATTERN, "training": True}
+    expected = differentiate_twice(stepwise, x, states, **call)
+    for run in (differentiate_twice, tf.function(differentiate_twice)):
+        assert_same(run(fused, x, states, **call), expected, "float64")
 
-    direction = sample(2, 3, dtype="float64", seed=9)
-    along = 1e-5 * direction
-    more, less = (slope_of_slope(stepwise, tf.constant(x + d))[0] for d in (along, -along))
-    expected = (more - less) / 2e-5
-    _, second = compiled(stepwise, tf.constant(x))
-    np.testing.assert_allclose(np.sum(second * direction), expected, rtol=1e-7)
+
+def test_second_derivatives_are_those_of_differences():
+    layer, _ = twins(GRU.make_layer, dtype="float64")
+    x, direction = sample(2, 3, dtype="float64"), sample(2, 3, dtype="float64", seed=9)
+
+    def slopes(distance):
+        x_there = tf.constant(x + distance * direction)
+        first, second = differentiate_twice(layer, x_there)
+        return sum(np.sum(gradient**2) for gradient in first), second[0]
+
+    expected = (slopes(1e-5)[0] - slopes(-1e-5)[0]) / 2e-5
+    np.testing.assert_allclose(np.sum(slopes(0.0)[1] * direction), expected, rtol=1e-7)
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_derivatives_in_forward_mode_are_those_of_differences(training):
+    layer, _ = twins(GRU.make_layer, dtype="float64")
+    x, direction = tf.constant(sample(dtype="float64")), sample(dtype="float64", seed=9)
+    with tf.autodiff.ForwardAccumulator(x, tf.constant(direction)) as accumulator:
+        outputs = layer(x, training=training)
+    ahead, behind = (layer(x + d * direction) for d in (1e-6, -1e-6))
+    np.testing.assert_allclose(accumulator.jvp(outputs), (ahead - behind) / 2e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_derivatives_in_forward_mode_are_refused_inside_a_graph(training):
+    layer, _ = twins(GRU.make_layer)
+
+    @tf.function(autograph=False)
+    def tangent(x):
+        with tf.autodiff.ForwardAccumulator(x, tf.ones_like(x)) as accumulator:
+            outputs = layer(x, training=training)
+        return accumulator.jvp(outputs)
+
+    with pytest.raises(Exception, match=re.escape("outside `tf.function`")):
+        tangent(sample())
 
 
 def test_nested_tapes_without_a_second_derivative():

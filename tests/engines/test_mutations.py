@@ -9,6 +9,7 @@ import ast
 import copy
 import functools
 import inspect
+from unittest import mock
 
 import pytest
 import tensorflow as tf
@@ -16,10 +17,10 @@ import tensorflow as tf
 import rnnlayers
 from rnnlayers import cells
 from rnnlayers.cells import slopes
-from rnnlayers.engines import program, segments
+from rnnlayers.engines import fused, program, segments
 from tests.cases import CASES, MASKS, randomize, sample, sample_states
 from tests.engines.odd_cells import PeepholeCell
-from tests.numbers import assert_same, differentiate
+from tests.numbers import assert_same, differentiate, differentiate_twice
 
 MAKE = {case.name: case.make_layer for case in CASES}
 ALL = {"return_sequences": True, "return_state": True, "recurrent_dropout": 0.4, "seed": 5}
@@ -43,9 +44,11 @@ RUNS = {
     "weights of its own": (make_peephole, {}, MASKED),
     "rematerialised weights": (make_peephole, {"remat": 4}, MASKED),
 }
+PADDED = {"padded": (MAKE["lstm"], ALL, MASKED), "padded backwards": RUNS["backwards"]}
 CELLS = ("elman", "relu", "sigmoid", "lstm", "gru")
-EVERY = tuple(RUNS)
-SEGMENTED = ("truncated", "rematerialised", "rematerialised weights")
+EVERY = (*RUNS, *PADDED)
+TWICE = ("truncated twice", "rematerialised weights twice")
+SEGMENTED = ("truncated", "rematerialised", "rematerialised weights", *TWICE)
 
 
 @pytest.fixture(autouse=True)
@@ -57,10 +60,15 @@ def _eager():
 
 def differentiated(name, engine):
     """Return the results of a run; its layer is new, since a layer keeps what it has compiled."""
-    make, options, call = RUNS[name]
+    once = name.removesuffix(" twice")
+    make, options, call = {**RUNS, **PADDED}[once]
     layer = randomize(make(engine=engine, dtype="float64", **options))
     states = [tf.constant(state) for state in sample_states(layer, dtype="float64")]
-    return differentiate(layer, tf.constant(sample(dtype="float64")), states, **call)
+    if once != name:
+        return differentiate_twice(layer, tf.constant(sample(dtype="float64")), states, **call)
+    padding = (lambda x: x.shape[0] + 3) if name in PADDED else fused._length_to_pad_to
+    with mock.patch.object(fused, "_length_to_pad_to", padding):
+        return differentiate(layer, tf.constant(sample(dtype="float64")), states, **call)
 
 
 @functools.cache

@@ -100,8 +100,6 @@ def test_the_configuration_makes_an_equal_cell_and_recurrent(case):
 @each_twin
 def test_the_initial_weights_are_those_of_the_twin(case):
     initializers = {name: v for name, v in ARGUMENTS.items() if name.endswith("_initializer")}
-    if case.layer is rnnlayers.LSTM and case.arguments.get("unit_forget_bias", True):
-        del initializers["bias_initializer"]  # Keras draws the parts beside the ones apart
     layers = case.make_layer(**initializers), case.make_keras_layer(**initializers)
     for layer in layers:
         layer.build((None, None, 3))

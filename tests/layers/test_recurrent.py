@@ -233,8 +233,9 @@ def test_a_batch_of_another_size_is_refused_where_states_are_carried_on():
 
 
 def test_a_reset_that_does_not_fit_is_refused():
+    rnnlayers.LSTM(4).reset_state()  # nothing to do, as in Keras
     with refused("`stateful=True`", "'plain'"):
-        rnnlayers.LSTM(4, name="plain").reset_state()
+        rnnlayers.LSTM(4, name="plain").reset_state([np.zeros((6, 4))])
     states = [np.zeros((6, 4)), np.zeros((6, 4))]
     with refused("`states`", "not built"):
         rnnlayers.LSTM(4, stateful=True).reset_state(states)

@@ -1,0 +1,66 @@
+"""Inference in a graph: all that a layer does, from inputs to outputs, compiled as one function."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import tensorflow as tf
+
+from rnnlayers.cells.base import RecurrentCell, States, Tensor
+from rnnlayers.engines.choose import FULL_BATCH, Choice
+from rnnlayers.engines.derivatives import Tensors
+from rnnlayers.engines.gradients import with_gradient
+from rnnlayers.engines.kept import call_with_weights, values_of
+
+
+def run_whole(
+    cell: RecurrentCell,
+    choice: Choice,
+    through_time: Callable[..., tuple[Tensor, States]],
+    sequences: Tensor,
+    states: States,
+    mask: Tensor | None,
+) -> tuple[Tensor, States]:
+    """Return what `through_time` does, compiled.
+
+    Without a backward pass, nothing need leave the function. It belongs to the graph that is being
+    traced, and is not kept: here weights may stand for values of this graph only. Where a gradient
+    is asked for in the end, the forward pass is run again, as in training.
+
+    Args:
+        cell: The cell whose weights `through_time` reads.
+        choice: The engine.
+        through_time: Takes the name of an engine, sequences, states and mask, and
+            `to_differentiate`; returns the outputs and the final states.
+        sequences: `(batch, timesteps, features)`.
+        states: The states before the first step, `(batch, units)` each.
+        mask: Booleans `(timesteps, batch, 1)`, or None.
+    """
+    count = len(states)
+
+    def run(engine: str, sequences: Tensor, *tensors: Tensor, **how: Any) -> Sequence[Tensor]:
+        outputs, after = call_with_weights(
+            cell,
+            cell.weights,
+            tensors[count:],
+            lambda: through_time(engine, sequences, tensors[:count], mask, **how),
+        )
+        return (outputs, *after)
+
+    compiled = tf.function(partial(run, choice.engine), jit_compile=True, autograph=False)
+
+    def forward(*inputs: Tensor) -> tuple[Sequence[Tensor], None]:
+        if not choice.full_batches_only:
+            return compiled(*inputs), None
+        is_full = tf.shape(inputs[0])[0] % FULL_BATCH == 0
+        return tf.cond(is_full, lambda: compiled(*inputs), lambda: run("stepwise", *inputs)), None
+
+    def backward(inputs: Tensors, _: None, upstream: Tensors) -> Tensors:
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            results = run(choice.engine, *inputs, to_differentiate=True)
+        return tape.gradient(results, inputs, upstream, unconnected_gradients="zero")
+
+    function = with_gradient(forward, backward, partial(run, "stepwise"))
+    outputs, *after = function(sequences, *states, *values_of(cell.weights))
+    return outputs, tuple(after)
