@@ -254,7 +254,8 @@ class AttentionCell(keras.Layer):
         """Return the context and the weights of each row."""
         # The rows of one memory are queries side by side, so that it need not be repeated.
         rows, batch = ops.shape(h)[0], ops.shape(memory.values)[0]
-        side_by_side = (batch, rows // ops.maximum(batch, 1), h.shape[-1])
+        at_least_one = ops.cast(ops.maximum(batch, 1), "int32")  # int64 where floats are float64
+        side_by_side = (batch, rows // at_least_one, h.shape[-1])
         contexts, weights = self.attention.attend(ops.reshape(h, side_by_side), memory)
         return (
             ops.reshape(contexts, (rows, contexts.shape[-1])),

@@ -46,6 +46,8 @@ def choose(asked: str, batch: int | None, time: int | None, training: bool) -> C
         return Choice("stepwise", "functions run eagerly, so that nothing is compiled")
     if traced_for() is not Target.HERE:
         return Choice("stepwise", "an exported model holds no part that is compiled where it runs")
+    if _numerics_are_checked():
+        return Choice("stepwise", "`tf.debugging.enable_check_numerics` sees no compiled parts")
     if time == 0:
         return Choice("stepwise", "there is no step to compile")
     if training:
@@ -59,6 +61,19 @@ def choose(asked: str, batch: int | None, time: int | None, training: bool) -> C
         reason = f"XLA compiles it for each multiple of {FULL_BATCH} rows; others run stepwise"
         return Choice("fused", reason, full_batches_only=True)
     return Choice("fused", "the number of steps is known, so that XLA compiles it once")
+
+
+def _numerics_are_checked() -> bool:
+    """Return whether `tf.debugging.enable_check_numerics` is on, whose checks XLA cannot compile.
+
+    TensorFlow does not say so. It shows where a number is not one.
+    """
+    with tf.init_scope():
+        try:
+            tf.math.sqrt(tf.constant(-1.0))
+        except tf.errors.InvalidArgumentError:
+            return True
+    return False
 
 
 def run(engine: str, cell: RecurrentCell, *tensors: Any, **how: Any) -> tuple[Any, States]:

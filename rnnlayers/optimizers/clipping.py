@@ -312,6 +312,26 @@ class ClippedOptimizer(keras.optimizers.Optimizer):
         self.raise_if_non_finite()
         self.inner_optimizer.finalize_variable_values(var_list)
 
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Sets all of `variables`.
+
+        Args:
+            weights: one array for each of `variables`, in their order.
+
+        Raises:
+            ValueError: this is not built, or the arrays do not fit.
+        """
+        expected = [tuple(variable.shape) for variable in self.variables]
+        received = [tuple(weight.shape) for weight in weights]
+        if not self.built or received != expected:
+            raise ValueError(
+                "ClippedOptimizer: `weights` must be an array for each of `variables`, of shapes "
+                f"{expected if self.built else 'that `build` gives them: call it first'}; "
+                f"received {received}."
+            )
+        for variable, weight in zip(self.variables, weights, strict=True):
+            variable.assign(weight)
+
     def save_own_variables(self, store: dict[str, Any]) -> None:
         """Saves accumulators and metrics; Keras visits the inner optimizer by itself."""
         for i, variable in enumerate(self._own_variables):
