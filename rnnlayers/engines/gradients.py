@@ -67,9 +67,10 @@ def _second_derivative(
         )
         return tf.gradients(first, arguments, outer_upstream, unconnected_gradients="zero")
 
+    arguments = *inputs, *upstream
     if tf.executing_eagerly():
-        twice = tf.function(twice, autograph=False)
-    return twice(*inputs, *upstream)
+        twice = tf.function(twice, autograph=False).get_concrete_function(*arguments)
+    return twice(*arguments)
 
 
 _gradients = partial(tf.gradients, unconnected_gradients=tf.UnconnectedGradients.ZERO)

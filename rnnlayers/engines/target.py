@@ -1,9 +1,12 @@
 """What the graph that is being traced is for."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from enum import Enum
+
+import tensorflow as tf
 
 
 class Target(Enum):
@@ -19,7 +22,24 @@ _target: ContextVar[Target] = ContextVar("target", default=Target.HERE)
 
 def traced_for() -> Target:
     """Return what the graph that is being traced is for."""
-    return _target.get()
+    target = _target.get()
+    if target is Target.HERE and not tf.executing_eagerly():
+        return _asked_by_keras()
+    return target
+
+
+def _asked_by_keras() -> Target:
+    """Return what Keras traces for, if `model.export` or its `ExportArchive` is at work.
+
+    Keras gives a layer no other sign of it than the modules of the functions that wait for it.
+    """
+    frame = sys._getframe()
+    while frame.f_back is not None:
+        frame = frame.f_back
+        package, *path = frame.f_globals.get("__name__", "").split(".")
+        if package == "keras" and "export" in path:
+            return Target.ELSEWHERE if path[-1] in ("onnx", "litert") else Target.TENSORFLOW
+    return Target.HERE
 
 
 @contextmanager
