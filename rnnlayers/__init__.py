@@ -1,5 +1,8 @@
 """Recurrent layers for Keras 3 on TensorFlow. This module is the only public door."""
 
+import rnnlayers.requirements  # noqa: F401  # before anything of TensorFlow is touched
+
+# isort: split
 from rnnlayers.cells import (
     AdditiveAttention,
     AttentionCell,

@@ -33,13 +33,15 @@ def _asked_by_keras() -> Target:
 
     Keras gives a layer no other sign of it than the modules of the functions that wait for it.
     """
-    frame = sys._getframe()
+    waiting, frame = set(), sys._getframe()
     while frame.f_back is not None:
         frame = frame.f_back
         package, *path = frame.f_globals.get("__name__", "").split(".")
         if package == "keras" and "export" in path:
-            return Target.ELSEWHERE if path[-1] in ("onnx", "litert") else Target.TENSORFLOW
-    return Target.HERE
+            waiting.add(path[-1])
+    if waiting & {"onnx", "litert", "openvino"}:
+        return Target.ELSEWHERE
+    return Target.TENSORFLOW if waiting else Target.HERE
 
 
 @contextmanager
