@@ -90,6 +90,9 @@ class Bidirectional(keras.Layer):
                     f"`layer` and `backward_layer` must have the same `{name}`; received "
                     f"{getattr(layer, name)} and {getattr(backward_layer, name)}."
                 )
+        for direction in (self.forward_layer, self.backward_layer):
+            if hasattr(layer, "use_cudnn"):  # no part of the configuration, as in Keras
+                direction.use_cudnn = layer.use_cudnn
         self._zero_masked_outputs()
         self.merge_mode = merge_mode
         self._initial_weights = weights

@@ -50,7 +50,7 @@ class CellLayer(Recurrent):
         given = self._bind(*args, **kwargs)
         use_cudnn = given.pop("use_cudnn", "auto")
         self._check_cudnn(use_cudnn)
-        names = inspect.signature(self.cell_class).parameters
+        names = {*inspect.signature(self.cell_class).parameters, "implementation"}
         # A fixed name, as in Keras, so that the paths of weights do not count the layers made.
         cell_name = f"{type(self).__name__.lower()}_cell"
         of_cell = {name: given[name] for name in given if name in names or name in _SHARED}
@@ -122,8 +122,8 @@ class CellLayer(Recurrent):
 def _signature(cell: type[RecurrentCell], last: Sequence[str]) -> inspect.Signature:
     """Return the arguments of a cell over time in the order in which Keras has them."""
     of_cell = dict(inspect.signature(cell).parameters)
+    of_cell.pop("implementation", None)
     kwargs = of_cell.pop("kwargs")
-    implementation = of_cell.pop("implementation", None)
     at_the_end = [of_cell.pop(name) for name in last]
     found = []
     for parameter in of_cell.values():
@@ -138,7 +138,7 @@ def _signature(cell: type[RecurrentCell], last: Sequence[str]) -> inspect.Signat
     use_cudnn = Parameter("use_cudnn", Parameter.POSITIONAL_OR_KEYWORD, default="auto")
     by_name_only = [
         *(of_layer[name] for name in ("zero_output_for_mask", "engine", "truncate", "remat")),
-        *([] if implementation is None else [implementation]),
+        inspect.signature(RecurrentCell).parameters["implementation"],
     ]
     return inspect.Signature(
         [
