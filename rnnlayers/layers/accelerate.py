@@ -225,4 +225,5 @@ def _layers_of(layer: keras.Layer) -> list[keras.Layer]:
 def _functional_class() -> Any:
     """Return the class of functional models, which has no public name."""
     inputs = keras.Input((1,), name="inputs")
-    return type(keras.Model(inputs, inputs, name="functional"))
+    outputs = keras.layers.Identity(name="identity")(inputs)
+    return type(keras.Model(inputs, outputs, name="functional"))

@@ -26,7 +26,7 @@ class CellLayer(Recurrent):
     """
 
     cell_class: ClassVar[type[RecurrentCell]]
-    __signature__: ClassVar[inspect.Signature]  # what `help` shows
+    __signature__: ClassVar["_OfClass"]  # what `help` shows
 
     def __init_subclass__(
         cls, cell: type[RecurrentCell] | None = None, last: Sequence[str] = (), **kwargs: Any
@@ -41,10 +41,10 @@ class CellLayer(Recurrent):
         super().__init_subclass__(**kwargs)
         if cell is not None:
             cls.cell_class = cell
-            cls.__signature__ = _signature(cell, last)
+            cls.__signature__ = _OfClass(_signature(cell, last))
         elif "__init__" in vars(cls):
             _, *arguments = inspect.signature(cls.__init__).parameters.values()
-            cls.__signature__ = inspect.Signature(arguments)
+            cls.__signature__ = _OfClass(inspect.Signature(arguments))
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         given = self._bind(*args, **kwargs)
@@ -117,6 +117,18 @@ class CellLayer(Recurrent):
     def from_config(cls, config: dict[str, Any]) -> "CellLayer":
         """Create a layer from what `get_config` returned."""
         return cls(**config)
+
+
+class _OfClass:
+    """A signature that a class has and its instances have not: they are called otherwise."""
+
+    def __init__(self, signature: inspect.Signature) -> None:
+        self.signature = signature
+
+    def __get__(self, instance: Any, owner: type) -> inspect.Signature:
+        if instance is not None:
+            raise AttributeError("__signature__")
+        return self.signature
 
 
 def _signature(cell: type[RecurrentCell], last: Sequence[str]) -> inspect.Signature:

@@ -11,7 +11,8 @@ from rnnlayers.layers.recurrent import Recurrent
 
 def check_head(head: Any, embedding: Any) -> None:
     """Raise a ValueError where logits cannot be made."""
-    if head is None and not isinstance(embedding, keras.layers.ReversibleEmbedding):
+    reversible = getattr(keras.layers, "ReversibleEmbedding", ())  # from Keras 3.11 on
+    if head is None and not isinstance(embedding, reversible):
         raise ValueError(
             "`head` may be None where `embedding` is a `keras.layers.ReversibleEmbedding`; "
             f"received {embedding!r}. Give a head, such as Dense(vocabulary)."

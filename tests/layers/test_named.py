@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import pydoc
 
 import keras
 import numpy as np
@@ -184,7 +185,6 @@ def test_weights_are_read_from_a_file_that_keras_wrote(case, tmp_path):
         ({"dropout": -0.1}, "`dropout`", "-0.1"),
         ({"dropout": None}, "`dropout`", "None"),
         ({"recurrent_dropout": 1.5}, "`recurrent_dropout`", "1.5"),
-        ({"use_cudnn": True}, "`use_cudnn`", "True"),
         ({"use_cudnn": "yes"}, "`use_cudnn`", "'yes'"),
         ({"activation": "unheard"}, "activation", "unheard"),
         ({"kernel_initializer": "unheard"}, "initializer", "unheard"),
@@ -206,3 +206,109 @@ def test_an_argument_that_is_none_is_refused():
 def test_numpy_numbers_are_numbers():
     layer = rnnlayers.LSTM(np.int64(4), dropout=np.float32(0.25))
     assert json.loads(json.dumps(layer.get_config()))["dropout"] == 0.25
+
+
+@pytest.mark.parametrize("case", CORE_TWINS, ids=str)
+def test_the_signature_is_that_of_the_twin(case):
+    """The same names in the same order with the same defaults; ours has some more by name."""
+    ours, theirs = (inspect.signature(layer).parameters for layer in (case.layer, case.keras_layer))
+    positional = [p for p in ours.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    if "use_cudnn" not in theirs:
+        positional = [p for p in positional if p.name != "use_cudnn"]
+    named = [p for p in theirs.values() if p.name != "kwargs"]
+    assert [(p.name, p.default) for p in positional] == [(p.name, p.default) for p in named]
+    assert "return_sequences" in pydoc.render_doc(case.layer)
+    made = case.layer(4)
+    assert list(inspect.signature(made).parameters) == ["args", "kwargs"]  # those of its call
+
+
+@pytest.mark.parametrize("case", CORE_TWINS, ids=str)
+def test_the_signature_of_a_cell_is_that_of_the_twin(case):
+    twin = getattr(keras.layers, f"{case.keras_layer.__name__}Cell")
+    ours, theirs = (inspect.signature(cell).parameters for cell in (case.cell, twin))
+    named = [(p.name, p.default) for p in theirs.values() if p.name != "kwargs"]
+    assert [(p.name, p.default) for p in ours.values()][: len(named)] == named
+
+
+def test_positional_arguments_are_those_of_keras():
+    layer = LSTM(4, "tanh", "hard_sigmoid", False)
+    assert layer.recurrent_activation is keras.activations.hard_sigmoid
+    assert not layer.use_bias
+    with pytest.raises(TypeError, match="LSTM: too many positional arguments"):
+        LSTM(*range(30))
+    with pytest.raises(TypeError, match="GRU: missing a required argument: 'units'"):
+        GRU()
+
+
+def test_a_mistyped_argument_is_named_with_the_layer_and_the_right_one():
+    with refused("LSTM has no argument `retrun_sequences`", "Did you mean `return_sequences`?"):
+        LSTM(4, retrun_sequences=True)
+
+
+def test_a_subclass_with_a_constructor_of_its_own():
+    class Twice(rnnlayers.GRU):
+        def __init__(self, half, **kwargs):
+            super().__init__(2 * half, **kwargs)
+
+    assert list(inspect.signature(Twice).parameters) == ["half", "kwargs"]
+    assert Twice(3, return_sequences=True)(sample()).shape == (6, 6, 6)
+
+
+@pytest.mark.parametrize("layer", [Elman, LSTM, GRU])
+def test_what_belongs_to_the_cell_cannot_be_set_on_the_layer(layer):
+    made = layer(4)
+    for name in ("units", "dropout", "activation", "kernel_initializer"):
+        with pytest.raises(AttributeError, match=f"`{name}` of {layer.__name__} cannot be set"):
+            setattr(made, name, 0.5)
+
+
+def test_what_the_weights_were_made_for_cannot_be_set_on_the_cell():
+    cell = randomize(GRU(4)).cell
+    for name in ("units", "use_bias", "reset_after"):
+        with pytest.raises(AttributeError, match=f"`{name}` of GRUCell cannot be set now"):
+            setattr(cell, name, 7)
+
+
+def test_a_cudnn_kernel_that_is_asked_for_is_said_to_be_missing():
+    with pytest.warns(UserWarning, match="LSTM has no cuDNN kernel"):
+        layer = LSTM(4, use_cudnn=True)
+    pair = rnnlayers.Bidirectional(layer)
+    assert pair.forward_layer.use_cudnn is pair.backward_layer.use_cudnn is True
+    assert "use_cudnn" not in layer.get_config()
+
+
+def test_a_shape_given_to_the_first_layer_builds_the_model():
+    with pytest.warns(UserWarning, match="input_shape"):
+        model = keras.Sequential([LSTM(4, input_shape=(5, 3)), keras.layers.Dense(1)])
+    assert model.built
+    assert model.count_params() == 133
+
+
+def test_autocast_reaches_layer_and_cell():
+    layer = GRU(4, autocast=False, dtype="mixed_bfloat16")
+    assert not layer.autocast
+    assert not layer.cell.autocast
+
+
+@each_core_twin
+def test_an_activation_with_weights_of_its_own(case):
+    ours, theirs = (
+        keras.Sequential([keras.Input((5, 3)), layer(4, activation=keras.layers.PReLU())])
+        for layer in (case.layer, case.keras_layer)
+    )
+    rng, x = np.random.default_rng(3), sample(3, 5)
+    theirs(x)  # Keras makes the weights of the activation in the first call
+    weights = [0.3 * rng.normal(size=weight.shape) for weight in theirs.get_weights()]
+    for model in (ours, theirs):
+        model.set_weights(weights)
+        model.compile(keras.optimizers.SGD(0.1), "mse")
+        model.fit(x, np.ones((3, 4)), verbose=0)
+    assert_same(ours.get_weights(), theirs.get_weights())
+    assert_same(ours.predict(x, verbose=0), theirs.predict(x, verbose=0))
+
+
+def test_keras_names_on_every_layer():
+    layer = LSTM(4)
+    assert (layer.state_size, layer.single_state, layer.use_cudnn) == ([4, 4], False, "auto")
+    assert (GRU(4).state_size, GRU(4).single_state) == (4, True)
+    layer.reset_states()

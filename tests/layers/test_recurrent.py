@@ -1,6 +1,8 @@
 """A layer gives the numbers of its Keras twin, gradients too, and of the NumPy equations."""
 
+import gc
 import itertools
+import weakref
 
 import keras
 import numpy as np
@@ -21,7 +23,7 @@ from tests.cases import (
     sample_states,
 )
 from tests.engines.twins import twins
-from tests.numbers import assert_same, evaluate, refused
+from tests.numbers import assert_same, differentiate, evaluate, refused
 
 pytestmark = pytest.mark.usefixtures("eagerly")
 
@@ -244,3 +246,79 @@ def test_a_reset_that_does_not_fit_is_refused():
         layer.reset_state(states[:1])
     with refused("`states`", "(2, 4)"):
         layer.reset_state([np.zeros((2, 4)), np.zeros((2, 4))])
+
+
+def test_a_cell_whose_call_would_not_be_run_is_refused():
+    class Louder(rnnlayers.GRUCell):
+        def call(self, inputs, states, training=False):
+            output, states = super().call(inputs, states, training)
+            return 2 * output, states
+
+    with refused("`cell`", "Louder", "keras.layers.RNN"):
+        rnnlayers.Recurrent(Louder(4))
+
+
+def test_a_cell_may_begin_with_another_state_than_zeros():
+    class Warm(rnnlayers.GRUCell):
+        def get_initial_state(self, batch_size=None):
+            return [tf.ones((batch_size, self.units))]
+
+    layer = randomize(rnnlayers.Recurrent(Warm(4)))
+    mask = np.array([[True] * 6] * 5 + [[False] * 6])
+    outputs = layer(sample(), mask=mask)
+    assert_same(outputs[:5], layer(sample(), initial_state=np.ones((6, 4), "float32"))[:5])
+    assert_same(outputs[5], np.zeros(4))  # there is no step that could put out anything
+
+
+def test_a_layer_may_begin_with_another_state_than_zeros():
+    class Warm(rnnlayers.GRU):
+        def get_initial_state(self, batch_size):
+            return [tf.ones((batch_size, self.units))]
+
+    layer = randomize(Warm(4))
+    assert_same(layer(sample()), layer(sample(), initial_state=np.ones((6, 4), "float32")))
+
+
+def test_stateful_must_be_said_before_the_layer_is_built():
+    layer = randomize(rnnlayers.GRU(4))
+    layer.stateful = True
+    with refused("`stateful`", "before the layer is built"):
+        layer(sample())
+
+
+def test_what_is_changed_later_is_obeyed():
+    layer, fresh = (randomize(rnnlayers.GRU(4)) for _ in range(2))
+    x = tf.constant(sample())
+    layer(x), layer(x, training=True), tf.function(layer)(x)
+    for made in (layer, fresh):
+        made.cell.activation = keras.activations.relu
+        made.return_sequences = True
+        made.go_backwards = True
+    fresh.engine = "stepwise"
+    expected = differentiate(fresh, x)
+    assert expected[0][0].shape == (6, 6, 4)
+    for run in (differentiate, tf.function(differentiate)):
+        for training in (False, True):
+            assert_same(run(layer, x, training=training), expected)
+
+
+def test_what_is_changed_later_is_obeyed_in_both_directions():
+    layer = randomize(rnnlayers.Bidirectional(rnnlayers.GRU(4)))
+    mask = MASKS["every pattern"]
+    layer(sample(), mask=mask)
+    layer.return_sequences = layer.return_state = True
+    assert layer.compute_output_shape((6, 6, 3)) == ((6, 6, 8), (6, 4), (6, 4))
+    made = rnnlayers.Bidirectional(rnnlayers.GRU(4, return_sequences=True, return_state=True))
+    made.build((None, 6, 3))
+    made.set_weights(layer.get_weights())
+    assert_same(layer(sample(), mask=mask), made(sample(), mask=mask))
+
+
+def test_no_model_is_kept_alive():
+    layer = randomize(rnnlayers.LSTM(4))
+    layer(sample()), layer(sample(), training=True)
+    tf.function(layer)(tf.constant(sample()))
+    gone = weakref.ref(layer), weakref.ref(layer.cell)
+    del layer
+    gc.collect()
+    assert [reference() for reference in gone] == [None, None]
