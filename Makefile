@@ -2,10 +2,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup demo test lint format lock bench clean
+.PHONY: help setup demo test test-oldest lint format lock bench clean
 
 help: ## List the commands
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-11s %s\n", $$1, $$2}'
 
 setup: $(VENV)/.ready ## Create .venv from requirements.lock
 
@@ -23,6 +23,13 @@ demo: setup ## Run every application end to end on its embedded sample
 
 test: setup ## Run the test suite
 	$(BIN)/python -m pytest
+
+test-oldest: ## Run the tests of the library on the oldest Keras and TensorFlow it admits
+	$(PYTHON) -m venv $(VENV)-oldest
+	$(VENV)-oldest/bin/python -m pip install --quiet --disable-pip-version-check \
+		"tensorflow==2.19.*" "keras==3.10.*" pytest pytest-xdist hypothesis
+	$(VENV)-oldest/bin/python -m pytest tests/cells tests/layers tests/engines tests/testing \
+		tests/models tests/decoding tests/optimizers
 
 lint: setup ## Check format, lint and types
 	$(BIN)/ruff format --check .
@@ -42,5 +49,5 @@ bench: setup ## Measure; results go to benchmarks/results
 	$(BIN)/python -m benchmarks
 
 clean: ## Remove the environment, runs and exports
-	rm -rf $(VENV) runs dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-oldest runs dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find saved_models -mindepth 1 -maxdepth 1 -type d -exec rm -rf {} +

@@ -15,6 +15,7 @@ import rnnlayers
 from rnnlayers import AttentionCell, AttentiveDecoder, EncoderDecoder, GRUCell, LSTMCell
 from rnnlayers.decoding import BeamSearch, Greedy
 from tests.numbers import assert_same, refused
+from tests.versions import has_reversible_embedding, weighs_masks_in_metrics
 
 VOCABULARY, SOURCE, START, STOP = 11, 13, 1, 2
 IDS = {"start_token_id": START, "stop_token_id": STOP}
@@ -139,6 +140,7 @@ def test_padding_changes_nothing(decoder):
     assert_same(model(longer).numpy()[:, :5][seen], model((sources, targets)).numpy()[seen])
 
 
+@weighs_masks_in_metrics
 def test_losses_and_metrics_leave_padded_targets_out():
     sources, targets = sample()
     results = []
@@ -170,6 +172,7 @@ def test_it_learns(decoder, jit):
     assert history[-1] < 0.8 * history[0]
 
 
+@has_reversible_embedding
 def test_one_embedding_serves_both_ways():
     embedding = keras.layers.ReversibleEmbedding(VOCABULARY, 5)
     cell = AttentionCell(GRUCell(6), units=5)

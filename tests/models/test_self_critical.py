@@ -153,6 +153,7 @@ def test_validation_rewards_what_is_said_greedily():
     said = tuned.model.generate(SOURCES, max_length=LENGTH, forbidden_tokens=[UNKNOWN]).tokens
     expected = wanted(said[:, 0].numpy(), REFERENCES).mean()
     found = tuned.evaluate(SOURCES, REFERENCES, return_dict=True, verbose=0)
+    found = {name: float(value) for name, value in found.items()}
     assert found == {"loss": pytest.approx(-expected), "reward": pytest.approx(expected)}
 
 

@@ -9,6 +9,7 @@ from keras.optimizers import SGD, Adagrad, Adam, AdamW, LossScaleOptimizer
 from rnnlayers.optimizers import ClipByGlobalNorm, ClipByValue, ClippedOptimizer
 from tests.numbers import refused
 from tests.optimizers.helpers import CLIPS, NOT_FINITE, DenseAdam, slices, values, variables
+from tests.versions import has_multi_optimizer
 
 
 def apply(optimizer, gradients, dtype="float32"):
@@ -292,6 +293,7 @@ class TestPassingThrough:
         optimizer.apply([tf.zeros(1), tf.zeros(1)], [kernel, bias])
         np.testing.assert_allclose([float(kernel[0]), float(bias[0])], [0.9, 1.0])
 
+    @has_multi_optimizer
     def test_several_inner_optimizers(self):
         kernel, bias = variables([0.0], [0.0])
         inner = keras.optimizers.MultiOptimizer(
@@ -320,6 +322,7 @@ class TestErrors:
         with refused("ClippedOptimizer", *words):
             ClippedOptimizer(inner(), ClipByGlobalNorm(1.0))
 
+    @has_multi_optimizer
     @pytest.mark.parametrize("late", [False, True])
     @pytest.mark.parametrize(
         ("keywords", "word"),
