@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 
 import keras
+import pytest
 
 import rnnlayers
 
@@ -51,3 +52,9 @@ def test_the_library_needs_none_of_the_applications_packages():
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert process.returncode == 0, process.stderr
+
+
+def test_another_backend_of_keras_is_refused_with_what_to_do(monkeypatch):
+    monkeypatch.setattr(keras.config, "backend", lambda: "jax")
+    with pytest.raises(ImportError, match=r"'jax' here\. Set .* KERAS_BACKEND to 'tensorflow'"):
+        rnnlayers.requirements.check_backend()

@@ -113,6 +113,11 @@ def explain_engine(layer: Any, shape: tuple[int | None, ...], training: bool = T
             f"`shape` must be (batch, timesteps, features); received {shape}, which has "
             f"{len(shape)} dimensions."
         )
-    with tf.Graph().as_default():
-        choice = choose(layer.engine, *shape[:2], training)
+    choices: list[Choice] = []
+
+    def trace() -> None:
+        choices.append(choose(layer.engine, *shape[:2], training))
+
+    tf.function(trace, autograph=False).get_concrete_function()
+    (choice,) = choices
     return f"{layer.name} runs on the {choice.engine} engine: {choice.reason}."

@@ -189,7 +189,7 @@ class EncoderDecoder(keras.Model):
         """Encode sources, as the encoder takes them."""
         values = self.encoder(sources, training=training)
         values, mask = values if isinstance(values, list | tuple) else (values, None)
-        mask = _MaskOf()(values) if mask is None else mask
+        mask = MaskOf(name="mask_of")(values) if mask is None else mask
         if mask is None:
             count = ops.cast(tf.maximum(ops.shape(values)[1], 1), values.dtype)
         else:
@@ -379,7 +379,7 @@ class EncoderDecoder(keras.Model):
         return cls(**{**config, **layers, "decoder": decoder})
 
 
-class _MaskOf(keras.Layer):
+class MaskOf(keras.Layer):
     """Returns the mask that Keras hands on with a tensor, or None.
 
     A layer is told it in its call, where a model that calls layers is not.

@@ -10,6 +10,7 @@ from rnnlayers import AttentionCell, AttentiveDecoder, GRUCell
 from rnnlayers.decoding import BeamSearch, Greedy, decode
 from rnnlayers.testing.contract import check_configuration
 from tests.cases import CORE, MASKS
+from tests.cases import sample as sequences
 from tests.cells.test_attentive import (
     FEATURES,
     SIZE,
@@ -409,3 +410,25 @@ def test_what_does_not_fit_is_refused(call, words):
 
 def build(**options):
     return AttentiveDecoder(AttentionCell(GRUCell(UNITS)), **options)
+
+
+@pytest.mark.parametrize("options", [{}, {"attend": "before"}, {"input_feeding": True}], ids=str)
+@pytest.mark.parametrize("attention", ["general", "additive"])
+def test_what_masked_places_hold_reaches_neither_outputs_nor_gradients(attention, options):
+    cell = rnnlayers.AttentionCell(rnnlayers.GRUCell(4), attention, **options)
+    decoder = rnnlayers.AttentiveDecoder(cell)
+    valid = np.array([[1, 1, 1, 0, 0], [1] * 5], bool)
+    there = np.array([[1] * 6, [1, 1, 0, 0, 1, 1]], bool)
+    results = []
+    for padding in (0.0, np.nan, np.inf):
+        x = np.where(valid[..., None], sequences(2, 5), np.float32(padding))
+        memory = np.where(there[..., None], sequences(2, 6, 4, seed=2), np.float32(padding))
+        x, memory = tf.constant(x), tf.constant(memory)
+        with tf.GradientTape() as tape:
+            tape.watch([x, memory])
+            outputs = decoder(x, memory, mask=valid, memory_mask=there, training=True)
+            total = tf.reduce_sum(outputs**2)
+        weights = [variable.value for variable in decoder.trainable_variables]
+        results.append([outputs, *tape.gradient(total, [x, memory, *weights])])
+    for other in results[1:]:
+        assert_same(other, results[0])

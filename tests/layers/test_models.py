@@ -1,9 +1,13 @@
 """The layers inside models of every kind, trained, compiled, with shapes that change."""
 
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from keras import ops
 
 import rnnlayers
 from rnnlayers import GRU, LSTM, Bidirectional, Elman
@@ -161,3 +165,93 @@ def test_the_cells_train_inside_keras_rnn(cell):
     model.compile("sgd", "mse")
     history = model.fit(sample(8, 3), np.ones((8, 1)), epochs=1, verbose=0)
     assert np.isfinite(history.history["loss"][0])
+
+
+@pytest.mark.parametrize("persistent", [False, True])
+@each_core
+def test_several_tapes_around_an_eager_call(case, persistent):
+    layer = randomize(case.make_layer())
+    x = tf.constant(sample())
+    expected = differentiate(layer, x)[1]
+    with (
+        tf.GradientTape(persistent=persistent) as one,
+        tf.GradientTape(persistent=persistent) as other,
+    ):
+        one.watch(x)
+        other.watch(x)
+        total = differentiate_total(layer, x)
+    sources = [x, *(weight.value for weight in layer.trainable_variables)]
+    for tape in (one, other, *([one] if persistent else [])):
+        assert_same(tape.gradient(total, sources), expected)
+
+
+def differentiate_total(layer, x):
+    output = layer(x, training=True)
+    waves = tf.sin(1.0 + 1.7 * tf.range(tf.size(output), dtype="float32"))
+    return tf.reduce_sum(output * tf.reshape(waves, output.shape))
+
+
+@pytest.mark.parametrize("remat", [None, 3])
+@pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16"])
+@each_core
+def test_fit_in_mixed_precision_equals_stepwise(case, dtype, remat):
+    trained = []
+    for options in ({"engine": "stepwise"}, {"engine": "fused", "remat": remat}):
+        keras.utils.set_random_seed(1)
+        model = classifier(case.make_layer(dtype=dtype, activation=ops.sin, **options))
+        model.compile(keras.optimizers.SGD(0.1), "mse")
+        model.fit(sample(timesteps=7), np.ones((6, 1)), epochs=2, verbose=0)
+        trained.append(model.get_weights())
+    assert_same(*trained, dtype=dtype.removeprefix("mixed_"))
+
+
+def test_numerics_are_checked_on_the_stepwise_engine():
+    layer = randomize(rnnlayers.LSTM(4))
+    expected = differentiate(layer, tf.constant(sample()), training=True)
+    tf.debugging.enable_check_numerics()
+    try:
+        assert "check_numerics" in rnnlayers.explain_engine(layer, (6, 6, 3))
+        assert_same(differentiate(layer, tf.constant(sample()), training=True), expected)
+    finally:
+        tf.debugging.disable_check_numerics()
+    assert "check_numerics" not in rnnlayers.explain_engine(layer, (6, 6, 3))
+
+
+@pytest.mark.parametrize("rows", [1, 7, 31, 32, 33, 64])
+def test_every_batch_size_of_a_graph_equals_eager_mode(rows):
+    layer = randomize(rnnlayers.Bidirectional(rnnlayers.GRU(4, return_sequences=True)))
+    traced = tf.function(layer, input_signature=[tf.TensorSpec((None, 6, 3))])
+    assert_same(traced(sample(rows)), layer(sample(rows)))
+    slopes = tf.function(
+        lambda x: differentiate(layer, x), input_signature=[tf.TensorSpec((None, 6, 3))]
+    )
+    assert_same(slopes(tf.constant(sample(rows))), differentiate(layer, tf.constant(sample(rows))))
+
+
+FLOAT64 = """
+import keras, numpy as np, tensorflow as tf
+keras.config.set_floatx("float64")
+import rnnlayers
+from rnnlayers.decoding import BeamSearch
+
+x, mask = np.ones((2, 5, 3)), np.array([[1, 1, 0, 0, 1], [0, 0, 0, 1, 1]], bool)
+for layer in (rnnlayers.Elman, rnnlayers.LSTM, rnnlayers.GRU):
+    for engine in ("stepwise", "fused"):
+        made = layer(4, return_sequences=True, engine=engine, truncate=2)
+        assert made(x, mask=mask).dtype == made(x, training=True).dtype == tf.float64
+        tf.function(made, input_signature=[tf.TensorSpec((None, None, 3), "float64")])(x)
+for options in ({}, {"attend": "before"}, {"input_feeding": True}):
+    cell = rnnlayers.AttentionCell(rnnlayers.GRUCell(8), "additive", **options)
+    model = rnnlayers.EncoderDecoder(
+        rnnlayers.Bidirectional(rnnlayers.GRU(4, return_sequences=True)),
+        keras.layers.Embedding(9, 5), rnnlayers.AttentiveDecoder(cell), keras.layers.Dense(9),
+        start_token_id=1, stop_token_id=2, sampling_rate=0.5,
+    )
+    model((x, np.ones((2, 6))), training=True)
+    model.generate(x, BeamSearch(3), max_length=4)
+"""
+
+
+def test_float64_as_the_type_of_keras():
+    done = subprocess.run([sys.executable, "-c", FLOAT64], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -362,3 +362,50 @@ def test_the_likeliest_token_is_the_default():
     sources, _ = sample()
     greedy = model.generate(sources, Greedy(), max_length=5)
     np.testing.assert_array_equal(model.generate(sources, max_length=5).tokens, greedy.tokens)
+
+
+@pytest.mark.parametrize("attend", ["after", "before"])
+def test_the_mask_that_an_encoder_passes_on_counts_everywhere(attend):
+    encoder = keras.Sequential(
+        [
+            keras.layers.Embedding(20, 6, mask_zero=True),
+            rnnlayers.GRU(4, return_sequences=True),
+        ]
+    )
+    model = rnnlayers.EncoderDecoder(
+        encoder,
+        keras.layers.Embedding(12, 5),
+        rnnlayers.AttentiveDecoder(rnnlayers.AttentionCell(rnnlayers.GRUCell(8), attend=attend)),
+        keras.layers.Dense(12),
+        start_token_id=2,
+        stop_token_id=3,
+    )
+    source, padded = np.array([[5, 6, 7]]), np.array([[5, 6, 7, 0, 0, 0]])
+    targets = np.array([[2, 4, 5, 6]])
+    logits = model((padded, targets))
+    assert_same(logits, model((source, targets)))
+    assert_same(tf.function(model)((padded, targets)), logits)
+    encoded = model.encode(padded)
+    first, *_ = model.decode_step(tf.constant([2]), encoded.states, model.prepare(encoded))
+    assert_same(first, logits[:, 0])
+    shorter, longer = (model.generate(s, max_length=5) for s in (source, padded))
+    assert_same(longer.tokens, shorter.tokens)
+    assert_same(longer.extras[..., :3], shorter.extras)
+    steps = rnnlayers.StepEndpoints(model)
+    assert_same(steps.encode(padded)["mask"], padded != 0)
+
+
+@pytest.mark.parametrize("attend", ["after", "before"])
+def test_a_source_without_a_place_gives_numbers(attend):
+    cell = rnnlayers.AttentionCell(rnnlayers.GRUCell(8), attend=attend)
+    model = rnnlayers.EncoderDecoder(
+        rnnlayers.GRU(4, return_sequences=True),
+        keras.layers.Embedding(12, 5),
+        rnnlayers.AttentiveDecoder(cell),
+        keras.layers.Dense(12),
+        start_token_id=2,
+        stop_token_id=3,
+    )
+    nothing = np.ones((2, 0, 5), "float32")
+    assert np.all(np.isfinite(model((nothing, np.array([[2, 4], [2, 5]])))))
+    assert np.all(np.isfinite(model.generate(nothing, max_length=4).scores))

@@ -355,3 +355,20 @@ class TestErrors:
         optimizer.build(variables([0.0], [0.0]))
         with refused("2 variables", "received 1"):
             optimizer.apply([tf.zeros(1)])
+
+
+def test_all_weights_can_be_set():
+    (one,), (other,) = variables([1.0, 2.0]), variables([1.0, 2.0])
+    trained, fresh = (
+        ClippedOptimizer(keras.optimizers.Adam(0.1), ClipByGlobalNorm(1.0)) for _ in range(2)
+    )
+    with refused("`weights`", "call it first"):
+        fresh.set_weights([])
+    fresh.build([other])
+    trained.apply([tf.constant([3.0, 4.0])], [one])
+    weights = [variable.numpy() for variable in trained.variables]
+    fresh.set_weights(weights)
+    for variable, weight in zip(fresh.variables, weights, strict=True):
+        np.testing.assert_array_equal(variable, weight)
+    with refused("`weights`", "(2,)", "(3,)"):
+        fresh.set_weights([*weights[:-1], np.ones(3)])
