@@ -26,6 +26,7 @@ class CellLayer(Recurrent):
     """
 
     cell_class: ClassVar[type[RecurrentCell]]
+    _of_cell: ClassVar[frozenset[str]]  # names of the arguments that are the cell's own
     __signature__: ClassVar["_OfClass"]  # what `help` shows
 
     def __init_subclass__(
@@ -41,16 +42,18 @@ class CellLayer(Recurrent):
         super().__init_subclass__(**kwargs)
         if cell is not None:
             cls.cell_class = cell
+            arguments = {*inspect.signature(cell).parameters, "implementation"}
+            cls._of_cell = frozenset(arguments - {*_OF_EVERY_LAYER, "kwargs"})
             cls.__signature__ = _OfClass(_signature(cell, last))
         elif "__init__" in vars(cls):
-            _, *arguments = inspect.signature(cls.__init__).parameters.values()
-            cls.__signature__ = _OfClass(inspect.Signature(arguments))
+            _, *parameters = inspect.signature(cls.__init__).parameters.values()
+            cls.__signature__ = _OfClass(inspect.Signature(parameters))
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         given = self._bind(*args, **kwargs)
         use_cudnn = given.pop("use_cudnn", "auto")
         self._check_cudnn(use_cudnn)
-        names = {*inspect.signature(self.cell_class).parameters, "implementation"}
+        names = self._of_cell
         # A fixed name, as in Keras, so that the paths of weights do not count the layers made.
         cell_name = f"{type(self).__name__.lower()}_cell"
         of_cell = {name: given[name] for name in given if name in names or name in _SHARED}
@@ -99,7 +102,7 @@ class CellLayer(Recurrent):
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Set an attribute, but none that the cell would not know of."""
-        if name in inspect.signature(self.cell_class).parameters and name not in _OF_EVERY_LAYER:
+        if name in self._of_cell:
             raise AttributeError(
                 f"`{name}` of {type(self).__name__} cannot be set: it belongs to the cell, and is "
                 f"given when the layer is made. Make a new layer, or set `layer.cell.{name}`."

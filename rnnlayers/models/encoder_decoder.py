@@ -390,9 +390,11 @@ class MaskOf(keras.Layer):
         self.supports_masking = True
 
     def call(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor | None:
+        """Return the mask of the inputs."""
         return mask
 
     def compute_mask(self, inputs: Tensor, mask: Tensor | None = None) -> None:
+        """Return None: a mask has none."""
         return None
 
 
