@@ -395,7 +395,7 @@ class MaskOf(keras.Layer):
 
     def compute_mask(self, inputs: Tensor, mask: Tensor | None = None) -> None:
         """Return None: a mask has none."""
-        return None
+        return
 
 
 def _state_sizes(layer: keras.Layer) -> list[int]:
