@@ -98,6 +98,8 @@ def test_every_argument_is_kept_both_ways(case, what):
     ours = from_keras(theirs)
     assert type(ours) is twins[0]
     default = twins[0](4).get_config()
+    if twins[1] is keras.layers.SimpleRNN:
+        del arguments["activity_regularizer"]  # it takes it and forgets it, in Keras 3.15
     for name, value in ours.get_config().items():
         if name in arguments:
             assert value != default.get(name), f"{name} was not kept"
