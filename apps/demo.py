@@ -1,96 +1,117 @@
-"""Runs every application end to end on its embedded sample: train, evaluate, predict, export.
+"""Run applications end to end on their embedded samples: train, evaluate, predict, export.
 
-    python -m apps.demo
+    python -m apps.demo                # every application
+    python -m apps.demo sentiment      # those that are named
 
-Each run goes to its own folder in `runs/demo`, which is made anew each time. Each export becomes
-the next version in `saved_models`, where `python -m apps.serve` finds it. The last lines are a
-table of the results.
+A run goes to its own folder in `runs/demo`, which is made again each time. An export becomes the
+next version in `saved_models`, where `python -m apps.serve` finds it. The last lines are a table of
+the results, beside the best baseline of each.
 """
 
 import importlib
 import json
 import shutil
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-import pandas as pd
+import tyro
 
-from apps.common.serving.models import versions_in
-from apps.common.sources import load
+from apps.common.applications import Demo, find_applications
+from apps.common.cli import run_command
+from apps.common.quiet import import_tensorflow_quietly
+from apps.common.refusal import Refusal
 
-FOLDER = Path("runs/demo")
+RUNS = Path("runs/demo")
 EXPORTS = Path("saved_models")
-# The applications, and inputs for their predictions.
-INPUTS = {
-    "sentiment": (
-        "The plot was anything but dull.",
-        "Although the music was superb, the film as a whole was forgettable.",
-        "Compared with this film, the remake was truly awful.",
-    ),
-    "forecasting": (),
-    "translation": (
-        "My cat is near this strange car.",
-        "I do not love some old trees.",
-        "Is it true that she has not forgotten the black horses?",
-    ),
-    "captioning": (str(FOLDER / "pictures"),),
-    "textgen": ("The plot was", "My sister chose it"),
-}
-PICTURES = 3  # drawn for the predictions of captioning
+LAYOUT = "{:<12}  {:<26}  {:>10}  {:>13}  {}"
 
 
-def run_app(name: str, run: Path) -> dict[str, object]:
-    """Takes one application from data to SavedModel, as its commands would.
+def demo(applications: tyro.conf.Positional[tuple[str, ...]] = ()) -> None:
+    """Run applications end to end and print a table of their results.
 
     Args:
-        name: The application, a module of this package.
-        run: The folder of the run.
+        applications: The names of applications; all of them if none is given.
+    """
+    known = find_applications()
+    if unknown := [name for name in applications if name not in known]:
+        raise Refusal(
+            f"applications must be some of {', '.join(known)}; received {', '.join(unknown)}"
+        )
+    import_tensorflow_quietly()
+    modules = {name: importlib.import_module(f"apps.{name}.app") for name in applications or known}
+    order = sorted(modules, key=lambda name: modules[name].DEMO.seconds)
+    print(f"Running {', '.join(order)}: {sum(modules[n].DEMO.seconds for n in order)} s or so")
+    began, results = time.monotonic(), {}
+    for name in order:
+        results[name] = run_application(name, modules[name].main, modules[name].DEMO)
+    minutes, seconds = divmod(round(time.monotonic() - began), 60)
+    print(f"\nResults on the embedded samples, after {minutes} min {seconds} s\n")
+    print("\n".join(table(results)))
+    print(
+        f"\nPictures: {RUNS}/*/plots/*.png"
+        f"\nExports: {EXPORTS}/<application>/<version>, each with a model_card.md"
+        f"\nNext: python -m apps.serve, and a page at http://127.0.0.1:8501 to try the models;"
+        f"\n      python -m apps.{order[0]} train --help, for data of your own"
+    )
+
+
+def run_application(name: str, main: Any, demo: Demo) -> dict[str, Any]:
+    """Take one application from data to SavedModel by its commands.
+
+    Args:
+        name: The application.
+        main: Runs a command of it.
+        demo: How to show it.
 
     Returns:
-        Its row of the table.
+        What `evaluate` wrote to `metrics.json`.
     """
-    main = importlib.import_module(f"apps.{name}").main
+    run = RUNS / name
+    if run.exists():
+        shutil.rmtree(run)
+    inputs = RUNS / "inputs" / name
+    inputs.mkdir(parents=True, exist_ok=True)
     for command in (
         ("train", "--source", "sample", "--run", str(run)),
         ("evaluate", "--run", str(run)),
-        ("predict", "--run", str(run), *INPUTS[name]),
+        ("predict", "--run", str(run), *demo.inputs(inputs)),
         ("export", "--run", str(run), "--to", str(EXPORTS)),
     ):
-        print(
-            f"\n$ python -m apps.{name}",
-            *(f"'{word}'" if " " in word else word for word in command),
-        )
+        words = (f"'{word}'" if " " in word else word for word in command)
+        print(f"\n$ python -m apps.{name}", *words)
         main(command)
-    found = json.loads((run / "metrics.json").read_text())
-    metric = next(iter(found["metrics"]))
-    return {
-        "app": name,
-        "metric": metric,
-        "value": found["metrics"][metric],
-        **{f"({baseline})": scores[metric] for baseline, scores in found["baselines"].items()},
-        "exported to": EXPORTS / name / str(max(versions_in(EXPORTS / name))),
-    }
+    return json.loads((run / "metrics.json").read_text("utf-8"))
 
 
-def draw_pictures(folder: Path) -> None:
-    """Writes some test images of the embedded sample as files."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for picture, _ in load("captions", "sample").test[:PICTURES]:
-        (folder / f"{picture.name}.png").write_bytes(picture.read())
+def table(results: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return lines of at most 100 columns, one for each application and metric.
+
+    Metrics that no baseline has are left out.
+
+    Args:
+        results: What `evaluate` wrote for each application.
+    """
+    lines = [LAYOUT.format("application", "metric", "this model", "best baseline", "which")]
+    for name, result in results.items():
+        for metric, ours in result["metrics"].items():
+            scores = {
+                baseline: found[metric]
+                for baseline, found in result["baselines"].items()
+                if metric in found
+            }
+            if scores:
+                best = min if metric in result["lower_is_better"] else max
+                baseline = best(scores, key=scores.__getitem__)
+                cells = f"{ours:.3f}", f"{scores[baseline]:.3f}", baseline
+                lines.append(LAYOUT.format(name, metric, *cells))
+    return lines
 
 
-def main() -> None:
-    """Runs all applications and prints the table."""
-    draw_pictures(FOLDER / "pictures")
-    rows = []
-    for name in INPUTS:
-        run = FOLDER / name
-        if run.exists():
-            shutil.rmtree(run)
-        rows.append(run_app(name, run))
-    table = pd.DataFrame(rows)
-    table["exported to"] = table.pop("exported to")  # behind what only some of them have
-    table = table.to_string(index=False, na_rep="", float_format="{:.3f}".format)
-    print(f"\nResults on the embedded samples; what is in brackets is a baseline\n\n{table}")
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    run_command(demo, argv, "apps.demo", __doc__)
 
 
 if __name__ == "__main__":

@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from apps import forecasting
-from apps.common.replacing import replacing
+from apps.common.files import replacing
+from apps.forecasting import app as forecasting
 from benchmarks.results import describe_machine
 
 RESULTS = Path(__file__).parent / "results"

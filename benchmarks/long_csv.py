@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from apps import forecasting
+from apps.forecasting import app as forecasting
 from benchmarks.memory import peak, reset_peak
 
 VARIABLES = 7

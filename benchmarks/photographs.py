@@ -7,8 +7,8 @@ import time
 import keras
 import numpy as np
 
-from apps import captioning
-from apps.common.memory import keep_memory
+from apps.captioning import app as captioning
+from apps.common.training import keep_memory
 
 WARM = 8  # steps before the clock starts: each length of captions is compiled anew
 LENGTHS = (12, 16, 20, 24)  # of captions, padded

@@ -22,8 +22,8 @@ import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from apps.common.replacing import replacing
-from apps.common.serving.models import versions_in
+from apps.common.files import replacing
+from apps.serve.models import versions_in
 from benchmarks.results import describe_machine
 
 RESULTS = Path(__file__).parent / "results"

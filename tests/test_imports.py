@@ -1,10 +1,14 @@
 """Who may import whom, read from the imports themselves, without running them."""
 
 import ast
+import re
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from apps.common.applications import find_applications
 
 ROOT = Path(__file__).parent.parent
 RULE = """
@@ -13,8 +17,12 @@ rnnlayers: cells <- engines <- layers <- export, testing (each may import what i
     rnnlayers/__init__.py is the one door.
     Beside itself and the standard library: keras, tensorflow, numpy; export also what converts for
     other runtimes, and these.
-apps: rnnlayers <- apps/common <- apps/*.py. Applications never import one another nor a private
-    name, and of rnnlayers only what the door shows, or optimizers, decoding and testing at theirs.
+apps: rnnlayers <- apps/common <- apps/<application>. An application imports itself, common and the
+    doors of the library (rnnlayers, and its optimizers, decoding and testing), never another
+    application and never a private name. Common knows no application.
+    Nothing imports an app.py but the __main__.py beside it, apps/demo.py, tests and benchmarks.
+    A settings.py imports nothing of its package. Metrics, baselines and data know neither runs nor
+    models.
 Everywhere: the public API of Keras and TensorFlow, never keras.src nor tensorflow.python.
 docs/architecture.md says why."""
 
@@ -29,6 +37,9 @@ ROOMS = {
     "optimizers": set(),
     "decoding": set(),
 }
+# In an application: what is computed from arrays and texts, and what holds or makes models.
+PURE = {"metrics", "baselines", "data", "sample"}
+MODELS = {"model", "networks", "exported", "app"}
 WITH_A_DOOR = {"optimizers", "decoding", "testing"}
 OUTSIDE = {"keras", "tensorflow", "numpy"}
 FURTHER = {"export": {"onnx", "onnxruntime", "tf2onnx", "ai_edge_litert"}}  # extras of a room
@@ -58,14 +69,29 @@ def breaks_rule(path, name):
     if is_private(name) or any(part[0] == "_" and part[-1] != "_" for part in parts):
         return True
     if path.parts[0] == "apps":
-        if first == "rnnlayers":
-            return len(rest) > 2 or (*rest, "")[0] in ROOMS.keys() - WITH_A_DOOR
-        return first == "apps" and (*rest, "common")[0] != "common"
+        return breaks_rule_of_applications(path, first, *rest)
     if first != "rnnlayers":
         further = FURTHER.get(path.parts[1], set())
         return first not in OUTSIDE | further | sys.stdlib_module_names
     in_a_room = len(path.parts) > 2
     return in_a_room and rest[0] not in ROOMS[path.parts[1]] | {path.parts[1]}
+
+
+def breaks_rule_of_applications(path, first, *rest):
+    """Return whether a file of the applications may not import `first.rest`."""
+    if first == "rnnlayers":
+        return len(rest) > 2 or (*rest, "")[0] in ROOMS.keys() - WITH_A_DOOR
+    if first != "apps" or len(path.parts) < 3:  # apps/demo.py shows every application
+        return False
+    package, module = path.parts[1], path.stem
+    room, *names = (*rest, "", "")
+    if room == package != "common":
+        if names[0] == "app" and module != "__main__":
+            return True
+        if module == "settings":
+            return True
+        return module in PURE and names[0] in MODELS
+    return room != "common" or (module in PURE and names[0] in ("runs", "training"))
 
 
 def is_private(name):
@@ -79,6 +105,25 @@ def is_private(name):
 def test_every_import_obeys_the_rule(path):
     wrong = [name for name in imports(path) if breaks_rule(path, name)]
     assert not wrong, f"{path} must not import {', '.join(wrong)}.{RULE}"
+
+
+@pytest.mark.parametrize("path", modules("apps/common"), ids=lambda path: path.as_posix())
+def test_common_names_no_application(path):
+    names = "|".join(find_applications())
+    found = re.findall(rf"\b({names})\b", (ROOT / path).read_text("utf-8"))
+    assert not found, f"{path} names {', '.join(found)}.{RULE}"
+
+
+def test_nothing_happens_at_import():
+    program = """
+import os, sys
+before, stderr = dict(os.environ), os.fstat(2)
+import apps, apps.demo, apps.serve, apps.common.cli, apps.common.quiet
+assert dict(os.environ) == before
+assert os.fstat(2) == stderr
+assert not {"tensorflow", "keras"} & sys.modules.keys()
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT)
 
 
 @pytest.mark.parametrize("folder", ["tests", "benchmarks"])
@@ -112,18 +157,29 @@ def test_every_room_has_its_rule():
         ("rnnlayers/layers/x.py", "from keras.src import backend", False),
         ("rnnlayers/layers/x.py", "from tensorflow.python.ops import array_ops", False),
         ("rnnlayers/layers/x.py", "import keras.src", False),
-        ("apps/x.py", "from apps.common import runs", True),
-        ("apps/x.py", "from apps.common.sources.reviews import load", True),
-        ("apps/x.py", "from apps import translation", False),
-        ("apps/x.py", "import apps.translation", False),
-        ("apps/x.py", "from apps.common.runs import _secret", False),
-        ("apps/x.py", "import rnnlayers", True),
-        ("apps/x.py", "from rnnlayers import LSTM", True),
-        ("apps/x.py", "from rnnlayers.testing import check_cell", True),
-        ("apps/x.py", "from rnnlayers.testing.cells import check_cell", False),
-        ("apps/x.py", "from rnnlayers.layers.recurrent import Recurrent", False),
-        ("apps/x.py", "from rnnlayers import layers", False),
-        ("apps/common/x.py", "from apps import sentiment", False),
+        ("apps/a/x.py", "from apps.common import runs", True),
+        ("apps/a/x.py", "from apps.a.data import load", True),
+        ("apps/a/x.py", "from apps import b", False),
+        ("apps/a/x.py", "import apps.b", False),
+        ("apps/a/x.py", "from apps.b.data import load", False),
+        ("apps/a/x.py", "from apps.common.runs import _secret", False),
+        ("apps/a/x.py", "import rnnlayers", True),
+        ("apps/a/x.py", "from rnnlayers import LSTM", True),
+        ("apps/a/x.py", "from rnnlayers.testing import check_cell", True),
+        ("apps/a/x.py", "from rnnlayers.testing.cells import check_cell", False),
+        ("apps/a/x.py", "from rnnlayers.layers.recurrent import Recurrent", False),
+        ("apps/a/x.py", "from rnnlayers import layers", False),
+        ("apps/a/x.py", "from apps.a.app import main", False),
+        ("apps/a/__main__.py", "from apps.a.app import main", True),
+        ("apps/demo.py", "import apps.a.app", True),
+        ("apps/a/settings.py", "from apps.a.data import load", False),
+        ("apps/a/settings.py", "from apps.common.cli import check", True),
+        ("apps/a/metrics.py", "from apps.a.model import build_model", False),
+        ("apps/a/baselines.py", "from apps.common.runs import Run", False),
+        ("apps/a/data.py", "from apps.common import training", False),
+        ("apps/a/plots.py", "from apps.common.runs import Run", True),
+        ("apps/common/x.py", "from apps import a", False),
+        ("apps/common/x.py", "from apps.a.data import load", False),
         ("apps/common/x.py", "from apps.common import runs", True),
     ],
 )

@@ -4,31 +4,35 @@ import contextlib
 import functools
 import glob
 import io
-import linecache
 import os
 import sys
-import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 import tyro
 
-OURS = ("apps", "rnnlayers")
+from apps.common.refusal import Refusal
+
 TEXTS = "text or file, or - for standard input"
 
 
 def run_command(
-    commands: Mapping[str, Callable], argv: Sequence[str] | None, name: str, description: str
+    commands: Callable | Mapping[str, Callable],
+    argv: Sequence[str] | None,
+    name: str,
+    description: str,
 ) -> None:
-    """Runs one of several commands with the arguments of a command line.
+    """Run a command with the arguments of a command line.
 
-    A mistake of the user ends the program with status 2 and one line on standard error. Anything
-    else that goes wrong is a bug of ours and keeps its traceback.
+    A `Refusal`, and an answer of the operating system about a file, a disk or a network, end the
+    program with status 2 and one line on standard error. Any other exception is a bug and keeps its
+    traceback.
 
     Args:
-        commands: The functions by name. Their arguments become options, dataclasses one option a
-            field; docstrings and the fields' comments become the help.
+        commands: A function, or several by name, of which the first argument chooses one. Their
+            arguments become options, and each field of a dataclass becomes one option. Docstrings
+            and the comments behind the fields become the help.
         argv: The arguments, without the program's name; those of the process if None.
         name: The module, as `python -m` takes it.
         description: The first lines of the help.
@@ -36,8 +40,10 @@ def run_command(
     command = _parse(commands, argv, f"python -m {name}", description)
     try:
         command()
-    except (ValueError, OSError) as error:
-        if not is_users_mistake(error):
+    except Refusal as error:
+        _fail(str(error))
+    except OSError as error:
+        if error.errno is None:  # not from the operating system
             raise
         _fail(str(error))
     except KeyboardInterrupt:
@@ -46,19 +52,21 @@ def run_command(
 
 
 def _parse(
-    commands: Mapping[str, Callable], argv: Sequence[str] | None, prog: str, description: str
+    commands: Callable | Mapping[str, Callable],
+    argv: Sequence[str] | None,
+    prog: str,
+    description: str,
 ) -> Callable[[], None]:
-    """Parses the arguments of one of the commands and binds them to it."""
+    """Parse the arguments of one of the commands and bind them to it."""
+    options = {"args": argv, "prog": prog, "description": description}
+    options["config"] = (tyro.conf.OmitArgPrefixes,)
     errors = io.StringIO()
     try:
         with contextlib.redirect_stderr(errors):
-            return tyro.extras.subcommand_cli_from_dict(
-                {name: _bound(command) for name, command in commands.items()},
-                args=argv,
-                prog=prog,
-                description=description,
-                config=(tyro.conf.OmitArgPrefixes,),
-            )
+            if callable(commands):
+                return tyro.cli(_bound(commands), **options)
+            bound = {name: _bound(command) for name, command in commands.items()}
+            return tyro.extras.subcommand_cli_from_dict(bound, **options)
     except SystemExit as stop:
         if not stop.code:
             raise
@@ -87,11 +95,11 @@ def check(settings: Any, names: Sequence[str], allowed: Callable[[Any], bool], w
         words: The range in words, for the message.
 
     Raises:
-        ValueError: If a value is outside.
+        Refusal: If a value is outside.
     """
     for name in names:
         if not allowed(value := getattr(settings, name)):
-            raise ValueError(f"{name} must be {words}; received {value!r}")
+            raise Refusal(f"{name} must be {words}; received {value!r}")
 
 
 def read_inputs(inputs: Sequence[str]) -> Iterator[bytes]:
@@ -105,7 +113,7 @@ def read_inputs(inputs: Sequence[str]) -> Iterator[bytes]:
         The texts.
 
     Raises:
-        ValueError: If there are none.
+        Refusal: If there are none.
         OSError: If a file cannot be read.
     """
     for text in _given(inputs):
@@ -127,7 +135,7 @@ def read_lines(inputs: Sequence[str]) -> Iterator[tuple[str, list[bytes]]]:
         The name of a file, and its lines; or no name, and texts that were given themselves.
 
     Raises:
-        ValueError: If there are none.
+        Refusal: If there are none.
         OSError: If a file cannot be read.
     """
     for text in _given(inputs):
@@ -148,7 +156,7 @@ def find_files(inputs: Sequence[str], suffixes: Sequence[str]) -> list[Path]:
         suffixes: How the names of files in folders end.
 
     Raises:
-        ValueError: If one of them leads to no file.
+        Refusal: If one of them leads to no file.
     """
     files = []
     for given in _given(inputs, "file, folder or glob"):
@@ -160,7 +168,7 @@ def find_files(inputs: Sequence[str], suffixes: Sequence[str]) -> list[Path]:
         else:
             found = [path for path in map(Path, glob.glob(given)) if path.is_file()]  # noqa: PTH207
         if not found:
-            raise ValueError(
+            raise Refusal(
                 f"inputs: {given!r} is no file, and no folder or glob with files that end in "
                 f"{', '.join(suffixes)}"
             )
@@ -170,20 +178,5 @@ def find_files(inputs: Sequence[str], suffixes: Sequence[str]) -> list[Path]:
 
 def _given(inputs: Sequence[str], what: str = TEXTS) -> Sequence[str]:
     if not inputs:
-        raise ValueError(f"inputs: give at least one {what}")
+        raise Refusal(f"inputs: give at least one {what}")
     return inputs
-
-
-def is_users_mistake(error: Exception) -> bool:
-    """Tells what the user can mend, a file or an argument, from a bug.
-
-    Every OSError is about the user's files, disk or network. A ValueError is meant for the user
-    if a `raise` statement in this project made it; one out of a library, or out of an operation
-    of ours that went wrong, is a bug.
-    """
-    if isinstance(error, OSError):
-        return True
-    frame, line = list(traceback.walk_tb(error.__traceback__))[-1]
-    package = (frame.f_globals.get("__package__") or "").partition(".")[0]
-    statement = linecache.getline(frame.f_code.co_filename, line, frame.f_globals)
-    return package in OURS and statement.lstrip().startswith("raise ")

@@ -1,16 +1,13 @@
 """Exports of runs: the SavedModel, requests to warm it up, and a card that says what it is."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import keras
-import numpy as np
 import tensorflow as tf
 
 import rnnlayers
-from apps.common.model_cards import CARDS, Card
+from apps.common.cards import Card, describe
 from apps.common.other_runtimes import (
     FOLDER,
     Format,
@@ -19,7 +16,7 @@ from apps.common.other_runtimes import (
     write_files,
 )
 from apps.common.runs import Run
-from apps.common.serving.servable import WARMUP, read_signatures
+from apps.common.signatures import WARMUP
 
 CARD = "model_card.md"
 
@@ -33,6 +30,7 @@ def export_run(
     endpoints: Mapping[str, Any],
     probes: Mapping[str, Any],
     numeric: Callable[[], NumericEndpoints],
+    card: Card,
     also: Sequence[Format] = (),
     tolerance: float = 1e-5,
 ) -> Path:
@@ -47,13 +45,14 @@ def export_run(
         probes: Examples for each endpoint, real ones where there are some; they warm up a server
             as well.
         numeric: Returns what other runtimes are given.
+        card: What there is to say of the model.
         also: For which of them to write files. One that answers differently withdraws the export.
         tolerance: How far the exported model may be from the live one.
     """
     check_installed(also)
 
     def finish(folder: Path) -> None:
-        (folder / CARD).write_text(describe(folder, run, app), "utf-8")
+        (folder / CARD).write_text(describe(card, folder, run, app), "utf-8")
         write_warmup_requests(folder / WARMUP, app, endpoints, probes)
         if also:
             write_files(folder / FOLDER, model, also, numeric(), tolerance)
@@ -93,60 +92,3 @@ def write_warmup_requests(
                 request.inputs[key].CopyFrom(tf.make_tensor_proto(tensor))
             log = PredictionLog(predict_log=PredictLog(request=request))
             records.write(log.SerializeToString())
-
-
-def describe(folder: Path, run: Run, app: str) -> str:
-    """Returns the card of a SavedModel as Markdown.
-
-    Args:
-        folder: The SavedModel.
-        run: The run that it is of.
-        app: The application.
-    """
-    card, settings = CARDS[app], json.loads(run.settings_file.read_text("utf-8"))
-    source = settings["source"]
-    if source not in card.data:
-        settings["source"] = Path(source).name  # where it lay is nobody else's business
-    versions = {"rnnlayers": rnnlayers.__version__, "keras": keras.__version__}
-    versions |= {"tensorflow": tf.__version__, "numpy": np.__version__}
-    sections = {
-        "Inputs and outputs": _tensors(folder, card),
-        "Data": card.data.get(source, f"`{Path(source).name}`, of the user's own."),
-        "Quality": _quality(run, app),
-        "Limits": card.limits,
-        "Made with": ", ".join(f"{name} {number}" for name, number in versions.items())
-        + f"; seed {settings['seed']}. All settings:\n\n```json\n{json.dumps(settings)}\n```",
-    }
-    parts = [f"## {title}\n\n{text}" for title, text in sections.items()]
-    return "\n\n".join([f"# {app}", card.does, *parts]) + "\n"
-
-
-def _tensors(folder: Path, card: Card) -> str:
-    rows = []
-    for endpoint, signature in sorted(read_signatures(folder).items()):
-        for way in ("inputs", "outputs"):
-            for name, spec in sorted(getattr(signature, way).items()):
-                shape = ", ".join("?" if size is None else str(size) for size in spec.shape or ())
-                row = (f"`{endpoint}`", way[:-1], f"`{name}`", spec.dtype.name, f"({shape})")
-                rows.append((*row, card.meaning(name)))
-    return _table(("endpoint", "", "tensor", "dtype", "shape", "meaning"), rows)
-
-
-def _quality(run: Run, app: str) -> str:
-    command = f"`python -m apps.{app} evaluate --run {run.folder.name}`"
-    if not run.metrics_file.exists():
-        return f"Not measured before it was exported; {command} does."
-    found = json.loads(run.metrics_file.read_text("utf-8"))
-    scores = {"this model": found["metrics"], **found["baselines"]}
-    names = list(found["metrics"])
-    rows = [
-        (model, *(f"{values[name]:.4g}" if name in values else "" for name in names))
-        for model, values in scores.items()
-    ]
-    table = _table(("", *names), rows)
-    return f"On the {found['split']} split, by {command}:\n\n{table}"
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

@@ -16,19 +16,16 @@ renamed, the history before the checkpoint that it belongs to.
 
 import dataclasses
 import json
-import sys
 import zipfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import keras
-import numpy as np
 import pandas as pd
 
-from apps.common.memory import keep_memory
-from apps.common.replacing import replacing
-from apps.common.text import Batches
+from apps.common.files import replacing
+from apps.common.refusal import Refusal
 
 Settings = TypeVar("Settings")
 
@@ -37,7 +34,7 @@ def load_model(path: Path, **options: Any) -> keras.Model:
     """Loads a `.keras` file, once it has proved sound.
 
     Raises:
-        ValueError: If the file is damaged.
+        Refusal: If the file is damaged.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -45,7 +42,7 @@ def load_model(path: Path, **options: Any) -> keras.Model:
     except zipfile.BadZipFile as error:
         damaged = str(error)
     if damaged:
-        raise ValueError(
+        raise Refusal(
             f"{path} is damaged ({damaged}); remove it and give the command that made it again, "
             f"which goes on from what is left"
         )
@@ -77,13 +74,13 @@ class Run:
             settings: A dataclass that says what decides the run.
 
         Raises:
-            ValueError: If the folder holds something else, a finished run, or one with other
+            Refusal: If the folder holds something else, a finished run, or one with other
                 settings.
             OSError: If it cannot be written.
         """
         run = cls(folder)
         if run.model_file.exists():
-            raise ValueError(
+            raise Refusal(
                 f"{folder} holds a finished run, which is not overwritten; "
                 f"choose another folder or remove this one"
             )
@@ -92,7 +89,7 @@ class Run:
             print(f"Run: {folder} goes on after epoch {done}")
             return run
         if folder.exists() and any(folder.iterdir()) and not run.settings_file.exists():
-            raise ValueError(f"{folder} is not empty and holds no run; choose a new folder")
+            raise Refusal(f"{folder} is not empty and holds no run; choose a new folder")
         for new in (folder, run.checkpoints, run.plots):
             new.mkdir(parents=True, exist_ok=True)
         run._write_json(run.settings_file, dataclasses.asdict(settings))
@@ -103,13 +100,13 @@ class Run:
         """Opens a run whose training has finished.
 
         Raises:
-            ValueError: If there is none.
+            Refusal: If there is none.
         """
         run = cls(folder)
         if not run.settings_file.exists():
-            raise ValueError(f"run: there is no run at {folder}; make one with the train command")
+            raise Refusal(f"run: there is no run at {folder}; make one with the train command")
         if not run.model_file.exists():
-            raise ValueError(
+            raise Refusal(
                 f"run: the training in {folder} has not finished; "
                 f"the command that began it goes on with it"
             )
@@ -119,19 +116,19 @@ class Run:
         """Reads the settings as an instance of the dataclass `kind`.
 
         Raises:
-            ValueError: If they are damaged, or of another program version.
+            Refusal: If they are damaged, or of another program version.
         """
         try:
             values = json.loads(self.settings_file.read_bytes())
             return kind(**values)
         except (ValueError, TypeError) as error:
-            raise ValueError(f"{self.settings_file} cannot be read: {error}") from error
+            raise Refusal(f"{self.settings_file} cannot be read: {error}") from error
 
     def check_same(self, settings: Any) -> None:
         """Refuses settings other than those of the run.
 
         Raises:
-            ValueError: If some differ.
+            Refusal: If some differ.
         """
         asked, held = (
             json.loads(json.dumps(dataclasses.asdict(values)))  # a list and a tuple are the same
@@ -143,7 +140,7 @@ class Run:
             if asked[name] != held[name]
         ]
         if differing:
-            raise ValueError(
+            raise Refusal(
                 f"run: {self.folder} was begun with {', '.join(differing)}; "
                 f"give the same settings to go on, or choose another folder"
             )
@@ -161,13 +158,13 @@ class Run:
         """Reads what `write_lines` wrote.
 
         Raises:
-            ValueError: If the file is damaged.
+            Refusal: If the file is damaged.
             OSError: If it cannot be read.
         """
         try:
             return (self.folder / name).read_text("utf-8").split("\n")
         except UnicodeDecodeError as error:
-            raise ValueError(f"{self.folder / name} is damaged: {error}") from error
+            raise Refusal(f"{self.folder / name} is damaged: {error}") from error
 
     def write_table(self, name: str, table: pd.DataFrame) -> None:
         """Writes a table of the run as CSV."""
@@ -183,7 +180,7 @@ class Run:
         """Reads what `write_model` wrote.
 
         Raises:
-            ValueError: If the file is damaged.
+            Refusal: If the file is damaged.
             OSError: If it cannot be read.
         """
         return load_model(self.folder / name, compile=False)
@@ -220,78 +217,3 @@ class Run:
     def model(self) -> keras.Model:
         """Returns the model of a finished run."""
         return load_model(self.model_file)
-
-    def fit(
-        self,
-        model: keras.Model,
-        train: Batches,
-        validation: Batches,
-        *,
-        epochs: int,
-        patience: int,
-        callbacks: Sequence[keras.callbacks.Callback] = (),
-        finish: Callable[[keras.Model], keras.Model] | None = None,
-    ) -> None:
-        """Trains what remains of the epochs and keeps the model of the best one.
-
-        Args:
-            model: A compiled model, new or `resumed`.
-            train: Training batches.
-            validation: Validation batches.
-            epochs: Epochs in all.
-            patience: Stop after so many epochs without a better monitored value.
-            callbacks: More callbacks for `fit`; what they log goes into the history.
-            finish: What makes of the model of the best epoch the one that is kept.
-        """
-        done = self.epochs_done()
-        if not (done and done - self.best_epoch() >= patience):
-            keep_memory()
-            model.fit(
-                train.dataset(),
-                validation_data=validation.dataset(),
-                epochs=epochs,
-                initial_epoch=done,
-                shuffle=False,  # the batches come in their own order
-                verbose="auto" if sys.stdout.isatty() else 2,
-                callbacks=[
-                    *callbacks,
-                    _EachEpoch(self, train, patience),
-                    keras.callbacks.TensorBoard(self.folder / "tensorboard", write_graph=False),
-                ],
-            )
-        best = load_model(self.checkpoint(self.best_epoch()), compile=False)
-        if finish is not None:
-            best = finish(best)
-        with replacing(self.model_file) as temporary:
-            best.save(temporary)
-        print(f"Training has finished: {self.model_file} is the model of epoch {self.best_epoch()}")
-
-
-class _EachEpoch(keras.callbacks.Callback):
-    """Sets every source of chance at the start of an epoch, and writes its result at the end."""
-
-    def __init__(self, run: Run, train: Batches, patience: int):
-        super().__init__()
-        self.run = run
-        self.train = train
-        self.patience = patience
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.train.epoch = epoch
-        # Keras saves no random states. Drawn from the epoch, they are those of an unbroken run.
-        states = [v for v in self.model.variables if v.name == "seed_generator_state"]
-        for place, state in enumerate(states):
-            state.assign(np.random.SeedSequence((self.train.seed, epoch, place)).generate_state(2))
-
-    def on_epoch_end(self, epoch, logs=None):
-        run, epoch = self.run, epoch + 1
-        rows = [*run.history().to_dict("records"), {"epoch": epoch, **logs}]
-        with replacing(run.history_file) as temporary:
-            pd.DataFrame(rows).to_csv(temporary, index=False)
-        with replacing(run.checkpoint(epoch)) as temporary:
-            self.model.save(temporary)
-        best = run.best_epoch()
-        for path in run.checkpoints.glob("epoch_*.keras"):
-            if path not in (run.checkpoint(epoch), run.checkpoint(best)):
-                path.unlink()
-        self.model.stop_training = epoch - best >= self.patience

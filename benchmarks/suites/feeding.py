@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from apps import forecasting
+from apps.forecasting import app as forecasting
 from benchmarks import long_csv
 from benchmarks.suite import Bench, Check, Ratio, Row, Suite, at_least, find
 from benchmarks.timing import timed

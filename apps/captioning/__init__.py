@@ -1,0 +1,1 @@
+"""Captioning: what can be seen in an image?"""

@@ -1,0 +1,25 @@
+"""The applications, found by their folders."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+FOLDER = Path(__file__).parent.parent
+
+
+@dataclass(frozen=True)
+class Demo:
+    """How `apps.demo` shows an application; its `app.py` has one, called `DEMO`.
+
+    Args:
+        seconds: How long the demonstration takes on two cores; the quickest comes first.
+        inputs: Returns inputs for `predict`. Its argument is a folder for those that are files.
+    """
+
+    seconds: int
+    inputs: Callable[[Path], Sequence[str]]
+
+
+def find_applications(folder: Path = FOLDER) -> list[str]:
+    """Return the names of the applications: the packages in the folder with an `app.py`."""
+    return sorted(path.parent.name for path in folder.glob("*/app.py"))

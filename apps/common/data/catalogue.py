@@ -1,0 +1,113 @@
+"""Data sets from the TensorFlow Datasets catalogue, without waiting for a network that is away."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from apps.common.refusal import Refusal
+
+
+def read(name: str, splits: Sequence[str]) -> list[list]:
+    """Reads splits of a catalogue data set as `(input, target)` pairs of NumPy values.
+
+    What is on the disk already is used as it is; otherwise the data set is downloaded and prepared.
+
+    Args:
+        name: The name in the catalogue.
+        splits: The names of the splits.
+
+    Returns:
+        The examples of each split.
+
+    Raises:
+        Refusal: If the data set is not on the disk and cannot be downloaded.
+    """
+    return _read(_prepared(name), splits)
+
+
+def read_pairs(name: str, splits: Sequence[str]) -> tuple[list[list[tuple[str, str]]], list[str]]:
+    """Reads splits of a data set of translations, as `read` does.
+
+    Returns:
+        Pairs of texts for each split, and the names of the two languages.
+    """
+    import tensorflow_datasets as tfds
+
+    builder = _prepared(name)
+    keys = builder.info.supervised_keys or ()
+    texts = [key for key in keys if isinstance(builder.info.features[key], tfds.features.Text)]
+    if len(texts) < 2:
+        raise Refusal(f"source 'tfds': {name} is no data set of translations")
+    pairs = [
+        [tuple(text.decode("utf-8", "replace") for text in pair) for pair in part]
+        for part in _read(builder, splits)
+    ]
+    return pairs, list(keys)
+
+
+def read_texts(name: str, splits: Sequence[str]) -> list[str]:
+    """Reads splits of a data set whose examples have a `text`, as `read` does.
+
+    Returns:
+        The text of each split, that of its examples one after the other.
+    """
+    import tensorflow_datasets as tfds
+
+    data_sets = _prepared(name).as_dataset(split=list(splits))
+    return [
+        b"".join(example["text"] for example in tfds.as_numpy(part)).decode("utf-8", "replace")
+        for part in data_sets
+    ]
+
+
+def read_captions(name: str) -> Iterator[Iterator[tuple[bytes, list[str]]]]:
+    """Reads the splits `train`, `val` and `test` of a data set of images with captions.
+
+    Yields:
+        For each split the encoded images with their captions, one by one.
+    """
+    import tensorflow_datasets as tfds
+
+    builder = _prepared(name)
+    features = builder.info.features
+    if not {"image", "captions"} <= set(features):
+        raise Refusal(f"source 'tfds': {name} is no data set of images with `captions`")
+    wanted = tfds.decode.PartialDecoding(
+        {"image": True, "captions": {"text"}}, {"image": tfds.decode.SkipDecoding()}
+    )
+    for split in ("train", "val", "test"):
+        rows = builder.as_dataset(split=split, decoders=wanted)
+        yield (
+            (row["image"], [text.decode("utf-8", "replace") for text in row["captions"]["text"]])
+            for row in tfds.as_numpy(rows)
+        )
+
+
+def _prepared(name: str) -> Any:
+    """Returns the builder of a data set that is on the disk."""
+    import tensorflow_datasets as tfds
+    from tensorflow_datasets.core.download import download_manager, downloader, util
+
+    # With its default of ten retries the catalogue waits for minutes where there is no network.
+    downloader.MAX_RETRIES = 0
+    if not sys.stderr.isatty():
+        tfds.disable_progress_bar()
+    try:
+        builder = tfds.builder(name)
+    except tfds.core.registered.DatasetNotFoundError as error:
+        raise Refusal(f"source 'tfds': the catalogue has no data set {name!r}") from error
+    try:
+        builder.download_and_prepare()  # does nothing where the data set is on the disk
+    except (OSError, util.DownloadError, download_manager.NonMatchingChecksumError) as error:
+        raise Refusal(
+            f"source 'tfds': {name} is not in {builder.data_dir} and cannot be downloaded "
+            f"({type(error).__name__}); without a network choose 'sample' or a folder"
+        ) from error
+    return builder
+
+
+def _read(builder: Any, splits: Sequence[str]) -> list[list]:
+    import tensorflow_datasets as tfds
+
+    data_sets = builder.as_dataset(split=list(splits), as_supervised=True)
+    return [list(tfds.as_numpy(data_set)) for data_set in data_sets]

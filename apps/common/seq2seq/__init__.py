@@ -1,0 +1,1 @@
+"""What applications share that answer a source with a sequence of pieces of words."""

@@ -1,1 +1,0 @@
-"""A server for SavedModels that speaks TensorFlow Serving's REST API."""

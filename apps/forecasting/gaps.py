@@ -1,0 +1,141 @@
+"""Values put onto regular times, and their gaps filled.
+
+They lie in an `.npy` file that is mapped anew for each block of rows, so that no more than a block
+needs memory, however long the file is.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from apps.common.refusal import Refusal
+from apps.forecasting.grids import in_words
+
+BLOCK = 65_536  # rows looked at together
+
+
+def blocks(file: Path) -> Iterator[tuple[int, np.ndarray]]:
+    """Reads rows of an `.npy` file, with the number of the first row of each block."""
+    for start in range(0, len(np.load(file, mmap_mode="r")), BLOCK):
+        yield start, np.load(file, mmap_mode="r")[start : start + BLOCK]
+
+
+def place(
+    chunks: Iterable[np.ndarray], places: np.ndarray, shape: tuple[int, int], file: Path
+) -> None:
+    """Writes rows of values to their places in a new file. Rows that share one become their mean.
+
+    Args:
+        chunks: The rows, each chunk `(rows, variables)`, with NaN for what is missing.
+        places: The place of each row, shape `(rows,)`.
+        shape: The shape `(time, variables)` to write. What has no value becomes NaN.
+        file: The `.npy` file.
+    """
+    rows = np.bincount(places, minlength=shape[0])
+    np.lib.format.open_memmap(file, "w+", "float32", shape)[rows == 0] = np.nan
+    shared = np.flatnonzero(rows > 1)
+    sums, counts = np.zeros((2, len(shared), shape[1]))
+    done = 0
+    for chunk in chunks:
+        here = places[done : done + len(chunk)]
+        np.lib.format.open_memmap(file, "r+")[here] = chunk
+        again = rows[here] > 1
+        slots, missing = np.searchsorted(shared, here[again]), np.isnan(chunk[again])
+        np.add.at(sums, slots, np.where(missing, 0, chunk[again]))
+        np.add.at(counts, slots, ~missing)
+        done += len(chunk)
+    with np.errstate(invalid="ignore"):  # 0 / 0 where all of them are missing
+        np.lib.format.open_memmap(file, "r+")[shared] = sums / counts
+
+
+def fill(
+    file: Path, times: np.ndarray, names: Sequence[str], max_gap: int
+) -> tuple[slice, list[str]]:
+    """Fills gaps linearly in time, in place.
+
+    Args:
+        file: The `.npy` file, `(time, variables)`, with NaN for what is missing.
+        times: The times, shape `(time,)`.
+        names: The names of the variables.
+        max_gap: The most values in a row to fill.
+
+    Returns:
+        The rows in which every variable has begun and none has ended, and what was done, in words.
+
+    Raises:
+        Refusal: If a gap among these rows is longer, or there are no such rows.
+    """
+    missing = _missing(file, len(names))
+    gaps = [_gaps(rows) for rows in missing]
+    (first, late), (last, early) = _common(gaps, names, len(times))
+    values = np.lib.format.open_memmap(file, "r+")
+    filled, count, longest, earliest = [], 0, 0, len(times)
+    for column, (starts, stops) in enumerate(gaps):
+        inside = (stops > first) & (starts < last)
+        if not inside.any():
+            continue
+        rows = missing[column][np.repeat(inside, stops - starts)]
+        starts, stops = starts[inside], stops[inside]
+        lengths = stops - starts
+        for gap in np.flatnonzero(lengths > max_gap)[:1]:
+            raise Refusal(
+                f"{names[column]!r} has no value from {in_words(times[starts[gap]])} to "
+                f"{in_words(times[stops[gap] - 1])}, {lengths[gap]:,} times in a row, and at most "
+                f"{max_gap:,} are filled; allow more with max_gap, leave the column out with "
+                f"columns, or cut the file there"
+            )
+        before, after = np.repeat(starts - 1, lengths), np.repeat(stops, lengths)
+        passed = (times[rows] - times[before]) / (times[after] - times[before])
+        low, high = values[before, column], values[after, column]
+        values[rows, column] = low + passed * (high.astype("float64") - low)
+        filled.append(names[column])
+        count += len(rows)
+        longest, earliest = max(longest, lengths.max()), min(earliest, starts[0])
+    notes = []
+    if first:
+        notes.append(
+            f"left out {first:,} rows before {in_words(times[first])}: {late} begins there"
+        )
+    if after := len(times) - last:
+        notes.append(
+            f"left out {after:,} rows after {in_words(times[last - 1])}: {early} ends there"
+        )
+    if count:
+        variables = ", ".join(filled) if len(filled) < 4 else f"{len(filled):,} variables"
+        notes.append(
+            f"filled missing values of {variables}: {count:,}, at most {longest:,} in a row, "
+            f"first at {in_words(times[earliest])}"
+        )
+    return slice(first, last), notes
+
+
+def _missing(file: Path, variables: int) -> list[np.ndarray]:
+    """Finds the rows of each variable that are NaN."""
+    found = [[np.empty(0, int)] for _ in range(variables)]
+    for start, block in blocks(file):
+        absent = np.isnan(block)
+        for column in np.flatnonzero(absent.any(axis=0)):
+            found[column].append(start + np.flatnonzero(absent[:, column]))
+    return [np.concatenate(rows) for rows in found]
+
+
+def _gaps(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns where runs of neighbouring rows start, and where they stop, the stops excluded."""
+    starts, stops = np.diff(rows, prepend=-2) > 1, np.diff(rows, append=np.iinfo(int).max) > 1
+    return rows[starts], rows[stops] + 1
+
+
+def _common(
+    gaps: Sequence[tuple[np.ndarray, np.ndarray]], names: Sequence[str], length: int
+) -> tuple[tuple[int, str], tuple[int, str]]:
+    """Returns where the last variable begins and where the first has ended, with their names."""
+    begins = [stops[0] if len(starts) and starts[0] == 0 else 0 for starts, stops in gaps]
+    ends = [starts[-1] if len(stops) and stops[-1] == length else length for starts, stops in gaps]
+    first, late = max(zip(begins, names, strict=True), key=lambda begin: begin[0])
+    last, early = min(zip(ends, names, strict=True), key=lambda end: end[0])
+    if first == length:
+        raise Refusal(f"{late!r} holds no values; leave it out with columns")
+    if first >= last:
+        raise Refusal(f"{late!r} begins after {early!r} has ended; leave one out with columns")
+    return (int(first), late), (int(last), early)

@@ -1,0 +1,1 @@
+"""Sentiment: is a film review positive or negative?"""

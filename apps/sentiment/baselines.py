@@ -1,0 +1,42 @@
+"""What a recurrent network has to beat."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from sklearn.dummy import DummyClassifier
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from tqdm import tqdm
+
+PENALTIES = (1.0, 10.0, 100.0)  # inverse strengths of regularisation to choose from
+
+
+def text_baselines(
+    train: Sequence[tuple[str, int]], validation: Sequence[tuple[str, int]], texts: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """Predicts texts by the majority, and by a linear model on words and pairs of words.
+
+    Args:
+        train: `(text, label)` examples to learn from, with labels 0 and 1.
+        validation: Examples on which the regularisation of the linear model is chosen.
+        texts: The texts to predict.
+
+    Returns:
+        For each baseline the probabilities of class 1, shape `(texts,)`.
+    """
+    words, labels = zip(*train, strict=True)
+    weigher = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)
+    features = weigher.fit_transform(words)
+    linear = [
+        LogisticRegression(C=penalty, max_iter=1000).fit(features, labels)
+        for penalty in tqdm(PENALTIES, desc="Fitting the linear baseline", disable=None)
+    ]
+    held, held_labels = zip(*validation, strict=True)
+    held = weigher.transform(held)
+    best = max(linear, key=lambda model: model.score(held, held_labels))
+    majority = DummyClassifier(strategy="prior").fit(features, labels)
+    features = weigher.transform(texts)
+    return {
+        "majority": majority.predict_proba(features)[:, 1],
+        "linear_ngrams": best.predict_proba(features)[:, 1],
+    }

@@ -1,0 +1,211 @@
+"""The routes of the server: TensorFlow Serving's REST API, health, metrics, and the page."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.middleware.cors import CORSMiddleware
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.exceptions import HTTPException
+
+from apps.serve import examples
+from apps.serve.answers import error_response, json_response
+from apps.serve.errors import ServingError, refused
+from apps.serve.gate import Gate, Limits
+from apps.serve.json_tensors import check_lengths, parse, read_inputs, signature_name, write_outputs
+from apps.serve.metrics import Metrics
+from apps.serve.models import LOG, Models
+
+PAGE = Path(__file__).with_name("page.html")
+PAGE_HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; script-src 'unsafe-inline'; "
+    "style-src 'unsafe-inline'; img-src 'self' blob: data:; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+MODEL = "/v1/models/{name}"
+WHICH = {
+    "": {},
+    "/versions/{version}": {"version": "integer"},
+    "/labels/{label}": {"label": "string"},
+}
+BODIES = {
+    "predict": {"signature_name": "string", "instances": "array", "inputs": None},
+    "classify": {"signature_name": "string", "examples": "array", "context": "object"},
+}
+BODIES["regress"] = BODIES["classify"]
+
+
+def make_app(
+    models: Models,
+    metrics: Metrics,
+    limits: Limits,
+    *,
+    refresh_every: float = 1.0,
+    api_key: str | None = None,
+    allow_origins: tuple[str, ...] = (),
+) -> FastAPI:
+    """Makes the application.
+
+    Args:
+        models: What is served.
+        metrics: What is counted.
+        limits: What is refused.
+        refresh_every: Seconds between looks at the folders of the models.
+        api_key: What requests have to bring; see `Gate`.
+        allow_origins: Sites whose pages may ask, beside the server's own.
+    """
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        watching = asyncio.create_task(_watch(models, refresh_every))
+        yield
+        watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watching
+
+    app = FastAPI(title="rnnlayers", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
+    page = PAGE.read_text("utf-8")
+
+    @app.get("/", include_in_schema=False)
+    async def index() -> Response:
+        return Response(page, media_type="text/html; charset=utf-8", headers=PAGE_HEADERS)
+
+    @app.get("/healthz", **_described("Whether every model has a version that answers.", 503))
+    async def health() -> Response:
+        if models.ready():
+            return json_response({"status": "ready"})
+        return json_response({"status": "not ready"}, 503)
+
+    @app.get("/models", **_described("The names of the models."))
+    async def names() -> Response:
+        return json_response({"models": sorted(models.sources)})
+
+    async def count() -> Response:
+        return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+    for path in ("/metrics", "/monitoring/prometheus/metrics"):  # the second is TF Serving's
+        app.add_api_route(path, count, include_in_schema=False)
+
+    async def status(request: Request) -> Response:
+        return json_response(models.status(*_asked(request)))
+
+    async def metadata(request: Request) -> Response:
+        name, *which = _asked(request)
+        with models.use(name, *which) as chosen:
+            spec = {"name": name, "signature_name": "", "version": str(chosen.version)}
+            return json_response({"model_spec": spec, "metadata": chosen.servable.metadata()})
+
+    for which, parameters in WHICH.items():
+        for path, ask, summary in (
+            (MODEL + which, status, "How the versions of a model are."),
+            (f"{MODEL}{which}/metadata", metadata, "The signatures of a model."),
+        ):
+            described = _described(summary, 400, 404, parameters=parameters)
+            app.add_api_route(path, ask, methods=["GET"], **described)
+        for verb, body in BODIES.items():
+            codes = (400, 404, 408, 413, 429, 500, 503, 504)
+            described = _described(f"Has a model {verb}.", *codes, parameters=parameters, body=body)
+            ask = _inference(models, limits, verb)
+            app.add_api_route(f"{MODEL}{which}:{verb}", ask, methods=["POST"], **described)
+
+    app.add_exception_handler(ServingError, lambda _, error: error_response(error))
+    app.add_exception_handler(HTTPException, _no_such_route)
+    app.add_middleware(
+        Gate,
+        limits=limits,
+        metrics=metrics,
+        api_key=api_key,
+        is_model=lambda n: n in models.sources,
+    )
+    if allow_origins:
+        app.add_middleware(CORSMiddleware, allow_origins=allow_origins, allow_headers=["*"])
+    return app
+
+
+async def _watch(models: Models, every: float) -> None:
+    while True:
+        try:
+            await models.refresh()
+        except Exception:  # such as a config that is being edited; what is loaded goes on
+            LOG.exception("cannot look for models")
+        await asyncio.sleep(every)
+
+
+def _inference(models: Models, limits: Limits, verb: str) -> Callable:
+    """Returns what answers requests of one kind."""
+
+    async def infer(request: Request) -> Response:
+        document = parse(await request.body())
+        with models.use(*_asked(request)) as chosen:
+            name, signature = chosen.servable.signature(signature_name(document))
+            if verb == "predict":
+                inputs, by_row = read_inputs(document, signature.inputs, limits.max_rows)
+                check_lengths(inputs, limits.max_length)
+            else:
+                inputs = examples.read(verb, document, signature, limits.max_rows)
+            try:
+                async with asyncio.timeout(limits.timeout):
+                    outputs = await chosen.run(name, inputs)
+            except TimeoutError as error:
+                raise ServingError(
+                    "DEADLINE_EXCEEDED", f"No answer within {limits.timeout:g} s"
+                ) from error
+        if verb == "predict":
+            answer = write_outputs(outputs, by_row)
+        else:
+            answer = examples.write(verb, outputs)
+        return Response(answer, media_type="application/json")
+
+    return infer
+
+
+def _asked(request: Request) -> tuple[str, int | None, str | None]:
+    """Returns the model, the version and the label that a path names."""
+    parts = request.path_params
+    version = parts.get("version")
+    if version is not None and not (version.isascii() and version.isdigit() and len(version) < 19):
+        raise refused(f"Failed to convert version: {version} to numeric.")
+    return parts["name"], None if version is None else int(version), parts.get("label")
+
+
+async def _no_such_route(request: Request, error: HTTPException) -> Response:
+    if request.url.path.startswith("/v1/"):
+        return error_response(refused(f"Malformed request: {request.method} {request.url.path}"))
+    response = json_response({"error": error.detail}, error.status_code)
+    response.headers.update(error.headers or {})
+    return response
+
+
+def _described(
+    summary: str,
+    *errors: int,
+    parameters: dict[str, str] | None = None,
+    body: dict[str, str | None] | None = None,
+) -> dict[str, Any]:
+    """Describes a route for OpenAPI, which the server answers under `/openapi.json`."""
+    anything = {"application/json": {"schema": {"type": "object"}}}
+    error = {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]}
+    extra: dict[str, Any] = {"summary": summary}
+    if parameters is not None:
+        extra["parameters"] = [
+            {"name": name, "in": "path", "required": True, "schema": {"type": kind}}
+            for name, kind in {"name": "string", **parameters}.items()
+        ]
+    if body is not None:
+        properties = {name: {"type": kind} if kind else {} for name, kind in body.items()}
+        schema = {"type": "object", "properties": properties}
+        extra["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": schema}},
+        }
+    failed = {"description": "An error.", "content": {"application/json": {"schema": error}}}
+    return {
+        "response_class": Response,
+        "responses": {200: {"description": "The answer.", "content": anything}}
+        | dict.fromkeys(errors, failed),
+        "openapi_extra": extra,
+    }

@@ -1,0 +1,195 @@
+"""Rows of requests that come at about the same time are computed together."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from apps.common.cli import check
+from apps.serve.errors import ServingError
+from apps.serve.json_tensors import Tensors
+
+Compute = Callable[[Tensors], Tensors]
+Shape = tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class Batching:
+    """How requests are put together."""
+
+    max_batch_size: int = 32  # rows computed together; 1 computes each request by itself
+    max_delay: float = 0.0  # seconds to wait for further rows when nothing is being computed
+    max_queue: int = 1024  # rows that wait for their batch; more are refused with 503
+    pad: bool = False  # compute sequences of different lengths together, zeros behind the shorter
+
+    def check(self) -> None:
+        """Refuses what cannot work."""
+        check(self, ["max_batch_size", "max_queue"], lambda size: size >= 1, "at least 1")
+        check(self, ["max_delay"], lambda seconds: seconds >= 0, "at least 0")
+
+
+@dataclass
+class _Request:
+    inputs: Tensors
+    rows: int
+    shape: Shape
+    answer: asyncio.Future = field(repr=False)
+
+
+class Batcher:
+    """Computes requests to one signature of one model.
+
+    While a batch is computed the next one gathers, so that requests wait for one another only
+    when the machine is busy anyway.
+
+    Args:
+        compute: Returns outputs of inputs, all with the batch as first dimension.
+        executor: Where that happens.
+        batching: How requests are put together.
+        observe: Is told the number of rows of each batch.
+    """
+
+    def __init__(
+        self,
+        compute: Compute,
+        executor: Executor,
+        batching: Batching,
+        observe: Callable[[int], object] = lambda rows: None,
+    ):
+        self.compute = compute
+        self.executor = executor
+        self.batching = batching
+        self.observe = observe
+        self.waiting: list[_Request] = []
+        self.computing = False
+        self.timer: asyncio.TimerHandle | None = None
+
+    async def __call__(self, inputs: Tensors) -> Tensors:
+        """Computes one request.
+
+        Raises:
+            ServingError: If too many wait already, or the model refuses the inputs.
+        """
+        rows = {len(tensor) for tensor in inputs.values()}
+        loop = asyncio.get_running_loop()
+        if len(rows) > 1 or (count := rows.pop()) >= self.batching.max_batch_size or not count:
+            return await loop.run_in_executor(self.executor, self.compute, inputs)
+        self.waiting = [request for request in self.waiting if not request.answer.done()]
+        if sum(request.rows for request in self.waiting) + count > self.batching.max_queue:
+            raise ServingError(
+                "UNAVAILABLE",
+                f"The batch queue is full, with {self.batching.max_queue:,} rows; try again later",
+            )
+        request = _Request(inputs, count, self._shape(inputs), loop.create_future())
+        self.waiting.append(request)
+        self._start()
+        return await request.answer
+
+    def _shape(self, inputs: Tensors) -> Shape:
+        """Returns what requests that fit together have in common."""
+        pad = self.batching.pad
+        return tuple(
+            (tensor.ndim,) if pad and tensor.dtype != object else tensor.shape[1:]
+            for _, tensor in sorted(inputs.items())
+        )
+
+    def _start(self) -> None:
+        """Begins with a batch, if there is one to begin with."""
+        if self.computing or not self.waiting:
+            return
+        full = sum(request.rows for request in self.waiting) >= self.batching.max_batch_size
+        if self.batching.max_delay and not full:
+            if self.timer is None:
+                loop = asyncio.get_running_loop()
+                self.timer = loop.call_later(self.batching.max_delay, self._begin)
+            return
+        self._begin()
+
+    def _begin(self) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+        if self.computing:
+            return
+        if batch := self._take():
+            self.computing = True
+            task = asyncio.get_running_loop().create_task(self._run(batch))
+            task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task) -> None:
+        self.computing = False
+        task.result()
+        self._start()
+
+    def _take(self) -> list[_Request]:
+        """Takes the oldest request from the queue, and those after it that fit."""
+        batch: list[_Request] = []
+        left, rows = [], 0
+        for request in self.waiting:
+            if request.answer.done():  # its client has gone
+                continue
+            fits = not batch or request.shape == batch[0].shape
+            if fits and rows + request.rows <= self.batching.max_batch_size:
+                batch.append(request)
+                rows += request.rows
+            else:
+                left.append(request)
+        self.waiting = left
+        return batch
+
+    async def _run(self, batch: Sequence[_Request]) -> None:
+        loop = asyncio.get_running_loop()
+        answers = await loop.run_in_executor(self.executor, self._compute, batch)
+        for request, answer in zip(batch, answers, strict=True):
+            if request.answer.done():
+                continue
+            if isinstance(answer, Exception):
+                request.answer.set_exception(answer)
+            else:
+                request.answer.set_result(answer)
+
+    def _compute(self, batch: Sequence[_Request]) -> list[Tensors | Exception]:
+        """Computes a batch; where it is refused, each request by itself, for the others' sake."""
+        self.observe(sum(request.rows for request in batch))
+        if len(batch) > 1:
+            try:
+                outputs = self.compute(_joined([request.inputs for request in batch]))
+                return _split(outputs, [request.rows for request in batch])
+            except ServingError:
+                pass
+            except Exception as error:
+                return [error] * len(batch)
+        answers: list[Tensors | Exception] = []
+        for request in batch:
+            try:
+                answers.append(self.compute(request.inputs))
+            except Exception as error:
+                answers.append(error)
+        return answers
+
+
+def _joined(parts: Sequence[Tensors]) -> Tensors:
+    """Puts tensors one after another, with zeros where they are shorter than the longest."""
+    joined = {}
+    for name in parts[0]:
+        tensors = [part[name] for part in parts]
+        size = np.max([tensor.shape[1:] for tensor in tensors], axis=0).astype(int)
+        joined[name] = np.concatenate([_padded(tensor, size) for tensor in tensors])
+    return joined
+
+
+def _padded(tensor: np.ndarray, size: np.ndarray) -> np.ndarray:
+    missing = [(0, most - had) for most, had in zip(size, tensor.shape[1:], strict=True)]
+    return np.pad(tensor, [(0, 0), *missing]) if any(map(any, missing)) else tensor
+
+
+def _split(outputs: Tensors, rows: Sequence[int]) -> list[Tensors]:
+    ends = np.cumsum(rows)
+    if any(len(tensor) != ends[-1] for tensor in outputs.values()):
+        raise ServingError("INTERNAL", "the outputs have not as many rows as the inputs")
+    return [
+        {name: tensor[end - count : end] for name, tensor in outputs.items()}
+        for end, count in zip(ends, rows, strict=True)
+    ]

@@ -1,0 +1,121 @@
+"""One version of a model, loaded: its signatures and how they are run."""
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from google.protobuf.json_format import MessageToDict
+
+from apps.common.refusal import Refusal
+from apps.common.signatures import DEFAULT, WARMUP, Signature, read_definitions, signature_of
+from apps.serve.errors import ServingError, of_tensorflow, refused
+from apps.serve.json_tensors import Tensors
+
+
+class Servable:
+    """A SavedModel that answers requests, and those to its default signature at once.
+
+    Args:
+        path: The folder of the version.
+
+    Raises:
+        OSError: If it cannot be read.
+        Refusal: If it is no SavedModel for serving, or damaged.
+    """
+
+    def __init__(self, path: Path):
+        self.definitions = read_definitions(path)
+        try:
+            self._loaded = tf.saved_model.load(str(path))  # the signatures die with it
+        except (tf.errors.OpError, RuntimeError, KeyError) as error:
+            raise Refusal(f"{path} cannot be loaded: {str(error).splitlines()[0]}") from error
+        self.signatures = {
+            name: signature_of(definition)
+            for name, definition in self.definitions.items()
+            if name in self._loaded.signatures
+        }
+        self._cold: dict[str, list[Tensors]] = {}
+        for name, inputs in warmup_requests(path / WARMUP):
+            self._cold.setdefault(name, []).append(inputs)
+        self.warm_up([DEFAULT])
+
+    def warm_up(self, names: Sequence[str] | None = None) -> int:
+        """Answers the requests that the export brought, once, so that no client's is the first.
+
+        Args:
+            names: The signatures to warm up; all that are not yet if None.
+
+        Returns:
+            How many requests were answered.
+
+        Raises:
+            ServingError: If the model refuses one.
+        """
+        count = 0
+        for name in [*self._cold] if names is None else names:
+            for inputs in self._cold.pop(name, []):
+                self.run(name, inputs)
+                count += 1
+        return count
+
+    def signature(self, name: str) -> tuple[str, Signature]:
+        """Finds a signature; without a name the default one.
+
+        Raises:
+            ServingError: If there is none of that name.
+        """
+        name = name or DEFAULT
+        if name not in self.signatures:
+            raise refused(f'Serving signature name: "{name}" not found in signature def')
+        return name, self.signatures[name]
+
+    def run(self, name: str, inputs: Mapping[str, np.ndarray]) -> Tensors:
+        """Computes the outputs of a signature.
+
+        Raises:
+            ServingError: If the graph refuses the inputs.
+        """
+        with _as_serving_error():
+            tensors = {key: tf.constant(value) for key, value in inputs.items()}
+            outputs = self._loaded.signatures[name](**tensors)
+            return {
+                key: np.asarray(value.numpy(), value.dtype.as_numpy_dtype)
+                for key, value in outputs.items()
+            }
+
+    def metadata(self) -> dict[str, Any]:
+        """Describes the signatures as TensorFlow Serving does, as its protocol buffers in JSON."""
+        described = {
+            name: MessageToDict(
+                definition,
+                always_print_fields_with_no_presence=True,
+                preserving_proto_field_name=True,
+            )
+            for name, definition in self.definitions.items()
+        }
+        return {"signature_def": {"signature_def": described}}
+
+
+@contextlib.contextmanager
+def _as_serving_error() -> Iterator[None]:
+    try:
+        yield
+    except tf.errors.OpError as error:
+        raise of_tensorflow(error) from error
+    except (TypeError, ValueError) as error:
+        raise ServingError("INVALID_ARGUMENT", str(error).splitlines()[0]) from error
+
+
+def warmup_requests(file: Path) -> Iterator[tuple[str, Tensors]]:
+    """Reads the requests that an export brings with it, as TensorFlow Serving replays them."""
+    if not file.exists():
+        return
+    from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
+
+    for record in tf.data.TFRecordDataset(str(file)).as_numpy_iterator():
+        request = PredictionLog.FromString(record).predict_log.request
+        inputs = {name: tf.make_ndarray(value) for name, value in request.inputs.items()}
+        yield request.model_spec.signature_name or DEFAULT, inputs

@@ -1,0 +1,1 @@
+"""Text generation: how does a text go on?"""

@@ -1,0 +1,76 @@
+"""A long text as streams that go on from batch to batch, for truncated backpropagation."""
+
+from collections.abc import Iterator
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from apps.common.batches import feed
+from apps.common.refusal import Refusal
+
+
+class Streams:
+    """Batches of segments, each the continuation of the one before, and what follows each step.
+
+    The text is cut into as many streams as a batch has rows. In each epoch the segments begin
+    elsewhere, drawn from the seed and the epoch alone, so that training which is taken up again at
+    an epoch goes on as if it had never stopped.
+
+    Args:
+        ids: The text, shape `(time,)`.
+        batch_size: The number of streams.
+        steps: The number of steps in a segment, after which the gradient is cut.
+        seed: The seed of the shift. Without one segments always begin at the start.
+    """
+
+    def __init__(self, ids: np.ndarray, batch_size: int, steps: int, seed: int | None = None):
+        if len(ids) < batch_size * (steps + 1) + steps:
+            raise Refusal(
+                f"batch_size {batch_size} and steps {steps} need a part of at least "
+                f"{batch_size * (steps + 1) + steps:,} characters; received {len(ids):,}; choose "
+                f"smaller ones or a longer text"
+            )
+        self.ids = ids
+        self.batch_size = batch_size
+        self.steps = steps
+        self.seed = seed
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return (len(self.ids) - self.steps - 1) // self.batch_size // self.steps
+
+    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        shift = 0
+        if self.seed is not None:
+            shift = np.random.default_rng((self.seed, self.epoch)).integers(self.steps)
+        length = len(self) * self.steps
+        starts = shift + np.arange(self.batch_size) * (
+            (len(self.ids) - shift - 1) // self.batch_size
+        )
+        rows = self.ids[starts[:, None] + np.arange(length + 1)]
+        for start in range(0, length, self.steps):
+            segment = rows[:, start : start + self.steps + 1]
+            yield segment[:, :-1], segment[:, 1:]
+
+    def dataset(self) -> tf.data.Dataset:
+        """Returns a data set that starts each time with the shift of the current epoch."""
+        ids = tf.TensorSpec((self.batch_size, self.steps), tf.int32)
+        return feed(self, (ids, ids))
+
+
+class StatesFromZero(keras.callbacks.Callback):
+    """Starts stateful layers from zero where a text begins: with an epoch, and with a test."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Starts the training text from zero."""
+        self._reset()
+
+    def on_test_begin(self, logs=None):
+        """Starts the validation text from zero."""
+        self._reset()
+
+    def _reset(self) -> None:
+        for layer in self.model.layers:
+            if getattr(layer, "stateful", False):
+                layer.reset_state()

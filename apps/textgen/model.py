@@ -1,0 +1,51 @@
+"""The network: an embedding, GRUs whose states go on from segment to segment, and logits."""
+
+import keras
+
+import rnnlayers
+from apps.textgen.settings import Settings
+from rnnlayers.optimizers import ClipByGlobalNorm
+
+
+def build_model(settings: Settings, size: int, steps: int) -> keras.Model:
+    """Builds and compiles the model: logits `(batch, time, size)` of what follows each character.
+
+    Args:
+        settings: What decides the run.
+        size: How many ids there are.
+        steps: Training steps in an epoch.
+    """
+    ids = keras.Input(batch_shape=(settings.batch_size, None), dtype="int32")
+    states = keras.layers.Embedding(size, settings.embedding_size)(ids)
+    for _ in range(settings.layers):
+        states = rnnlayers.GRU(settings.units, return_sequences=True, stateful=True)(states)
+        states = keras.layers.Dropout(settings.dropout)(states)
+    model = keras.Model(ids, keras.layers.Dense(size)(states), name="textgen")
+    rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps * settings.epochs)
+    adam = keras.optimizers.Adam(rate)
+    model.compile(
+        optimizer=rnnlayers.ClippedOptimizer(adam, ClipByGlobalNorm(settings.max_norm)),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
+    return model
+
+
+def with_explicit_states(model: keras.Model) -> keras.Model:
+    """Return the network of a trained model for any batch size, with its states in and out.
+
+    Args:
+        model: From `build_model`.
+
+    Returns:
+        A model from ids `(batch, time)` and states to logits `(batch, time, size)` and states.
+    """
+    embedding, *recurrent, head = [layer for layer in model.layers if layer.weights]
+    ids = keras.Input((None,), dtype="int32")
+    before = [keras.Input((layer.cell.units,)) for layer in recurrent]
+    outputs, after = embedding(ids), []
+    for layer, state in zip(recurrent, before, strict=True):
+        loop = rnnlayers.Recurrent(layer.cell, return_sequences=True, return_state=True)
+        outputs, state = loop(outputs, state)
+        after.append(state)
+    return keras.Model([ids, *before], [head(outputs), *after])

@@ -1,0 +1,61 @@
+"""The network: an encoder in both directions, and a decoder that attends to its memory."""
+
+import keras
+from keras import ops
+
+import rnnlayers
+from apps.common.seq2seq.subwords import PAD, START, STOP
+from apps.common.seq2seq.teacher_forcing import compile_taught
+from apps.translation.settings import Settings
+
+
+def build_model(settings: Settings, sizes: tuple[int, int], steps: int) -> keras.Model:
+    """Builds and compiles the model.
+
+    Args:
+        settings: What decides the run.
+        sizes: How many pieces the two languages have.
+        steps: Training steps in an epoch.
+    """
+    model = rnnlayers.EncoderDecoder(
+        encoder=build_encoder(settings, sizes[0]),
+        embedding=keras.layers.ReversibleEmbedding(
+            sizes[1], settings.embedding_size, name="pieces"
+        ),
+        decoder=[
+            keras.layers.Dropout(settings.dropout),
+            rnnlayers.AttentiveDecoder(
+                rnnlayers.AttentionCell(rnnlayers.GRUCell(settings.units), settings.attention)
+            ),
+            keras.layers.Dropout(settings.dropout),
+            rnnlayers.GRU(settings.units, return_sequences=True),
+            keras.layers.Dropout(settings.dropout),
+            keras.layers.Dense(settings.embedding_size, name="outputs"),
+        ],
+        start_token_id=START,
+        stop_token_id=STOP,
+        pad_token_id=PAD,
+        sampling_rate=keras.optimizers.schedules.PolynomialDecay(
+            0.0, steps * settings.epochs, settings.sampling_rate
+        )
+        if settings.sampling_rate
+        else 0.0,
+        name="translation",
+    )
+    model.build(((None, None), (None, None)))
+    names = ("epochs", "learning_rate", "max_norm", "smoothing")
+    compile_taught(model, steps=steps, **{name: getattr(settings, name) for name in names})
+    return model
+
+
+def build_encoder(settings: Settings, size: int) -> keras.Model:
+    """Builds the encoder: the memory of ids `(batch, source)`, and its mask."""
+    ids = keras.Input((None,), dtype="int32", name="source")
+    present = ops.not_equal(ids, PAD)
+    memory = keras.layers.Embedding(size, settings.embedding_size)(ids)
+    for _ in range(settings.encoder_layers):
+        memory = keras.layers.Dropout(settings.dropout)(memory)
+        gru = rnnlayers.GRU(settings.units // 2, return_sequences=True)
+        memory = rnnlayers.Bidirectional(gru)(memory, mask=present)
+    memory = keras.layers.Dropout(settings.dropout)(memory)
+    return keras.Model(ids, [memory, present], name="encoder")

@@ -1,0 +1,58 @@
+"""What decides a run of translation."""
+
+import math
+from dataclasses import dataclass
+
+from apps.common.cli import check
+from apps.common.seq2seq.subwords import SPECIAL
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides a run; it is saved with it."""
+
+    source: str = "sample"  # where the sentences come from: sample, tfds, or a folder or file
+    source_language: str | None = None  # of a folder or the catalogue: the language to translate
+    target_language: str | None = None  # of a folder: the language to translate into
+    target: str | None = None  # of a file of source sentences: the file of their translations
+    test_part: str = "test"  # of a folder: how the name of its test files begins
+    turned: bool = False  # of a table: translate from the second column into the first
+    catalogue_name: str = "ted_hrlr_translate/pt_to_en"  # of the catalogue: the data set
+    lowercase: bool = False  # put both languages into lower case
+    vocabulary_size: int = 6000  # pieces of words in each language, at most
+    max_length: int = 64  # pieces of a sentence; longer ones are cut, and not trained on
+    embedding_size: int = 64  # the size of the vector of a piece
+    encoder_layers: int = 1  # GRUs of the encoder, each in both directions
+    units: int = 128  # of the GRUs of the decoder, and of both directions of the encoder
+    attention: str = "general"  # how memory and state are compared: general, dot or additive
+    dropout: float = 0.1  # the part of the features dropped between the layers in training
+    smoothing: float = 0.1  # of the labels
+    sampling_rate: float = 0.0  # scheduled sampling: pieces replaced by the model's own, in the end
+    learning_rate: float = 5e-3  # of Adam, at its highest
+    max_norm: float = 1.0  # gradients are scaled down to this global norm
+    batch_size: int = 32  # sentences in a training step
+    epochs: int = 12  # the most epochs to train
+    patience: int = 3  # stop after so many epochs without a lower validation loss
+    beams: int = 5  # hypotheses of the beam search
+    length_penalty: float = 1.0  # of the beam search: 0 favours short sentences
+    seed: int = 1  # decides the first weights, the order and the dropout
+
+    def check(self) -> None:
+        """Refuses what cannot work."""
+        sizes = ["max_length", "embedding_size", "encoder_layers", "batch_size", "epochs"]
+        check(self, [*sizes, "patience", "beams"], lambda size: size >= 1, "at least 1")
+        check(self, ["units"], lambda size: size >= 2 and not size % 2, "even and at least 2")
+        check(self, ["vocabulary_size"], lambda size: size > len(SPECIAL), "at least 5")
+        check(self, ["beams"], lambda beams: beams < self.vocabulary_size, "below vocabulary_size")
+        rates = ["learning_rate", "max_norm"]
+        check(self, rates, lambda number: 0 < number < math.inf, "above 0, and finite")
+        numbers = ["length_penalty", "seed"]
+        check(self, numbers, lambda number: 0 <= number < math.inf, "at least 0, and finite")
+        check(self, ["sampling_rate"], lambda part: 0 <= part <= 1, "from 0 to 1")
+        check(self, ["dropout", "smoothing"], lambda part: 0 <= part < 1, "at least 0 and below 1")
+        check(
+            self,
+            ["attention"],
+            lambda name: name in ("general", "dot", "additive"),
+            "general, dot or additive",
+        )

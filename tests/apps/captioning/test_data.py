@@ -1,0 +1,509 @@
+import csv
+import gzip
+import io
+import json
+import os
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from apps.captioning import data as captions
+from apps.captioning import sample as scene_sample
+from apps.captioning.data import load
+from apps.common.data import files
+
+NAMES = {"train": 6, "dev": 2, "test": 3}
+EACH = 2
+
+
+def png(number):
+    file = io.BytesIO()
+    Image.new("RGB", (4, 3), (number, 0, 0)).save(file, "PNG")
+    return file.getvalue()
+
+
+def names(part):
+    return [f"{part} {number}.png" for number in range(NAMES[part])]
+
+
+def said(name):
+    return tuple(f"{name} number {number}\u2028 with a break\u0085." for number in range(EACH))
+
+
+def expected(part):
+    return [(name, png(place), said(name)) for place, name in enumerate(names(part))]
+
+
+def write(path, lines):
+    content = "".join(f"{line}\n" for line in lines).encode("utf-8")
+    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+
+
+def write_images(folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    for part in NAMES:
+        for place, name in enumerate(names(part)):
+            (folder / name).write_bytes(png(place))
+
+
+def write_tar(path):
+    with tarfile.open(path, "w") as archive:
+        for part in NAMES:
+            for place, name in enumerate(names(part)):
+                entry = tarfile.TarInfo(f"images/{name}")
+                entry.size = len(png(place))
+                archive.addfile(entry, io.BytesIO(png(place)))
+
+
+def write_texts(folder, ending=""):
+    folder.mkdir(parents=True, exist_ok=True)
+    everything = [name for part in NAMES for name in names(part)]
+    tokens = [f"{name}#{i}\t{said(name)[i]}" for i in range(EACH) for name in everything]
+    write(folder / f"Flickr8k.token.txt{ending}", tokens)
+    for part in NAMES:
+        write(folder / f"Flickr_8k.{part}Images.txt{ending}", names(part))
+
+
+@pytest.fixture
+def flickr(tmp_path):
+    write_texts(tmp_path)
+    write_images(tmp_path / "images")
+    return tmp_path
+
+
+def read(path, **options):
+    return load(str(path), **options)
+
+
+def opened(examples):
+    return [(picture.name, picture.read(), said) for picture, said in examples]
+
+
+def everything(splits):
+    return [*splits.train, *splits.validation, *splits.test]
+
+
+# Folders in the layout of Flickr8k
+
+
+@pytest.mark.parametrize("ending", ["", ".gz"])
+@pytest.mark.parametrize("place", ["", "Flicker8k_Dataset", "two/folders", "images.tar"])
+def test_a_folder_in_the_layout_of_flickr8k(tmp_path, place, ending):
+    write_texts(tmp_path, ending)
+    (write_tar if place.endswith(".tar") else write_images)(tmp_path / place)
+    splits = read(tmp_path)
+    assert opened(splits.train) == expected("train")
+    assert opened(splits.validation) == expected("dev")
+    assert opened(splits.test) == expected("test")
+    assert splits.with_validation(1) is splits
+
+
+def test_it_says_how_many_images_there_are(flickr, capsys):
+    read(flickr)
+    out = capsys.readouterr().out
+    assert out == f"Data: captions from {flickr}: 6 training and 3 test images\n"
+
+
+def test_an_image_is_known_by_the_end_of_its_name(flickr):
+    more = ["a.JPG", "b.jpeg", "c.Gif", "d.bmp", "e.txt"]
+    for name in more:
+        (flickr / "images" / name).write_bytes(name.encode())
+    write(flickr / "Flickr_8k.devImages.txt", more)
+    tokens = flickr / "Flickr8k.token.txt"
+    with tokens.open("a") as file:
+        file.writelines(f"{name}#0\tsaid\n" for name in more)
+    found = opened(read(flickr).validation)
+    assert found == [(name, name.encode(), ("said",)) for name in more[:3]]
+
+
+def test_images_may_be_in_folders_and_in_tar_files_at_once(flickr):
+    write_tar(flickr / "images.tar")
+    for name in names("train"):
+        (flickr / "images" / name).unlink()
+    (flickr / "images" / "test 0.png").write_bytes(b"of the folder")
+    splits = read(flickr)
+    assert opened(splits.train) == expected("train")
+    assert splits.test[0][0].read() == b"of the folder"
+
+
+def test_only_the_first_tab_ends_a_name_and_only_the_last_sign_begins_a_number(flickr):
+    (flickr / "images" / "a#1.png").write_bytes(png(9))
+    write(flickr / "Flickr_8k.trainImages.txt", ["", "  a#1.png ", " \t", ""])
+    tokens = flickr / "Flickr8k.token.txt"
+    tokens.write_bytes(tokens.read_bytes() + b"\n \t \na#1.png#0\t one\ttwo\t\r\n\n")
+    assert opened(read(flickr).train) == [("a#1.png", png(9), ("one\ttwo",))]
+
+
+def test_bytes_in_a_caption_that_are_no_utf8(flickr):
+    with (flickr / "Flickr8k.token.txt").open("ab") as file:
+        file.write(b"test 0.png#2\tcaf\xe9\n")
+    assert read(flickr).test[0][1] == (*said("test 0.png"), "caf\ufffd")
+
+
+def test_captions_of_images_that_no_list_names_do_no_harm(flickr, capsys):
+    with (flickr / "Flickr8k.token.txt").open("a") as file:
+        file.write("other.jpg.1#0\tin no list\n")
+    assert len(everything(read(flickr))) == 11
+    assert "other" not in capsys.readouterr().out
+
+
+def test_captions_as_lemmas_are_not_read(flickr):
+    write(flickr / "Flickr8k.lemma.token.txt", ["test 0.png#0\tlemma"])
+    assert read(flickr).test[0][1] == said("test 0.png")
+
+
+def test_what_lacks_image_or_caption_is_reported_and_left_out(flickr, capsys):
+    (flickr / "images" / "train 0.png").unlink()
+    (flickr / "images" / "train 3.png").unlink()
+    with (flickr / "Flickr_8k.devImages.txt").open("a") as file:
+        file.write("unsaid.png\n")
+    (flickr / "images" / "unsaid.png").write_bytes(png(0))
+    tokens = flickr / "Flickr8k.token.txt"
+    lines = tokens.read_text("utf-8").split("\n")
+    for place, line in enumerate(lines):
+        if line.startswith(("test 1.png#", "test 2.png#0")):
+            lines[place] = line.partition("\t")[0] + "\t  "
+    tokens.write_text("\n".join(lines), "utf-8")
+    splits = read(flickr)
+    out = capsys.readouterr().out
+    assert opened(splits.train) == [expected("train")[place] for place in (1, 2, 4, 5)]
+    assert "trainImages.txt: 2 without an image are left out, such as train 0.png" in out
+    assert opened(splits.validation) == expected("dev")
+    assert "devImages.txt: 1 images without a caption are left out, such as unsaid.png" in out
+    name, content, both = expected("test")[2]
+    assert opened(splits.test) == [expected("test")[0], (name, content, both[1:])]
+    assert "testImages.txt: 3 empty captions are left out" in out
+    assert "testImages.txt: 1 images without a caption are left out, such as test 1.png" in out
+
+
+def test_a_line_without_a_tab_or_a_number_is_named(flickr):
+    tokens = flickr / "Flickr8k.token.txt"
+    content = tokens.read_bytes()
+    for wrong in (b"test 0.png#0 no tab", b"test 0.png\tno number " + b"x" * 500):
+        tokens.write_bytes(b"\n\n" + wrong + b"\n" + content)
+        with pytest.raises(ValueError, match=r"token\.txt, line 3: .*a tab.*no ") as caught:
+            read(flickr)
+        assert len(str(caught.value)) < len(str(flickr)) + 200
+
+
+@pytest.mark.parametrize("parts", [("train", "test"), ("train", "dev"), ("dev", "test")])
+def test_no_image_may_be_in_two_parts(flickr, parts):
+    one, other = parts
+    with (flickr / f"Flickr_8k.{one}Images.txt").open("a") as file:
+        file.write(f"{other} 1.png\n")
+    with pytest.raises(ValueError, match=rf"{other} 1\.png stands in two of the lists"):
+        read(flickr)
+
+
+def test_a_name_may_stand_in_one_list_twice(flickr):
+    with (flickr / "Flickr_8k.trainImages.txt").open("a") as file:
+        file.write("train 1.png\n")
+    assert opened(read(flickr).train) == expected("train")
+
+
+@pytest.mark.parametrize(
+    "name", ["Flickr8k.token.txt", *(f"Flickr_8k.{part}Images.txt" for part in NAMES)]
+)
+def test_each_text_must_be_there_once(flickr, name):
+    pattern = name.partition(".")[2]
+    (flickr / f"more.{pattern}.gz").write_bytes(gzip.compress(b""))
+    with pytest.raises(ValueError, match=rf"one file \*\w*{pattern[-10:]}.* it has 2: .*more"):
+        read(flickr)
+    (flickr / f"more.{pattern}.gz").unlink()
+    (flickr / name).unlink()
+    with pytest.raises(ValueError, match=rf"one file \*\w*{pattern[-10:]}.* it has none"):
+        read(flickr)
+
+
+def test_a_damaged_text_is_named(flickr):
+    (flickr / "Flickr8k.token.txt").unlink()
+    path = flickr / "Flickr8k.token.txt.gz"
+    write(path, ["train 0.png#0\tcut off"])
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(ValueError, match=r"token\.txt\.gz: not a sound gzip"):
+        read(flickr)
+
+
+def test_a_folder_without_an_image(tmp_path):
+    write_texts(tmp_path)
+    (tmp_path / "folder.png").mkdir()
+    with pytest.raises(ValueError, match=r"holds no image: expected \.jpg, .* in a tar file"):
+        read(tmp_path)
+
+
+def test_a_part_without_an_image(flickr):
+    for name in names("dev"):
+        (flickr / "images" / name).unlink()
+    with pytest.raises(ValueError, match=r"devImages\.txt: there is no image with a caption"):
+        read(flickr)
+
+
+# Within the first header, the first image, the padding behind it, and the second header.
+@pytest.mark.parametrize("length", [0, 100, 550, 1000, 1200, None])
+def test_a_damaged_tar_is_named(tmp_path, length):
+    write_texts(tmp_path)
+    path = tmp_path / "images.tar"
+    write_tar(path)
+    path.write_bytes(b"plain" * 1000 if length is None else path.read_bytes()[:length])
+    with pytest.raises(ValueError, match=r"images\.tar: not a sound tar file"):
+        read(tmp_path)
+
+
+def test_a_tar_that_is_damaged_in_the_middle_is_named(tmp_path):
+    write_texts(tmp_path)
+    path = tmp_path / "images.tar"
+    write_tar(path)
+    content = bytearray(path.read_bytes())
+    content[3 * 1024 : 3 * 1024 + 512] = b"x" * 512  # the fourth header
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"images\.tar: not a sound tar file"):
+        read(tmp_path)
+
+
+def test_a_tar_may_lack_the_empty_blocks_at_its_end(tmp_path):
+    write_texts(tmp_path)
+    path = tmp_path / "images.tar"
+    write_tar(path)
+    path.write_bytes(path.read_bytes()[: 1024 * sum(NAMES.values())])
+    assert opened(read(tmp_path).test) == expected("test")
+
+
+@pytest.mark.data
+def test_the_real_flickr8k():
+    splits = read(Path(os.environ["RNNLAYERS_DATA"]) / "flickr8k")
+    parts = (splits.train, splits.validation, splits.test)
+    assert [len(part) for part in parts] == [6000, 1000, 1000]
+    assert all(len(said) == 5 for part in parts for _, said in part)
+    assert all(picture.read().startswith(b"\xff\xd8") for picture, _ in splits.test)
+
+
+# Tables
+
+
+def rows(count=30):
+    """Captions of images, those of one image not beside one another."""
+    return [(f"im/{number}.png", f"{number}: {turn}") for turn in "abc" for number in range(count)]
+
+
+def write_table(path, lines, columns=("image", "caption")):
+    (path.parent / "im").mkdir(exist_ok=True)
+    for number in range(30):
+        (path.parent / "im" / f"{number}.png").write_bytes(png(number))
+    opener = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "wt", encoding="utf-8", newline="") as file:
+        if ".jsonl" in path.name:
+            for line in lines:
+                file.write(json.dumps(dict(zip(columns, line, strict=True))) + "\n")
+        else:
+            separator = "," if ".csv" in path.name else "\t"
+            csv.writer(file, delimiter=separator).writerows([columns, *lines])
+
+
+def named(examples):
+    return {picture.name: said for picture, said in examples}
+
+
+@pytest.mark.parametrize("name", ["mine.csv", "mine.tsv", "mine.jsonl", "mine.csv.gz"])
+def test_a_table_is_cut_by_its_images(tmp_path, name):
+    write_table(tmp_path / name, rows())
+    splits = read(tmp_path / name)
+    assert [len(part) for part in (splits.train, splits.validation, splits.test)] == [24, 3, 3]
+    assert splits.with_validation(5) is splits
+    found = everything(splits)
+    assert len({picture.name for picture, _ in found}) == 30
+    for picture, said in found:
+        number = int(Path(picture.name).stem)
+        assert said == (f"{number}: a", f"{number}: b", f"{number}: c")
+        assert picture.read() == png(number)
+    again = read(tmp_path / name)
+    assert [named(part) for part in (again.train, again.test)] == [
+        named(part) for part in (splits.train, splits.test)
+    ]
+
+
+def test_the_cut_does_not_depend_on_the_order_of_the_lines(tmp_path):
+    write_table(tmp_path / "mine.csv", rows())
+    lines = rows()
+    np.random.default_rng(0).shuffle(lines)
+    write_table(tmp_path / "other.csv", lines)
+    one, other = (read(tmp_path / name) for name in ("mine.csv", "other.csv"))
+    for part in ("train", "validation", "test"):
+        assert named(getattr(one, part)).keys() == named(getattr(other, part)).keys()
+
+
+def test_columns_of_any_name_beside_others(tmp_path):
+    lines = [(number, *line, "a note") for number, line in enumerate(rows())]
+    write_table(tmp_path / "mine.csv", lines, ("id", "file", "text", "notes"))
+    splits = read(tmp_path / "mine.csv", image_column="file", caption_column="text")
+    assert len(everything(splits)) == 30
+    with pytest.raises(ValueError, match=r"mine\.csv: no column 'image' among .*'file'"):
+        read(tmp_path / "mine.csv")
+    with pytest.raises(ValueError, match=r"mine\.csv: no column 'caption' among .*'file'"):
+        read(tmp_path / "mine.csv", image_column="file")
+
+
+def test_a_path_that_is_written_in_two_ways_is_one_image(tmp_path):
+    lines = rows() + [(f"./im/../im//{number}.png", "again") for number in range(30)]
+    write_table(tmp_path / "mine.csv", lines)
+    found = everything(read(tmp_path / "mine.csv"))
+    assert len(found) == 30
+    assert all(said[-1] == "again" and len(said) == 4 for _, said in found)
+
+
+def test_paths_may_be_absolute(tmp_path):
+    (tmp_path / "tables").mkdir()
+    write_table(tmp_path / "mine.csv", rows())
+    lines = [(str(tmp_path / name), caption) for name, caption in rows()]
+    write_table(tmp_path / "tables" / "mine.csv", lines)
+    assert len(everything(read(tmp_path / "tables" / "mine.csv"))) == 30
+
+
+def test_what_a_table_lacks_is_reported_and_left_out(tmp_path, capsys):
+    lines = [*rows(), ("im/absent.png", "?"), ("elsewhere/absent.png", "?"), ("im/1.png", " ")]
+    write_table(tmp_path / "mine.tsv", [*lines, ("", "nothing"), ("im", "a folder")])
+    splits = read(tmp_path / "mine.tsv")
+    assert len(everything(splits)) == 30
+    assert named(everything(splits))["im/1.png"] == ("1: a", "1: b", "1: c")
+    out = capsys.readouterr().out
+    assert "mine.tsv: 4 without an image are left out, such as im/absent.png" in out
+    assert "mine.tsv: 1 empty captions are left out" in out
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_too_few_images_to_hold_some_out(tmp_path, count):
+    write_table(tmp_path / "mine.csv", rows(count))
+    with pytest.raises(ValueError, match=rf"mine\.csv: {count} images are too few .* 10 are"):
+        read(tmp_path / "mine.csv")
+
+
+def test_ten_images_are_enough(tmp_path):
+    write_table(tmp_path / "mine.csv", rows(10))
+    splits = read(tmp_path / "mine.csv")
+    assert [len(part) for part in (splits.train, splits.validation, splits.test)] == [8, 1, 1]
+
+
+def test_of_many_images_no_more_than_enough_are_held_out(tmp_path, monkeypatch):
+    monkeypatch.setattr(captions, "MOST", 2)
+    write_table(tmp_path / "mine.csv", rows())
+    splits = read(tmp_path / "mine.csv")
+    assert [len(part) for part in (splits.train, splits.validation, splits.test)] == [26, 2, 2]
+    assert len({picture.name for picture, _ in everything(splits)}) == 30
+
+
+@pytest.mark.parametrize("wrong", [{"image": 1, "caption": "x"}, {"image": "x", "caption": ["x"]}])
+def test_values_that_are_no_texts_are_named_by_their_line(tmp_path, wrong):
+    write_table(tmp_path / "mine.jsonl", rows())
+    with (tmp_path / "mine.jsonl").open("a") as file:
+        file.write(json.dumps(wrong) + "\n")
+    with pytest.raises(ValueError, match=r"mine\.jsonl, line 91: expected a path and a caption"):
+        read(tmp_path / "mine.jsonl")
+
+
+def test_tables_that_cannot_be_used(tmp_path):
+    for name, content, words in (
+        ("empty.csv", b"", "no records"),
+        ("head.csv", b"image,caption\n", "no records"),
+        ("cut.jsonl", b'{"image": "x"}\n{"image": ', r"cut\.jsonl, line 1: no field 'caption'"),
+        ("other.txt", b"", r"ends in \.jsonl, \.csv or \.tsv"),
+        ("gone.csv", b"image,caption\nx.png,y\n", "there is no image with a caption"),
+        ("bad.csv.gz", b"plain", "not a sound gzip"),
+    ):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(ValueError, match=words) as caught:
+            read(tmp_path / name)
+        assert name in str(caught.value)
+
+
+# Lines of texts
+
+
+@pytest.mark.parametrize("ending", ["", ".gz"])
+def test_a_line_ends_at_one_sign_alone(tmp_path, ending):
+    content = "one\x85 two\u2028 three\r\n\nlast \t".encode() + b"\xff"
+    path = tmp_path / f"text{ending}"
+    path.write_bytes(gzip.compress(content) if ending else content)
+    assert files.lines(path) == ["one\x85 two\u2028 three", "", "last \t\ufffd"]
+    with files.opened(path) as file:
+        assert file.read() == content
+    with pytest.raises(OSError, match="absent"):
+        files.lines(tmp_path / "absent")
+
+
+# The embedded sample
+
+
+def test_the_sample_is_that_of_its_scenes(monkeypatch, capsys):
+    monkeypatch.setattr(captions, "SAMPLE_TRAIN", 40)
+    monkeypatch.setattr(captions, "SAMPLE_TEST", 8)
+    splits = read("sample")
+    assert "embedded sample (drawn shapes, no photographs): 40 training and 8 test images" in (
+        capsys.readouterr().out
+    )
+    parts = (splits.train, splits.test, splits.further["combinations"])
+    for part, scenes in zip(parts, scene_sample.generate(40, 8), strict=True):
+        assert [(picture.read(), list(said)) for picture, said in part] == scenes
+    found = [picture.name for part in parts for picture, _ in part]
+    assert len(set(found)) == len(found)
+    validated = splits.with_validation(1)
+    assert len(validated.validation) == 4
+    names = [picture.name for picture, _ in (*validated.train, *validated.validation)]
+    assert sorted(names) == sorted(picture.name for picture, _ in splits.train)
+    assert validated.further == splits.further
+
+
+# The catalogue
+
+
+def catalogue_examples(split):
+    return [(png(number), [f"{split} {number} é", "more"][: 1 + number % 2]) for number in range(5)]
+
+
+@pytest.fixture
+def catalogue():
+    tfds = pytest.importorskip("tensorflow_datasets")
+
+    def as_dataset(self, split, decoders, **_):
+        # The real one would decode every image, and read what stands beside it.
+        assert isinstance(decoders.decoders["image"], tfds.decode.SkipDecoding)
+        assert set(decoders.extract_features(self.info.features)) == {"image", "captions"}
+
+        def examples():
+            for place, (content, texts) in enumerate(catalogue_examples(split)):
+                yield {"image": content, "captions": {"text": texts if place else [*texts, " "]}}
+
+        text = tf.TensorSpec((None,), tf.string)
+        signature = {"image": tf.TensorSpec((), tf.string), "captions": {"text": text}}
+        return tf.data.Dataset.from_generator(examples, output_signature=signature)
+
+    with tfds.testing.mock_data(num_examples=5, as_dataset_fn=as_dataset):
+        yield
+
+
+def test_the_catalogue(catalogue, capsys):
+    splits = read("tfds", catalogue_name="coco_captions")
+    out = capsys.readouterr().out
+    assert "coco_captions of the TensorFlow Datasets catalogue: 5 training and 5 test" in out
+    assert out.count("coco_captions: 1 empty captions are left out") == 3
+    for part, split in (("train", "train"), ("validation", "val"), ("test", "test")):
+        # Each is read from where it lies, in whatever order.
+        found = [(picture.read(), list(said)) for picture, said in reversed(getattr(splits, part))]
+        assert found[::-1] == catalogue_examples(split)
+    found = [picture.name for picture, _ in everything(splits)]
+    assert len(set(found)) == 15
+
+
+def test_what_the_catalogue_does_not_have(catalogue):
+    with pytest.raises(ValueError, match="the catalogue has no data set 'no_such_set'"):
+        read("tfds", catalogue_name="no_such_set")
+    with pytest.raises(ValueError, match="mnist is no data set of images with `captions`"):
+        read("tfds", catalogue_name="mnist")
+
+
+@pytest.mark.parametrize("source", ["samples", "no/such/folder", "mine.csv"])
+def test_unknown_sources(source):
+    with pytest.raises(ValueError, match=f"'sample', 'tfds', or the path .*{source}"):
+        read(source)

@@ -1,0 +1,88 @@
+import keras
+import numpy as np
+import pytest
+import scipy.sparse
+
+from apps.common.data.splits import NEIGHBOURS
+from apps.sentiment.ngrams import Ngrams, linear_weights, log_count_ratios, presence
+
+SIZE = 7
+
+
+@pytest.fixture
+def counted():
+    random = np.random.default_rng(0)
+    labels = np.repeat([0.0, 1.0], 2 * NEIGHBOURS + 10).astype("float32")
+    # Ids 0 and 1 are no n-grams; 2 and 3 stand for the two labels.
+    ids = [
+        np.stack([random.integers(4, SIZE, size=5), np.full(5, 2 + int(label))], axis=1)
+        for label in labels
+    ]
+    return ids, labels, Ngrams.counted(ids, labels, SIZE, parts=3)
+
+
+def test_presence_counts_an_ngram_once_and_neither_padding_nor_unknown():
+    matrix = presence([np.array([[2, 2], [1, 0]]), np.array([[6, 2]])], SIZE)
+    assert matrix.toarray().tolist() == [[0, 0, 1, 0, 0, 0, 0], [0, 0, 1, 0, 0, 0, 1]]
+
+
+def test_ratios_are_the_log_of_smoothed_shares():
+    present = scipy.sparse.csr_matrix(np.array([[1, 0, 1], [1, 0, 0], [1, 0, 0]], "float32"))
+    ratios = log_count_ratios(present, np.array([1, 0, 0]))
+    positive, negative = np.array([2, 1, 2]) / 5, np.array([3, 1, 1]) / 5
+    expected = np.log(positive / negative)
+    expected[1] = 0  # no text has it
+    np.testing.assert_allclose(ratios, expected, rtol=1e-6)
+
+
+def test_a_training_text_has_ratios_that_do_not_know_its_label(counted):
+    ids, labels, ngrams = counted
+    assert set(ngrams.part) == {1, 2, 3}
+    for part in (1, 2, 3):
+        others = ngrams.part != part
+        expected = log_count_ratios(presence(ids, SIZE)[others], labels[others])
+        np.testing.assert_array_equal(ngrams.tables[part], expected)
+    pointed = ngrams.without_own_label(ids)
+    for text, moved, part in zip(ids, pointed, ngrams.part, strict=True):
+        np.testing.assert_array_equal(moved, text + part * SIZE)
+
+
+def test_neighbours_of_a_class_stay_in_one_part(counted):
+    _, labels, ngrams = counted
+    run = len(labels) // 2 // (2 * 3)  # below NEIGHBOURS: each class has two runs a part
+    for label in (0, 1):
+        part = ngrams.part[labels == label]
+        assert len(set(part[:run])) == 1
+        assert part[run] != part[0]
+
+
+@pytest.mark.parametrize("count", [10, 30, 40 * NEIGHBOURS])
+def test_no_part_holds_all_of_a_class(count):
+    labels = np.repeat([0.0, 1.0], count).astype("float32")
+    ngrams = Ngrams.counted([np.array([[2]])] * len(labels), labels, SIZE, parts=5)
+    for label in (0, 1):
+        sizes = np.bincount(ngrams.part[labels == label], minlength=6)[1:]
+        assert sizes.min() > 0
+        assert sizes.max() <= 0.4 * count
+
+
+def test_the_network_reads_what_was_counted(counted):
+    *_, ngrams = counted
+    inputs = keras.Input((None, 2), dtype="int64")
+    outputs = [ngrams.plain(inputs), ngrams.ratios(inputs), ngrams.linear(inputs)]
+    model = keras.Model(inputs, outputs)
+    padded = np.array([[[2, 3], [2, 6], [2, 1]], [[5, 1], [0, 0], [0, 0]]])
+    moved = np.where(padded > 0, padded + 2 * SIZE, 0)
+    plain, ratios, linear = (output.numpy() for output in model(moved))
+    np.testing.assert_array_equal(plain, padded)
+    np.testing.assert_array_equal(ratios[padded > 0], ngrams.tables[2][padded[padded > 0]])
+    once = presence([text[text.any(axis=1)] for text in padded], SIZE)
+    np.testing.assert_allclose(linear, once @ ngrams.weights + ngrams.bias, rtol=1e-5)
+    assert not model.trainable_variables
+
+
+def test_the_linear_model_tells_separable_texts_apart(counted):
+    ids, labels, _ = counted
+    present = presence(ids, SIZE)
+    weights, bias = linear_weights(present, labels, log_count_ratios(present, labels))
+    assert np.all((present @ weights + bias > 0) == labels)

@@ -1,0 +1,296 @@
+import base64
+import json
+import shutil
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import tensorflow as tf
+from fastapi.testclient import TestClient
+
+from apps.serve.api import make_app
+from apps.serve.batching import Batching
+from apps.serve.gate import Limits
+from apps.serve.metrics import Metrics
+from apps.serve.models import Models, Source, find_models
+from apps.serve.servable import Servable
+from tests.apps.serve.conftest import wait_for
+
+MODEL = "/v1/models/arithmetic"
+
+
+@pytest.fixture
+def serve(base):
+    """Start a server of the model; its limits can be set."""
+    opened = []
+
+    def start(find=lambda: find_models([base.parent]), **options):
+        executor = ThreadPoolExecutor(2)
+        metrics = Metrics()
+        limits = Limits(**{key: options.pop(key) for key in [*options] if hasattr(Limits, key)})
+        models = Models(find, executor, Batching(), metrics.batch)
+        app = make_app(models, metrics, limits, refresh_every=0.05, **options)
+        client = TestClient(app, raise_server_exceptions=False)
+        client.__enter__()
+        opened.append((client, executor))
+        wait_for(lambda: client.get("/healthz").status_code == 200)
+        return client
+
+    yield start
+    for client, executor in opened:
+        client.__exit__(None, None, None)
+        executor.shutdown()
+
+
+@pytest.fixture
+def client(serve):
+    return serve()
+
+
+def ask(client, document, path=f"{MODEL}:predict", **options):
+    response = client.post(path, content=json.dumps(document), **options)
+    return response.status_code, response.json()
+
+
+def test_status_and_metadata_are_worded_as_tensorflow_serving_does(client):
+    status = {"error_code": "OK", "error_message": ""}
+    expected = {"model_version_status": [{"version": "1", "state": "AVAILABLE", "status": status}]}
+    for path in (MODEL, f"{MODEL}/versions/1"):
+        assert client.get(path).json() == expected
+    found = client.get(f"{MODEL}/metadata").json()
+    spec = {"name": "arithmetic", "signature_name": "", "version": "1"}
+    assert found["model_spec"] == spec
+    definition = found["metadata"]["signature_def"]["signature_def"]["sums"]
+    assert definition["method_name"] == "tensorflow/serving/predict"
+    tensor = definition["inputs"]["x"]
+    assert tensor["dtype"] == "DT_FLOAT"
+    assert [dim["size"] for dim in tensor["tensor_shape"]["dim"]] == ["-1", "-1"]
+
+
+def test_predictions_by_row_and_by_column(client):
+    assert ask(client, {"instances": [1, 2]}) == (200, {"predictions": [2, 4]})
+    assert ask(client, {"inputs": {"x": [1, 2]}}) == (200, {"outputs": [2, 4]})
+    rows = {"signature_name": "both", "instances": [{"a": 3, "b": 1}]}
+    assert ask(client, rows) == (200, {"predictions": [{"sum": 4, "difference": 2}]})
+    text = {"signature_name": "echo", "inputs": ["\N{SNOWMAN}"]}
+    raw = {"b64": base64.b64encode("\N{SNOWMAN}".encode()).decode()}
+    expected = {"text": ["\N{SNOWMAN}"], "length": [3], "raw_bytes": [raw]}
+    assert ask(client, text) == (200, {"outputs": expected})
+    assert ask(client, {"signature_name": "scalar", "inputs": 2}) == (200, {"outputs": 3})
+
+
+def test_classify_and_regress(client):
+    examples = {"examples": [{"x": 0.25}, {"x": 1.0}]}
+    classes = {"signature_name": "classified", **examples}
+    expected = [[["low", 0.75], ["high", 0.25]], [["low", 0], ["high", 1]]]
+    assert ask(client, classes, f"{MODEL}:classify") == (200, {"results": expected})
+    values = {"signature_name": "regressed", **examples}
+    assert ask(client, values, f"{MODEL}:regress") == (200, {"results": [0.5, 2]})
+    code, answer = ask(client, examples, f"{MODEL}:classify")
+    assert code == 400
+    assert "Was: tensorflow/serving/predict" in answer["error"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "code", "words"),
+    [
+        ("/v1/models/other:predict", "{}", 404, "Latest(other)"),
+        (f"{MODEL}/versions/9:predict", "{}", 404, "Specific(arithmetic, 9)"),
+        (f"{MODEL}/versions/x:predict", "{}", 400, "Failed to convert version"),
+        (f"{MODEL}/labels/stable:predict", "{}", 404, "'stable'"),
+        (f"{MODEL}:guess", "{}", 400, "Malformed request: POST"),
+        (f"{MODEL}:predict", "", 400, "JSON Parse error"),
+        (f"{MODEL}:predict", '{"signature_name": "none", "inputs": 1}', 400, "none"),
+        (f"{MODEL}:predict", '{"signature_name": 1, "inputs": 1}', 400, "string"),
+        (f"{MODEL}:predict", '{"instances": ["a"]}', 400, "float32"),
+        (f"{MODEL}:predict", '{"instances": [-1]}', 400, "x must not be negative"),
+        ("/v1/models/..%2F..%2Fetc:predict", "{}", 400, "Malformed"),
+        ("/v1/models/%2e%2e:predict", "{}", 404, "Latest(..)"),
+        ("/nothing", "{}", 404, "Not Found"),
+    ],
+)
+def test_wrong_requests_get_their_status_and_a_reason(client, path, body, code, words):
+    response = client.post(path, content=body)
+    assert response.status_code == code
+    assert response.json().keys() == {"error"}
+    assert words in response.json()["error"]
+
+
+def test_one_wrong_row_does_not_harm_those_that_wait_with_it(client):
+    answers = {}
+
+    def send(value):
+        answers[value] = ask(client, {"instances": [value]})
+
+    threads = [threading.Thread(target=send, args=(value,)) for value in (*range(40), -1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers.pop(-1)[0] == 400
+    assert answers == {n: (200, {"predictions": [2 * n]}) for n in range(40)}
+
+
+def test_versions_change_without_a_lost_request(client, base, versions):
+    answers, stop = [], threading.Event()
+
+    def send():
+        while not stop.is_set():
+            answers.append(ask(client, {"instances": [1]}))
+
+    threads = [threading.Thread(target=send) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    shutil.copytree(versions[2], base / ".2")
+    (base / ".2").rename(base / "2")
+    wait_for(lambda: client.get(f"{MODEL}/versions/2").status_code == 200)
+    wait_for(lambda: ask(client, {"instances": [1]})[1] == {"predictions": [3]})
+    count = len(answers)
+    wait_for(lambda: len(answers) > count + 20)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert {code for code, _ in answers} == {200}
+    assert [answer["predictions"][0] for _, answer in answers] == sorted(
+        answer["predictions"][0] for _, answer in answers
+    )
+
+
+def test_a_config_that_is_wrong_for_a_while_changes_nothing(serve, base, versions, caplog):
+    wrong = threading.Event()
+
+    def find():
+        if wrong.is_set():
+            raise ValueError("the config is being edited")
+        return find_models([base.parent])
+
+    client = serve(find)
+    wrong.set()
+    wait_for(lambda: "the config is being edited" in caplog.text)
+    assert ask(client, {"instances": [1]}) == (200, {"predictions": [2]})
+    shutil.copytree(versions[2], base / ".2")
+    (base / ".2").rename(base / "2")
+    wrong.clear()
+    wait_for(lambda: ask(client, {"instances": [1]}) == (200, {"predictions": [3]}))
+
+
+def test_bodies_rows_and_sequences_have_limits(serve):
+    client = serve(max_body=300, max_rows=3, max_length=5)
+    assert ask(client, {"instances": [1] * 3})[0] == 200
+    assert ask(client, {"instances": [1] * 4})[0] == 400
+    assert ask(client, {"signature_name": "sums", "inputs": [[1] * 6]})[0] == 400
+    assert ask(client, {"instances": ["x" * 300]})[0] == 413
+
+    def without_length():
+        yield from (b"[" for _ in range(400))
+
+    assert client.post(f"{MODEL}:predict", content=without_length()).status_code == 413
+
+
+def test_more_requests_than_may_be_answered_at_once_are_told_when_to_come_again(serve, monkeypatch):
+    client = serve(max_concurrent=1)
+    begun, leave = threading.Event(), threading.Event()
+
+    def slow(*arguments):
+        begun.set()
+        assert leave.wait(10)
+        return {"y": tf.zeros(1).numpy()}
+
+    monkeypatch.setattr(Servable, "run", slow)
+    first = threading.Thread(target=ask, args=(client, {"instances": [1]}))
+    first.start()
+    assert begun.wait(10)
+    response = client.post(f"{MODEL}:predict", content="{}")
+    assert response.status_code == 429
+    assert response.headers["retry-after"] == "1"
+    assert client.get("/healthz").status_code == 200
+    leave.set()
+    first.join()
+    wait_for(lambda: ask(client, {"instances": [1]})[0] == 200)
+
+
+def test_an_answer_that_takes_too_long_is_given_up(serve, monkeypatch):
+    client = serve(timeout=0.1)
+    monkeypatch.setattr(Servable, "run", lambda *arguments: time.sleep(0.5))
+    code, answer = ask(client, {"instances": [1]})
+    assert code == 504
+    assert "0.1 s" in answer["error"]
+
+
+def test_a_bug_is_answered_without_its_details(serve, monkeypatch):
+    client = serve()
+
+    def broken(*arguments):
+        raise KeyError("secret")
+
+    monkeypatch.setattr(Servable, "run", broken)
+    code, answer = ask(client, {"instances": [1]})
+    assert code == 500
+    assert "secret" not in answer["error"]
+
+
+def test_a_key_is_asked_for_where_there_is_one(serve):
+    client = serve(api_key="k")
+    request = {"instances": [1]}
+    assert ask(client, request)[0] == ask(client, request, headers={"X-API-Key": "x"})[0] == 401
+    assert client.get(MODEL).status_code == client.get("/metrics").status_code == 401
+    for headers in ({"X-API-Key": "k"}, {"Authorization": "Bearer k"}):
+        assert ask(client, request, headers=headers)[0] == 200
+    assert client.get("/").status_code == client.get("/healthz").status_code == 200
+
+
+def test_other_sites_may_ask_only_if_told_so(serve):
+    ask_from = {"Origin": "https://other.example", "Access-Control-Request-Method": "POST"}
+    allowed = "access-control-allow-origin"
+    assert allowed not in serve().options(f"{MODEL}:predict", headers=ask_from).headers
+    client = serve(allow_origins=("https://other.example",))
+    answer = client.options(f"{MODEL}:predict", headers=ask_from)
+    assert answer.headers[allowed] == "https://other.example"
+
+
+def test_counts_are_by_model_and_route_and_no_name_of_a_client_enters_them(client, caplog):
+    caplog.set_level("INFO", "apps.serve")
+    ask(client, {"instances": [1, 2]})
+    ask(client, {"signature_name": "echo", "instances": ["a private word"]})
+    ask(client, {}, "/v1/models/a_private_name:predict")
+    for path in ("/metrics", "/monitoring/prometheus/metrics"):
+        counts = client.get(path).text
+        route = 'route="/v1/models/{name}:predict"'
+        assert f'serve_requests_total{{model="arithmetic",{route},status="200"}} 2.0' in counts
+        assert f'serve_requests_total{{model="",{route},status="404"}} 1.0' in counts
+        assert 'serve_batch_rows_count{model="arithmetic"} 2.0' in counts
+        assert "private" not in counts
+    logged = [record.fields for record in caplog.records if record.message == "request"]
+    assert {"model": "arithmetic", "status": 200}.items() <= logged[-2].items()
+    assert "private" not in str(logged)
+
+
+def test_labels_name_versions(serve, base):
+    client = serve(lambda: {"arithmetic": Source(base, labels={"stable": 1})})
+    assert ask(client, {"instances": [1]}, f"{MODEL}/labels/stable:predict")[0] == 200
+    assert client.get(f"{MODEL}/labels/stable").json()["model_version_status"][0]["version"] == "1"
+
+
+def test_a_server_is_not_ready_while_a_model_of_its_has_no_version_that_answers(
+    serve, base, versions
+):
+    client = serve()
+    broken = base.parent / "broken" / "1"
+    shutil.copytree(versions[1], broken)
+    (broken / "saved_model.pb").write_bytes(b"\xff")
+    wait_for(lambda: client.get("/healthz").status_code == 503)
+    assert client.get("/models").json() == {"models": ["arithmetic", "broken"]}
+    assert ask(client, {"instances": [1]})[0] == 200
+
+
+def test_the_description_names_every_route(client):
+    paths = client.get("/openapi.json").json()["paths"]
+    assert {
+        "/healthz",
+        "/models",
+        "/v1/models/{name}",
+        "/v1/models/{name}:predict",
+        "/v1/models/{name}/versions/{version}/metadata",
+        "/v1/models/{name}/labels/{label}:classify",
+    } <= paths.keys()

@@ -1,0 +1,169 @@
+import asyncio
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from apps.serve.batching import Batching
+from apps.serve.errors import ServingError
+from apps.serve.models import Models, Source, find_models, read_config
+
+X = {"x": np.array([1.0, 2.0], "float32")}
+
+
+@pytest.fixture
+def models(base):
+    with ThreadPoolExecutor(1) as executor:
+        yield Models(lambda: find_models([base.parent]), executor, Batching())
+
+
+def refresh(models):
+    asyncio.run(models.refresh())
+
+
+def answer(models, version=None, label=None):
+    async def ask():
+        with models.use("arithmetic", version, label) as chosen:
+            return (await chosen.run("serving_default", X))["y"].tolist()
+
+    return asyncio.run(ask())
+
+
+def states(models):
+    statuses = models.status("arithmetic", None, None)["model_version_status"]
+    return {int(status["version"]): status["state"] for status in statuses}
+
+
+def test_the_newest_version_answers(models, base, versions):
+    assert not models.ready()
+    refresh(models)
+    assert models.ready()
+    assert answer(models) == [2, 4]
+    shutil.copytree(versions[2], base / "7")
+    refresh(models)
+    assert answer(models) == answer(models, 7) == [3, 6]
+    assert states(models) == {7: "AVAILABLE", 1: "END"}
+    with pytest.raises(ServingError, match=r"Specific\(arithmetic, 1\)"):
+        answer(models, 1)
+
+
+@pytest.mark.parametrize("damage", ["saved_model.pb", "variables/variables.index"])
+def test_a_damaged_version_is_reported_and_tried_again_when_it_changes(
+    models, base, versions, damage
+):
+    refresh(models)
+    shutil.copytree(versions[2], base / "2")
+    whole = (base / "2" / damage).read_bytes()
+    (base / "2" / damage).write_bytes(whole[: len(whole) // 2])
+    for _ in range(2):
+        refresh(models)
+        assert states(models) == {2: "END", 1: "AVAILABLE"}
+        assert answer(models) == [2, 4]
+    status = models.status("arithmetic", 2, None)["model_version_status"][0]["status"]
+    assert status["error_code"] == "INTERNAL"
+    assert status["error_message"]
+    (base / "2" / damage).write_bytes(whole)
+    refresh(models)
+    assert answer(models) == [3, 6]
+
+
+def test_a_version_at_work_is_let_go_when_it_has_finished(models, base, versions):
+    refresh(models)
+    with models.use("arithmetic", None, None) as old:
+        shutil.copytree(versions[2], base / "2")
+        refresh(models)
+        assert states(models) == {2: "AVAILABLE", 1: "UNLOADING"}
+        assert asyncio.run(old.run("serving_default", X))["y"].tolist() == [2, 4]
+    refresh(models)
+    assert states(models) == {2: "AVAILABLE", 1: "END"}
+
+
+def test_a_version_that_is_withdrawn_gives_way_to_the_one_before(models, base, versions):
+    shutil.copytree(versions[2], base / "2")
+    refresh(models)
+    assert answer(models) == [3, 6]
+    shutil.rmtree(base / "2")
+    refresh(models)
+    assert answer(models) == [2, 4]
+
+
+def test_a_version_that_is_wanted_again_before_it_has_gone_stays(models, base, versions):
+    refresh(models)
+    with models.use("arithmetic", None, None):
+        shutil.copytree(versions[2], base / "2")
+        refresh(models)
+        assert states(models) == {2: "AVAILABLE", 1: "UNLOADING"}
+        shutil.rmtree(base / "2")
+        refresh(models)
+        assert states(models)[1] == "AVAILABLE"
+        assert answer(models) == [2, 4]
+
+
+def test_other_folders_are_no_versions(models, base):
+    for name in (".export-1", "2.tmp", "two", "3"):
+        (base / name).mkdir()
+    refresh(models)
+    assert states(models) == {1: "AVAILABLE"}
+
+
+def test_the_folder_of_one_model_will_do(base):
+    assert find_models([base]) == find_models([base.parent]) == {"arithmetic": Source(base)}
+
+
+CONFIG = """
+model_config_list {{
+  config {{
+    name: "arithmetic"
+    base_path: "{base}"
+    model_platform: "tensorflow"
+    model_version_policy {{ specific {{ versions: 1 versions: 2 }} }}
+    version_labels {{ key: "stable" value: 1 }}
+    version_labels {{ key: "canary" value: 2 }}
+  }}
+}}
+"""
+
+
+def test_a_config_of_tensorflow_serving_names_versions_and_labels(base, versions, tmp_path):
+    shutil.copytree(versions[2], base / "2")
+    file = tmp_path / "models.config"
+    file.write_text(CONFIG.format(base=base))
+    with ThreadPoolExecutor(1) as executor:
+        models = Models(lambda: read_config(file), executor, Batching())
+        refresh(models)
+        assert answer(models, label="stable") == answer(models, 1) == [2, 4]
+        assert answer(models, label="canary") == answer(models) == [3, 6]
+        with pytest.raises(ServingError, match="label: 'arithmetic' has no 'old'"):
+            answer(models, label="old")
+
+
+@pytest.mark.parametrize(
+    ("policy", "available"),
+    [
+        ("", {3}),
+        ("latest { }", {3}),
+        ("latest { num_versions: 2 }", {2, 3}),
+        ("all { }", {1, 2, 3}),
+        ("specific { versions: 1 }", {1}),
+    ],
+)
+def test_a_policy_says_how_many_versions_answer(base, versions, tmp_path, policy, available):
+    for number in (2, 3):
+        shutil.copytree(versions[2], base / str(number))
+    file = tmp_path / "models.config"
+    named = f'name: "arithmetic" base_path: "{base}" model_version_policy {{ {policy} }}'
+    file.write_text(f"model_config_list {{ config {{ {named} }} }}")
+    with ThreadPoolExecutor(1) as executor:
+        models = Models(lambda: read_config(file), executor, Batching())
+        refresh(models)
+        found = states(models)
+        assert {number for number in found if found[number] == "AVAILABLE"} == available
+
+
+@pytest.mark.parametrize(("text", "words"), [("model {", "no models config"), ("", "no model")])
+def test_a_config_that_is_none_is_refused(tmp_path, text, words):
+    file = tmp_path / "models.config"
+    file.write_text(text)
+    with pytest.raises(ValueError, match=words):
+        read_config(file)

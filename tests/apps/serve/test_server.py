@@ -1,0 +1,235 @@
+"""The server as a process of its own, and clients that mean no good."""
+
+import http.client
+import json
+import os
+import re
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as some
+
+from tests.apps.serve.conftest import wait_for
+
+PREDICT = "/v1/models/arithmetic:predict"
+GOOD = b'{"instances": [1, 2]}'
+
+
+class Server:
+    """A server on a port of its own, and its log."""
+
+    def __init__(self, folder, log, *options):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.log = log
+        command = [sys.executable, "-m", "apps.serve", folder, "--port", self.port, *options]
+        self.process = subprocess.Popen([*map(str, command)], stderr=log.open("wb"))
+        wait_for(self.ready, 60)
+
+    def ready(self):
+        assert self.process.poll() is None, self.log.read_text()
+        try:
+            return self.ask("GET", "/healthz")[0] == 200
+        except OSError:
+            return False
+
+    def ask(self, method, path, body=None, **headers):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            connection.request(method, path, body, headers)
+            response = connection.getresponse()
+            return response.status, json.loads(response.read() or b"null")
+        finally:
+            connection.close()
+
+    def connect(self):
+        return socket.create_connection(("127.0.0.1", self.port), timeout=30)
+
+    def sound(self):
+        return self.ask("POST", PREDICT, GOOD) == (200, {"predictions": [2, 4]})
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        # Uvicorn finishes what is at work, and then dies of the signal.
+        assert self.process.wait(30) == -signal.SIGTERM
+
+
+@pytest.fixture(scope="module")
+def server(versions, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("server")
+    shutil.copytree(versions[1], folder / "models" / "arithmetic" / "1")
+    options = ("--timeout", "2", "--max-body", "100000", "--max-connections", "200")
+    server = Server(folder / "models", folder / "log", *options)
+    yield server
+    assert server.sound()
+    server.stop()
+
+
+def head(length, path=PREDICT):
+    return f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n".encode()
+
+
+def test_a_client_that_sends_slowly_is_told_so(server):
+    with server.connect() as client:
+        client.sendall(head(100) + b"{")
+        began = time.monotonic()
+        assert client.recv(100).startswith(b"HTTP/1.1 408")
+        assert time.monotonic() - began < 10
+
+
+def test_a_client_that_goes_away_leaves_the_server_as_it_was(server):
+    for part in (b"POST", head(100), head(100) + b"{", head(len(GOOD)) + GOOD):
+        with server.connect() as client:
+            client.sendall(part)
+    assert server.sound()
+
+
+def test_a_body_of_a_gigabyte_is_refused_before_it_is_sent(server):
+    with server.connect() as client:
+        client.sendall(head(2**30))
+        assert client.recv(100).startswith(b"HTTP/1.1 413")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/../../etc/passwd",
+        "/v1/models/../../../etc/passwd",
+        "/v1/models/%2e%2e%2f%2e%2e%2fetc%2fpasswd",
+        "/v1/models/..%5c..:predict",
+        "/v1/models/arithmetic%00",
+        "//etc/passwd",
+        "/v1/models/" + "a" * 5000,
+    ],
+)
+def test_no_path_leads_to_a_file(server, path):
+    code, answer = server.ask("GET", path)
+    assert code in (400, 404)
+    assert answer.keys() == {"error"}
+
+
+def test_idle_connections_take_no_place_from_those_who_ask(server):
+    clients = [server.connect() for _ in range(150)]
+    try:
+        assert server.sound()
+    finally:
+        for client in clients:
+            client.close()
+
+
+def test_more_connections_than_there_may_be_are_refused_and_nothing_breaks(server):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 12_000)), hard))
+    clients = []
+    try:
+        for _ in range(min(10_000, hard - 1_000)):
+            clients.append(server.connect())
+        request = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+        clients[-1].sendall(request)
+        assert clients[-1].recv(100).startswith(b"HTTP/1.1 503")
+    finally:
+        for client in clients:
+            client.close()
+    assert wait_for(server.sound)
+
+
+VALUES = some.recursive(
+    some.none() | some.booleans() | some.integers() | some.floats() | some.text(max_size=20),
+    lambda children: (
+        some.lists(children, max_size=4)
+        | some.dictionaries(
+            some.sampled_from(["x", "a", "b", "b64", "instances", "inputs", "examples", "context"])
+            | some.text(max_size=5),
+            children,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+SIGNATURES = some.sampled_from(
+    ["serving_default", "both", "sums", "echo", "scalar", "classified", "regressed", "?", 1]
+)
+REQUESTS = some.fixed_dictionaries(
+    {"signature_name": SIGNATURES},
+    optional=dict.fromkeys(("instances", "inputs", "examples", "context"), VALUES),
+).map(lambda request: json.dumps(request).encode())
+
+
+@settings(max_examples=10_000, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    body=REQUESTS | some.binary(max_size=50) | VALUES.map(lambda value: json.dumps(value).encode()),
+    verb=some.sampled_from(["predict", "classify", "regress"]),
+)
+def test_no_body_breaks_the_server(keeping, body, verb):
+    try:
+        status, answer = answer_on(keeping, f"/v1/models/arithmetic:{verb}", body)
+    except ConnectionError:
+        # The server hangs up on who is silent for five seconds, as the drawing of bodies can be on
+        # a busy machine. A server that the body broke doesn't answer on a new connection either.
+        keeping.close()
+        status, answer = answer_on(keeping, f"/v1/models/arithmetic:{verb}", body)
+    assert status in (200, 400, 404), (body, answer)
+    assert (status == 200) != answer.startswith(b'{"error":'), (body, answer)
+
+
+def answer_on(connection, path, body):
+    """Returns status and body of the answer, on a connection that is kept."""
+    connection.request("POST", path, body)
+    response = connection.getresponse()
+    return response.status, response.read()
+
+
+@pytest.fixture(scope="module")
+def keeping(server):
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    yield connection
+    connection.close()
+
+
+def test_the_description_holds_for_what_a_fuzzer_makes_of_it(server, tmp_path):
+    """Ask by schemathesis, which reads the server's own OpenAPI."""
+    command = [sys.executable, "-m", "schemathesis.cli"]
+    url = f"http://127.0.0.1:{server.port}/openapi.json"
+    checks = "not_a_server_error,status_code_conformance,response_schema_conformance"
+    options = ("run", url, "--checks", checks, "--max-examples", "30", "--seed", "1")
+    environment = {**os.environ, "COLUMNS": "200", "HYPOTHESIS_STORAGE_DIRECTORY": str(tmp_path)}
+    done = subprocess.run(
+        [*command, *options], capture_output=True, text=True, env=environment, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
+    assert "/v1/models/{name}:predict" in server.ask("GET", "/openapi.json")[1]["paths"]
+    assert int(re.search(r"(\d+) generated", done.stdout)[1]) > 200
+
+
+def test_a_server_that_is_stopped_answers_what_it_has(base, tmp_path):
+    server = Server(base, tmp_path / "log")
+    codes, sent = [], threading.Event()
+
+    def send():
+        with server.connect() as client:
+            client.sendall(head(len(GOOD)) + GOOD[:5])
+            sent.set()
+            time.sleep(1)  # the server has been told to stop meanwhile
+            client.sendall(GOOD[5:])
+            codes.append(client.recv(100)[:12])
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    assert sent.wait(10)
+    time.sleep(0.3)
+    server.stop()
+    thread.join()
+    assert codes == [b"HTTP/1.1 200"]
+    lines = server.log.read_text().splitlines()
+    entries = [json.loads(line) for line in lines if line.startswith("{")]  # others TensorFlow's
+    assert {entry["event"] for entry in entries} >= {"loaded", "request"}
+    assert not re.search("instances", server.log.read_text())
