@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import keras
-import numpy as np
 from keras import ops
 
-from rnnlayers.cells.base import Tensor
+from rnnlayers.checks import check_one_of, check_positive_integer
+from rnnlayers.types import Tensor
 
 _FAR = -1e9  # finite, so that no NaN arises where a row is masked entirely
 
@@ -150,7 +150,7 @@ class AdditiveAttention(Attention):
     """
 
     def __init__(self, units: int | None = None, **kwargs: Any) -> None:
-        check_units("units", units, "the size of the network of the score")
+        check_positive_integer("units", units, "the size of the network of the score", or_none=True)
         super().__init__(**kwargs)
         self.units = units
 
@@ -213,11 +213,8 @@ class MultiplicativeAttention(Attention):
     """
 
     def __init__(self, form: str = "general", **kwargs: Any) -> None:
-        if form not in ("general", "dot"):
-            raise ValueError(
-                f"`form` must be 'general' or 'dot'; received {form!r}. `AdditiveAttention` is "
-                "Luong's 'concat'."
-            )
+        hint = "`AdditiveAttention` is Luong's 'concat'."
+        check_one_of("form", form, ("general", "dot"), hint)
         super().__init__(**kwargs)
         self.form = form
 
@@ -268,14 +265,6 @@ def multiply(tensor: Tensor, kernel: Tensor) -> Tensor:
     *shape, size = ops.shape(tensor)
     product = ops.matmul(ops.reshape(tensor, (-1, size)), kernel)
     return ops.reshape(product, (*shape, kernel.shape[-1]))
-
-
-def check_units(name: str, units: Any, what: str) -> None:
-    """Raise a ValueError unless this is a positive integer or None."""
-    if units is not None and (
-        not isinstance(units, int | np.integer) or isinstance(units, bool) or units <= 0
-    ):
-        raise ValueError(f"`{name}` must be a positive integer, {what}, or None; got {units!r}.")
 
 
 def clone(initializer: Any) -> Any:

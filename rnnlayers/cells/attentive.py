@@ -11,9 +11,10 @@ from rnnlayers.cells.attention import (
     Attention,
     Memory,
     MultiplicativeAttention,
-    check_units,
 )
-from rnnlayers.cells.base import RecurrentCell, States, Tensor
+from rnnlayers.cells.base import RecurrentCell
+from rnnlayers.checks import check_one_of, check_positive_integer
+from rnnlayers.types import States, Tensor
 
 _BY_NAME: dict[str, Callable[..., Attention]] = {
     "additive": AdditiveAttention,
@@ -115,18 +116,16 @@ class AttentionCell(keras.Layer):
     ) -> None:
         if not isinstance(cell, RecurrentCell):
             raise ValueError(
-                f"`cell` must be an `rnnlayers.RecurrentCell`, such as GRUCell(512); got {cell!r}."
+                "`cell` must be an `rnnlayers.RecurrentCell`, such as GRUCell(512); received "
+                f"{cell!r}."
             )
         if attention not in _BY_NAME and not isinstance(attention, Attention):
             raise ValueError(
                 f"`attention` must be one of {', '.join(map(repr, _BY_NAME))}, or an "
                 f"`AdditiveAttention` or `MultiplicativeAttention`; received {attention!r}."
             )
-        check_units("units", units, "the size of the output")
-        if attend not in ("after", "before"):
-            raise ValueError(
-                f"`attend` must be 'after' the step of the cell or 'before' it; got {attend!r}."
-            )
+        check_positive_integer("units", units, "the size of the output", or_none=True)
+        check_one_of("attend", attend, ("after", "before"))
         if input_feeding and attend == "before":
             raise ValueError(
                 "`input_feeding` must be False with attend='before', where the context enters the "

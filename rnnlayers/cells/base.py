@@ -1,15 +1,14 @@
 """What every recurrent cell has in common: arguments, weights, dropout, one step."""
 
 from collections.abc import Mapping, Sequence
-from numbers import Real
 from typing import Any, ClassVar, TypeAlias
 
 import keras
-import numpy as np
 from keras import ops
 
-Tensor: TypeAlias = Any  # tf.Tensor or keras.KerasTensor; TensorFlow ships no types
-States: TypeAlias = tuple[Tensor, ...]
+from rnnlayers.checks import check_positive_integer, check_rate
+from rnnlayers.types import States, Tensor
+
 Gates: TypeAlias = Tensor | Sequence[Tensor]  # (..., gates * units), or cut in (..., units)
 
 
@@ -118,17 +117,9 @@ class RecurrentCell(keras.Layer):
         implementation: int = 2,
         **kwargs: Any,
     ) -> None:
-        if not isinstance(units, int | np.integer) or isinstance(units, bool) or units <= 0:
-            raise ValueError(
-                f"`units` must be a positive integer, the size of the output; received {units!r}."
-            )
-        for name, rate in (("dropout", dropout), ("recurrent_dropout", recurrent_dropout)):
-            if not isinstance(rate, Real) or not 0.0 <= rate < 1.0:
-                raise ValueError(
-                    f"`{name}` must be a number in [0, 1), the share of values to drop; "
-                    f"received {rate!r}. Pass 0.3 to drop 30 %. (Keras cuts it to [0, 1], and 1 "
-                    "drops all.)"
-                )
+        check_positive_integer("units", units, "the size of the output")
+        check_rate("dropout", dropout)
+        check_rate("recurrent_dropout", recurrent_dropout)
         super().__init__(**kwargs)
         self.units = int(units)
         self.activation = keras.activations.get(activation)

@@ -6,8 +6,9 @@ from typing import ClassVar
 import keras
 from keras import ops
 
-from rnnlayers.cells.base import Gates, RecurrentCell, States, Tensor
+from rnnlayers.cells.base import Gates, RecurrentCell
 from rnnlayers.cells.slopes import has_slope, slope
+from rnnlayers.types import States, Tensor
 
 
 @keras.saving.register_keras_serializable(package="rnnlayers")

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from rnnlayers.cells.base import Tensor
+from rnnlayers.types import Tensor
 
 _SLOPES: dict[Any, Callable[[Tensor], Tensor]] = {
     keras.activations.tanh: lambda y: 1 - y * y,

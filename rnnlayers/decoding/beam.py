@@ -6,8 +6,10 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from rnnlayers.checks import check_number, check_one_of, check_positive_integer
 from rnnlayers.decoding.largest import largest
-from rnnlayers.decoding.samplers import NONE, Choice, Finish, Moment, Sampler, Tensor, check_count
+from rnnlayers.decoding.samplers import NONE, Choice, Finish, Moment, Sampler
+from rnnlayers.types import Tensor
 
 _STOPPING = ("optimal", "enough", "never")
 _TINY = float(np.finfo("float32").tiny)
@@ -80,24 +82,18 @@ class BeamSearch(Sampler):
     stopping: str = "optimal"
 
     def __post_init__(self) -> None:
-        check_count("num_beams", self.num_beams, "the number of hypotheses side by side")
+        meaning = "the number of hypotheses that run side by side"
+        check_positive_integer("num_beams", self.num_beams, meaning)
         for name in ("length_penalty", "coverage_penalty"):
-            value = getattr(self, name)
-            if not isinstance(value, int | float) or not 0.0 <= value < float("inf"):
-                raise ValueError(
-                    f"`{name}` must be a number of at least 0, which is none; received {value!r}."
-                )
-        check_count("num_return", self.num_return, "the number of hypotheses to return")
+            hint = "Pass 0 for no penalty."
+            check_number(name, getattr(self, name), "[0, inf)", hint=hint)
+        check_positive_integer("num_return", self.num_return, "the number of hypotheses to return")
         if self.num_return > self.num_beams:
             raise ValueError(
                 f"`num_return` must be at most `num_beams`, {self.num_beams}; received "
                 f"{self.num_return}. Search with a wider beam."
             )
-        if self.stopping not in _STOPPING:
-            raise ValueError(
-                f"`stopping` must be one of {', '.join(map(repr, _STOPPING))}; received "
-                f"{self.stopping!r}."
-            )
+        check_one_of("stopping", self.stopping, _STOPPING)
 
     @property
     def width(self) -> int:

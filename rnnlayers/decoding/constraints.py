@@ -1,12 +1,11 @@
 """Which tokens may come next."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-Tensor = Any  # tf.Tensor; TensorFlow ships no types
+from rnnlayers.types import Tensor
 
 
 class Constraints:

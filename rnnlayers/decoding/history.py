@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from rnnlayers.decoding.samplers import Finish, Tensor
+from rnnlayers.decoding.samplers import Finish
+from rnnlayers.types import Tensor
 
 
 class History(NamedTuple):

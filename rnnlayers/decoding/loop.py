@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from rnnlayers.decoding.checks import (
+from rnnlayers.decoding.arguments import (
     check_forced,
     check_ids,
     check_lengths,
@@ -14,8 +14,9 @@ from rnnlayers.decoding.checks import (
 )
 from rnnlayers.decoding.constraints import Constraints
 from rnnlayers.decoding.history import History
-from rnnlayers.decoding.samplers import Moment, Sampler, Tensor
+from rnnlayers.decoding.samplers import Moment, Sampler
 from rnnlayers.decoding.step import TracedStep, repeat
+from rnnlayers.types import Tensor
 
 Step = Callable[..., Any]
 

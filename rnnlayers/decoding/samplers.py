@@ -2,15 +2,15 @@
 
 import abc
 from dataclasses import dataclass
-from numbers import Real
-from typing import Any, ClassVar, NamedTuple, TypeAlias
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
+from rnnlayers.checks import check_number, check_positive_integer, is_integer
 from rnnlayers.decoding.largest import largest
+from rnnlayers.types import Tensor
 
-Tensor: TypeAlias = Any  # tf.Tensor; TensorFlow ships no types
 NONE = -1  # stands in place of a token where a hypothesis has none
 
 
@@ -188,27 +188,20 @@ class Sampling(Independent):
     num_return: int = 1
 
     def __post_init__(self) -> None:
-        number = isinstance(self.temperature, Real) and not isinstance(self.temperature, bool)
-        if not number or not 0.0 < self.temperature < float("inf"):
-            raise ValueError(
-                f"`temperature` must be a positive number; received {self.temperature!r}. "
-                "`Greedy()` is its limit at zero."
-            )
-        if self.top_k is not None:
-            check_count("top_k", self.top_k, "the number of tokens to draw from, or None for all")
-        if not isinstance(self.top_p, Real) or not 0.0 < self.top_p <= 1.0:
-            raise ValueError(
-                "`top_p` must be a number in (0, 1], the share of the probability to draw from; "
-                f"received {self.top_p!r}. Pass 1.0 to draw from all."
-            )
-        if not tf.is_tensor(self.seed) and (
-            not isinstance(self.seed, int | np.integer) or not -(2**31) <= self.seed < 2**31
-        ):
+        hint = "`Greedy()` is its limit at zero."
+        check_number("temperature", self.temperature, "(0, inf)", hint=hint)
+        meaning = "the number of tokens to draw from"
+        check_positive_integer("top_k", self.top_k, meaning, or_none=True)
+        meaning, hint = "the share of the probability to draw from", "Pass 1.0 to draw from all."
+        check_number("top_p", self.top_p, "(0, 1]", meaning, hint)
+        in_32_bits = is_integer(self.seed) and -(2**31) <= self.seed < 2**31
+        if not tf.is_tensor(self.seed) and not in_32_bits:
             raise ValueError(
                 "`seed` must be an integer that fits in 32 bits, or a scalar tensor; received "
                 f"{self.seed!r}."
             )
-        check_count("num_return", self.num_return, "the number of hypotheses for each example")
+        meaning = "the number of hypotheses for each example"
+        check_positive_integer("num_return", self.num_return, meaning)
 
     @property
     def width(self) -> int:
@@ -235,9 +228,3 @@ class Sampling(Independent):
             logits = tf.where(likelier < self.top_p, logits, -np.inf)
         drawn = tf.random.stateless_categorical(logits, 1, seed, tf.int32)
         return tf.gather(tokens, drawn, batch_dims=1)[:, 0]
-
-
-def check_count(name: str, value: Any, what: str) -> None:
-    """Raise a ValueError unless a value is a positive integer."""
-    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"`{name}` must be a positive integer, {what}; received {value!r}.")

@@ -5,7 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
-Tensor = Any  # tf.Tensor; TensorFlow ships no types
+from rnnlayers.types import Tensor
 
 
 class TracedStep:

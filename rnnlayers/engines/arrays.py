@@ -3,8 +3,8 @@
 import tensorflow as tf
 from keras import ops
 
-from rnnlayers.cells.base import Tensor
 from rnnlayers.engines.target import Target, traced_for
+from rnnlayers.types import Tensor
 
 
 def unstack(sequence: Tensor) -> tf.TensorArray:

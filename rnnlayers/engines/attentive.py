@@ -7,9 +7,9 @@ from keras import ops
 
 from rnnlayers.cells.attention import Memory
 from rnnlayers.cells.attentive import NO_DROPS, AttentionCell, Drops
-from rnnlayers.cells.base import States, Tensor
 from rnnlayers.engines.arrays import outputs_of, unstack
 from rnnlayers.engines.kept import call_as_graph
+from rnnlayers.types import States, Tensor
 
 
 def run(

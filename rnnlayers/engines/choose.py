@@ -5,10 +5,12 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from rnnlayers.cells.base import RecurrentCell, States, Tensor
+from rnnlayers.cells.base import RecurrentCell
+from rnnlayers.checks import check_one_of
 from rnnlayers.engines import fused, stepwise
 from rnnlayers.engines.kept import call_as_graph
 from rnnlayers.engines.target import Target, traced_for
+from rnnlayers.types import States, Tensor
 
 Engine = Callable[..., tuple[Tensor | None, States]]
 
@@ -85,11 +87,7 @@ def run(engine: str, cell: RecurrentCell, *tensors: Any, **how: Any) -> tuple[An
 
 def check_engine(asked: Any) -> None:
     """Raise an error for an `engine` that does not exist."""
-    if asked not in ("auto", *ENGINES):
-        raise ValueError(
-            f"`engine` must be one of 'auto', {', '.join(map(repr, ENGINES))}; received {asked!r}. "
-            "'auto' chooses by the shapes."
-        )
+    check_one_of("engine", asked, ("auto", *ENGINES), "'auto' chooses by the shapes.")
 
 
 def explain_engine(layer: Any, shape: tuple[int | None, ...], training: bool = True) -> str:

@@ -13,8 +13,9 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from rnnlayers.cells.base import RecurrentCell, States, Tensor
+from rnnlayers.cells.base import RecurrentCell
 from rnnlayers.engines.kept import call_with_weights
+from rnnlayers.types import States, Tensor
 
 Tensors = Sequence[Tensor]
 

@@ -9,12 +9,13 @@ from typing import Any
 
 import tensorflow as tf
 
-from rnnlayers.cells.base import RecurrentCell, States, Tensor
+from rnnlayers.cells.base import RecurrentCell
 from rnnlayers.engines import segments, stepwise
 from rnnlayers.engines.derivatives import Tensors
 from rnnlayers.engines.gradients import with_gradient
 from rnnlayers.engines.kept import kept
 from rnnlayers.engines.program import Masks, Program, Weights
+from rnnlayers.types import States, Tensor
 
 Run = Callable[..., tuple[Tensor | None, States]]
 

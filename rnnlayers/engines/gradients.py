@@ -6,8 +6,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from rnnlayers.cells.base import Tensor
 from rnnlayers.engines.derivatives import Tensors
+from rnnlayers.types import Tensor
 
 
 def with_gradient(

@@ -17,7 +17,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from rnnlayers.cells.base import Tensor
+from rnnlayers.types import Tensor
 
 
 def call_as_graph(

@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from rnnlayers.cells.base import RecurrentCell, States, Tensor
+from rnnlayers.cells.base import RecurrentCell
 from rnnlayers.engines.arrays import unstack
 from rnnlayers.engines.derivatives import Tensors, advance, derivative_of, holds
 from rnnlayers.engines.kept import values_of
+from rnnlayers.types import States, Tensor
 
 
 class Masks(NamedTuple):

@@ -8,8 +8,9 @@ The arithmetic is the cell's, in `keras.ops`; the loop is `tf.while_loop`, becau
 import tensorflow as tf
 from keras import ops
 
-from rnnlayers.cells.base import RecurrentCell, States, Tensor
+from rnnlayers.cells.base import RecurrentCell
 from rnnlayers.engines.arrays import outputs_of, unstack
+from rnnlayers.types import States, Tensor
 
 
 def run(

@@ -6,11 +6,12 @@ from typing import Any
 
 import tensorflow as tf
 
-from rnnlayers.cells.base import RecurrentCell, States, Tensor
+from rnnlayers.cells.base import RecurrentCell
 from rnnlayers.engines.choose import FULL_BATCH, Choice
 from rnnlayers.engines.derivatives import Tensors
 from rnnlayers.engines.gradients import with_gradient
 from rnnlayers.engines.kept import call_with_weights, values_of
+from rnnlayers.types import States, Tensor
 
 
 def run_whole(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
+from rnnlayers.checks import check_number
 from rnnlayers.engines.target import Target, portable
 from rnnlayers.export.endpoints import Endpoint, make_endpoints, make_probes
 from rnnlayers.export.portable import check_portable, cudnn_switched_off, lookup_tables, reachable
@@ -60,8 +60,7 @@ def trace(
         target: What the graphs are for. Elsewhere no output has the name of an input.
         batch_of_one: Whether a batch is to be of one example.
     """
-    if not (isinstance(tolerance, (int, float)) and 0 <= tolerance < math.inf):
-        raise ValueError(f"tolerance must be a number of at least 0. Received: {tolerance!r}.")
+    check_number("tolerance", tolerance, "[0, inf)", "the largest difference that is allowed")
     things = _things(model)
     chosen = make_endpoints(model, endpoints)
     if target is Target.ELSEWHERE:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import tensorflow as tf
 
+from rnnlayers.checks import check_one_of
 from rnnlayers.engines.target import Target
 from rnnlayers.export.graphs import Traced, trace
 from rnnlayers.export.runtimes import (
@@ -71,8 +72,7 @@ def export_litert(
         https://ai.google.dev/edge/litert
     """
     path = check_file(file, ".tflite")
-    if weights not in _WEIGHTS:
-        raise ValueError(f"weights must be one of {', '.join(_WEIGHTS)}. Received: {weights!r}.")
+    check_one_of("weights", weights, _WEIGHTS)
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError as error:

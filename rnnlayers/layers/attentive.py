@@ -8,10 +8,10 @@ from keras import ops
 
 from rnnlayers.cells.attention import Memory, hide
 from rnnlayers.cells.attentive import NO_DROPS, AttentionCell
-from rnnlayers.cells.base import Tensor
 from rnnlayers.engines.attentive import run
 from rnnlayers.engines.choose import check_engine
 from rnnlayers.layers.recurrent import Recurrent
+from rnnlayers.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="rnnlayers")

@@ -7,7 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from rnnlayers.cells.base import Tensor
+from rnnlayers.checks import check_one_of
+from rnnlayers.types import Tensor
 
 _MERGE_MODES = ("concat", "sum", "mul", "ave", None)
 _COMMON = ("return_sequences", "return_state", "stateful")
@@ -69,10 +70,7 @@ class Bidirectional(keras.Layer):
         **kwargs: Any,
     ) -> None:
         _check_layer("layer", layer)
-        if merge_mode not in _MERGE_MODES:
-            raise ValueError(
-                f"`merge_mode` must be one of {_MERGE_MODES}; received {merge_mode!r}."
-            )
+        check_one_of("merge_mode", merge_mode, _MERGE_MODES)
         super().__init__(**kwargs)
         self.forward_layer = _like(layer, "forward", layer.go_backwards)
         if backward_layer is None:

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from rnnlayers.cells import ElmanCell, GRUCell, LSTMCell
+from rnnlayers.checks import check_one_of
 from rnnlayers.layers.bidirectional import Bidirectional
 from rnnlayers.layers.named import GRU, LSTM, Elman
 from rnnlayers.layers.recurrent import Recurrent
@@ -159,8 +160,7 @@ def from_torch_state_dict(
         ValueError: if `mode` is unknown, a key is missing or unexpected, a shape does not fit, or
             the module has projections (`proj_size`).
     """
-    if mode not in _MODES:
-        raise ValueError(f"`mode` must be one of {', '.join(_MODES)}; received {mode!r}.")
+    check_one_of("mode", mode, _MODES)
     layer_class, *functions = _MODES[mode]
     ours, theirs = _GATES[layer_class]
     found = {

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import keras
 
 from rnnlayers.cells import ElmanCell, GRUCell, LSTMCell, RecurrentCell
+from rnnlayers.checks import check_one_of
 from rnnlayers.layers.recurrent import Recurrent
 
 # Those of `keras.Layer`, and those of them that the cell must be told too.
@@ -80,11 +81,8 @@ class CellLayer(Recurrent):
         return {**bound, **of_keras}
 
     def _check_cudnn(self, use_cudnn: Any) -> None:
-        if use_cudnn not in ("auto", True, False):
-            raise ValueError(
-                f"`use_cudnn` must be 'auto', True or False; received {use_cudnn!r}. "
-                f"{type(self).__name__} has no cuDNN kernel, and runs without one on every device."
-            )
+        hint = f"{type(self).__name__} has no cuDNN kernel, and runs without one on every device."
+        check_one_of("use_cudnn", use_cudnn, ("auto", True, False), hint)
         if use_cudnn is True:
             warnings.warn(
                 f"`use_cudnn=True` has no effect: {type(self).__name__} has no cuDNN kernel, and "

@@ -8,9 +8,11 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from rnnlayers.cells.base import RecurrentCell, States, Tensor
+from rnnlayers.cells.base import RecurrentCell
+from rnnlayers.checks import check_positive_integer
 from rnnlayers.engines.choose import check_engine, choose, run
 from rnnlayers.engines.whole import run_whole
+from rnnlayers.types import States, Tensor
 
 
 @keras.saving.register_keras_serializable(package="rnnlayers")
@@ -105,10 +107,7 @@ class Recurrent(keras.Layer):
             )
         check_engine(engine)
         for name, steps in (("truncate", truncate), ("remat", remat)):
-            if steps is not None and (not isinstance(steps, int) or steps < 1):
-                raise ValueError(
-                    f"`{name}` must be a positive number of steps, or None; received {steps!r}."
-                )
+            check_positive_integer(name, steps, "a number of steps", or_none=True)
         if truncate is not None and remat is not None and truncate % remat:
             raise ValueError(
                 f"`remat` must divide `truncate`, {truncate}, so that the gradient stops between "

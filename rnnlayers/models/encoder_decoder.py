@@ -8,11 +8,11 @@ import tensorflow as tf
 from keras import ops
 
 from rnnlayers.cells.attention import Memory, hide
-from rnnlayers.cells.base import Tensor
 from rnnlayers.decoding import Decoded, Greedy, Sampler, decode
 from rnnlayers.layers.attentive import AttentiveDecoder
 from rnnlayers.layers.recurrent import Recurrent
-from rnnlayers.models.checks import check_decoder, check_head, check_ids, check_sampling
+from rnnlayers.models.parts import check_decoder, check_head, check_ids, check_sampling
+from rnnlayers.types import Tensor
 
 
 class Encoded(NamedTuple):

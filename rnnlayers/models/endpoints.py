@@ -5,8 +5,8 @@ from typing import Any
 import tensorflow as tf
 
 from rnnlayers.cells.attention import Memory
-from rnnlayers.cells.base import Tensor
 from rnnlayers.models.encoder_decoder import EncoderDecoder
+from rnnlayers.types import Tensor
 
 
 class StepEndpoints(tf.Module):

@@ -7,10 +7,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from rnnlayers.cells.base import Tensor
+from rnnlayers.checks import check_positive_integer
 from rnnlayers.decoding import Greedy, Sampler, Sampling
-from rnnlayers.decoding.samplers import check_count
 from rnnlayers.models.encoder_decoder import Encoded, EncoderDecoder
+from rnnlayers.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="rnnlayers")
@@ -106,12 +106,12 @@ class SelfCritical(keras.Model):
                 "`reward` must be a function of tokens and references that returns a number for "
                 f"each row; received {reward!r}."
             )
-        check_count("max_length", max_length, "the most tokens that are said")
-        check_count("num_samples", num_samples, "2 or more")
+        check_positive_integer("max_length", max_length, "the largest number of tokens")
+        check_positive_integer("num_samples", num_samples, "the sequences drawn for each source")
         if num_samples < 2:
             raise ValueError(
-                f"`num_samples` must be 2 or more; received {num_samples}. Each is judged by the "
-                "others."
+                f"`num_samples` must be at least 2, since each sequence is compared with the "
+                f"others; received {num_samples}."
             )
         # Of a model that computes in float16 it is this object whose optimizer scales the loss.
         kwargs.setdefault("dtype", model.dtype_policy)

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from rnnlayers.optimizers.checks import check_call, check_clips, check_inner, check_known
+from rnnlayers.checks import check_one_of
 from rnnlayers.optimizers.clips import Clip
 from rnnlayers.optimizers.gradients import (
     Gradient,
@@ -16,6 +16,7 @@ from rnnlayers.optimizers.gradients import (
     norm_of,
     zero_non_finite,
 )
+from rnnlayers.optimizers.refusals import check_call, check_clips, check_inner, check_known
 from rnnlayers.optimizers.replicas import from_first, is_first, run_if, sum_over_replicas
 
 _REMEDY = (
@@ -103,11 +104,7 @@ class ClippedOptimizer(keras.optimizers.Optimizer):
         check_inner(inner_optimizer)
         clips = (clip,) if isinstance(clip, Clip) else clip
         check_clips(clips)
-        if non_finite not in ("raise", "skip", "zero"):
-            raise ValueError(
-                "ClippedOptimizer: `non_finite` must be 'raise', 'skip' or 'zero'; "
-                f"received {non_finite!r}."
-            )
+        check_one_of("non_finite", non_finite, ("raise", "skip", "zero"))
         # The base class wants a rate; the one in force is the inner optimizer's.
         super().__init__(learning_rate=0.0, name=name)
         self.inner_optimizer = inner_optimizer

@@ -7,13 +7,12 @@ dense gradient that it stands for, and it is never made dense.
 
 import abc
 import dataclasses
-import math
-import numbers
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from rnnlayers.checks import check_number
 from rnnlayers.optimizers.gradients import Gradient, joint_norm, map_values, norm_of, values_of
 
 
@@ -32,16 +31,8 @@ class Clip(abc.ABC):
 
     def __post_init__(self) -> None:
         for name, value in self.get_config().items():
-            if (
-                isinstance(value, bool)
-                or not isinstance(value, numbers.Real)
-                or not math.isfinite(value)
-                or value <= 0
-            ):
-                raise ValueError(
-                    f"{type(self).__name__}: `{name}` must be a finite number above 0; received "
-                    f"{value!r}. To train without clipping, pass `clip=()` to ClippedOptimizer."
-                )
+            hint = "To train without clipping, pass `clip=()` to ClippedOptimizer."
+            check_number(name, value, "(0, inf)", f"a threshold of {type(self).__name__}", hint)
 
     @abc.abstractmethod
     def __call__(

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from rnnlayers.cells.base import RecurrentCell, States, Tensor
+from rnnlayers.cells.base import RecurrentCell
 from rnnlayers.engines.choose import ENGINES
 from rnnlayers.engines.derivatives import OwnDerivative, derivative_of, holds
 from rnnlayers.layers.recurrent import Recurrent
@@ -23,6 +23,7 @@ from rnnlayers.testing.contract import (
     flat,
     random_copy_of,
 )
+from rnnlayers.types import States, Tensor
 
 
 def check_cell(cell: RecurrentCell, features: int = 3, seed: int = 0) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from rnnlayers.cells.base import Tensor
+from rnnlayers.types import Tensor
 
 BATCH = 5
 TIMESTEPS = 6

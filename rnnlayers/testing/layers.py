@@ -8,7 +8,6 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from rnnlayers.cells.base import Tensor
 from rnnlayers.testing.contract import (
     BATCH,
     MASK,
@@ -21,6 +20,7 @@ from rnnlayers.testing.contract import (
     flat,
     random_copy_of,
 )
+from rnnlayers.types import Tensor
 
 
 def check_layer(layer: keras.Layer, features: int = 3, seed: int = 0) -> None:

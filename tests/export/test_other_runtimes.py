@@ -277,7 +277,7 @@ def test_a_file_of_another_kind_is_refused(name, tmp_path):
     layer = randomize(rnnlayers.GRU(2))
     with pytest.raises(ValueError, match=rf"file must .*\.onnx.*{name}"):
         rnnlayers.export_onnx(layer, tmp_path / name)
-    with pytest.raises(ValueError, match=r"weights must be one of float32.*'int4'"):
+    with pytest.raises(ValueError, match=r"`weights` must be one of 'float32'.*'int4'"):
         rnnlayers.export_litert(layer, tmp_path / "a.tflite", weights="int4")
 
 

@@ -331,7 +331,7 @@ def test_flat_steps_are_those_of_the_model(decoder):
     [
         ({"head": None}, "ReversibleEmbedding"),
         ({"start_token_id": 0}, "three different ids"),
-        ({"sampling_rate": 1.5}, "`sampling_rate` must be from 0 to 1"),
+        ({"sampling_rate": 1.5}, "`sampling_rate` must be a number in [0, 1]"),
         ({"sampling_passes": 0}, "`sampling_passes` must be a positive integer"),
     ],
 )

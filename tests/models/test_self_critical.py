@@ -169,7 +169,7 @@ def test_it_answers_as_its_model_does():
         ({"max_length": 0}, ("`max_length`", "positive integer", "0")),
         ({"max_length": 2.5}, ("`max_length`", "2.5")),
         ({"max_length": True}, ("`max_length`", "True")),
-        ({"num_samples": 1}, ("`num_samples`", "2 or more", "1")),
+        ({"num_samples": 1}, ("`num_samples`", "at least 2", "1")),
         ({"reward": None}, ("`reward`", "None")),
         ({"model": "not one"}, ("`model`", "EncoderDecoder", "not one")),
     ],

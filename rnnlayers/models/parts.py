@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from rnnlayers.checks import check_number, check_positive_integer
 from rnnlayers.layers.attentive import AttentiveDecoder
 from rnnlayers.layers.recurrent import Recurrent
 
@@ -31,15 +32,11 @@ def check_ids(start_token_id: int, stop_token_id: int, pad_token_id: int) -> Non
 def check_sampling(sampling_rate: Any, sampling_passes: Any) -> None:
     """Raise a ValueError unless scheduled sampling can be done like this."""
     scheduled = isinstance(sampling_rate, keras.optimizers.schedules.LearningRateSchedule)
-    if not scheduled and not 0 <= sampling_rate <= 1:
-        raise ValueError(
-            "`sampling_rate` must be from 0 to 1, or a Keras LearningRateSchedule; received "
-            f"{sampling_rate!r}."
-        )
-    if not isinstance(sampling_passes, int) or sampling_passes < 1:
-        raise ValueError(
-            f"`sampling_passes` must be a positive integer; received {sampling_passes!r}."
-        )
+    if not scheduled:
+        meaning = "the share of tokens to replace, or a Keras LearningRateSchedule"
+        check_number("sampling_rate", sampling_rate, "[0, 1]", meaning)
+    meaning = "how often the tokens to mix in are computed"
+    check_positive_integer("sampling_passes", sampling_passes, meaning)
 
 
 def check_decoder(decoder: Sequence[Any]) -> None:

@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rnnlayers.decoding.samplers import Tensor
+from rnnlayers.checks import is_integer
 from rnnlayers.decoding.step import repeat
+from rnnlayers.types import Tensor
 
 
 def check_start(tokens: Any) -> Tensor:
@@ -64,7 +65,7 @@ def check_lengths(min_length: Any, max_length: Any, batch: Tensor) -> Tensor:
             "`max_length` must be a positive integer, or such integers (batch,), the largest "
             f"number of tokens; received {max_length!r}."
         )
-    if not isinstance(min_length, int | np.integer) or min_length < 0:
+    if not is_integer(min_length) or min_length < 0:
         raise ValueError(
             "`min_length` must be an integer of at least 0, the least number of tokens; received "
             f"{min_length!r}."
@@ -80,7 +81,7 @@ def check_lengths(min_length: Any, max_length: Any, batch: Tensor) -> Tensor:
 def check_ids(name: str, ids: Any, vocabulary: int) -> None:
     """Raise a ValueError unless all are ids of the vocabulary."""
     for token in ids:
-        if not isinstance(token, int | np.integer) or not 0 <= token < vocabulary:
+        if not is_integer(token) or not 0 <= token < vocabulary:
             raise ValueError(
                 f"`{name}` must hold ids of the vocabulary, integers from 0 to {vocabulary - 1}; "
                 f"received {token!r}."
