@@ -1,12 +1,16 @@
 """Every test starts from the same seed and leaves Keras as it found it."""
 
 import os
+import subprocess
+import types
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
 import pytest
 import tensorflow as tf
+
+from rnnlayers.export import fresh, verify
 
 # The shapes of the tests are small: a second thread would only wait for the first.
 tf.config.threading.set_intra_op_parallelism_threads(1)
@@ -38,3 +42,20 @@ def eagerly():
     tf.config.run_functions_eagerly(True)
     yield
     tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
+def compiled(eagerly):
+    """Trace and compile functions after all, in a module whose other tests run them eagerly."""
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
+def in_process(monkeypatch):
+    """Verify exports in this process; tests/export shows once that a fresh process is asked."""
+
+    def run(command, **options):
+        fresh.main(*command[-3:])
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(verify, "subprocess", types.SimpleNamespace(run=run))

@@ -1,4 +1,4 @@
-"""Commands: arguments from signatures and dataclasses, mistakes answered with one line."""
+"""Commands: arguments come from signatures and dataclasses, mistakes are answered in one line."""
 
 import contextlib
 import functools
@@ -25,9 +25,9 @@ def run_command(
 ) -> None:
     """Run a command with the arguments of a command line.
 
-    A `Refusal`, and an answer of the operating system about a file, a disk or a network, end the
-    program with status 2 and one line on standard error. Any other exception is a bug and keeps its
-    traceback.
+    A `Refusal` ends the program with status 2 and one line on standard error. So does an error of
+    the operating system about a file, a disk or a network. Any other exception is a bug and keeps
+    its traceback.
 
     Args:
         commands: A function, or several by name, of which the first argument chooses one. Their
@@ -76,7 +76,7 @@ def _parse(
 
 
 def _bound(command: Callable) -> Callable:
-    """Returns a function with the signature of a command that binds its arguments to it."""
+    """Return a function with the signature of a command that binds arguments to the command."""
     return functools.wraps(command)(lambda **arguments: functools.partial(command, **arguments))
 
 
@@ -86,12 +86,12 @@ def _fail(message: str) -> NoReturn:
 
 
 def check(settings: Any, names: Sequence[str], allowed: Callable[[Any], bool], words: str) -> None:
-    """Refuses settings outside their range.
+    """Refuse settings outside their range.
 
     Args:
         settings: An instance of a dataclass.
         names: The fields to check.
-        allowed: Tells whether a value is in the range.
+        allowed: Returns whether a value is in the range.
         words: The range in words, for the message.
 
     Raises:
@@ -103,11 +103,11 @@ def check(settings: Any, names: Sequence[str], allowed: Callable[[Any], bool], w
 
 
 def read_inputs(inputs: Sequence[str]) -> Iterator[bytes]:
-    """Reads the texts that a command was given, as they are, byte for byte.
+    """Read the texts that a command was given, byte for byte.
 
     Args:
-        inputs: Texts, names of files with one text each, or `-` for standard input, which holds
-            one text a line.
+        inputs: Texts, names of files with one text each, or `-` for standard input with one text a
+            line.
 
     Yields:
         The texts.
@@ -126,13 +126,13 @@ def read_inputs(inputs: Sequence[str]) -> Iterator[bytes]:
 
 
 def read_lines(inputs: Sequence[str]) -> Iterator[tuple[str, list[bytes]]]:
-    """Reads the lines that a command was given, as they are, byte for byte.
+    """Read the lines that a command was given, byte for byte.
 
     Args:
-        inputs: Texts, names of files with one text a line, or `-` for standard input likewise.
+        inputs: Texts, or names of files or `-` for standard input, with one text a line.
 
     Yields:
-        The name of a file, and its lines; or no name, and texts that were given themselves.
+        The name of a file and its lines, or an empty name and a text.
 
     Raises:
         Refusal: If there are none.
@@ -149,11 +149,11 @@ def read_lines(inputs: Sequence[str]) -> Iterator[tuple[str, list[bytes]]]:
 
 
 def find_files(inputs: Sequence[str], suffixes: Sequence[str]) -> list[Path]:
-    """Finds the files that a command was given.
+    """Find the files that a command was given.
 
     Args:
         inputs: Names of files, folders of them, or globs.
-        suffixes: How the names of files in folders end.
+        suffixes: The endings of the files to find in folders.
 
     Raises:
         Refusal: If one of them leads to no file.

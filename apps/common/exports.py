@@ -1,4 +1,4 @@
-"""Exports of runs: the SavedModel, requests to warm it up, and a card that says what it is."""
+"""Export of runs: the SavedModel, requests to warm it up, and a card that says what it is."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 import rnnlayers
-from apps.common.cards import Card, describe
+from apps.common.cards import FILE, Card, describe
 from apps.common.other_runtimes import (
     FOLDER,
     Format,
@@ -17,8 +17,6 @@ from apps.common.other_runtimes import (
 )
 from apps.common.runs import Run
 from apps.common.signatures import WARMUP
-
-CARD = "model_card.md"
 
 
 def export_run(
@@ -34,25 +32,26 @@ def export_run(
     also: Sequence[Format] = (),
     tolerance: float = 1e-5,
 ) -> Path:
-    """Exports the model of a run to `<to>/<app>/<version>`.
+    """Export the model of a run to `<to>/<app>/<version>`.
 
     Args:
-        model: See `rnnlayers.export_model`, as for the arguments not named here.
+        model: See `rnnlayers.export_model`.
         run: The run.
         app: The application.
         to: The folder of all exports.
-        endpoints: The functions by name.
-        probes: Examples for each endpoint, real ones where there are some; they warm up a server
-            as well.
-        numeric: Returns what other runtimes are given.
-        card: What there is to say of the model.
-        also: For which of them to write files. One that answers differently withdraws the export.
-        tolerance: How far the exported model may be from the live one.
+        endpoints: The functions with their signatures, by name.
+        probes: Examples for each endpoint, real ones if possible. They verify the export, and
+            warm up a server.
+        numeric: Returns the endpoints for other runtimes.
+        card: The contents of the model card.
+        also: The other runtimes to write files for. If a file answers differently from the model,
+            nothing is exported.
+        tolerance: The largest difference allowed between the exported and the live model.
     """
     check_installed(also)
 
     def finish(folder: Path) -> None:
-        (folder / CARD).write_text(describe(card, folder, run, app), "utf-8")
+        (folder / FILE).write_text(describe(card, folder, run, app), "utf-8")
         write_warmup_requests(folder / WARMUP, app, endpoints, probes)
         if also:
             write_files(folder / FOLDER, model, also, numeric(), tolerance)
@@ -60,19 +59,19 @@ def export_run(
     path = rnnlayers.export_model(
         model, to / app, endpoints=endpoints, probes=probes, tolerance=tolerance, finish=finish
     )
-    print(f"Exported to {path}; {path / CARD} says what it is")
+    print(f"Exported to {path}; {path / FILE} describes it")
     return path
 
 
 def write_warmup_requests(
     file: Path, model: str, endpoints: Mapping[str, Any], probes: Mapping[str, Any]
 ) -> None:
-    """Writes requests that TensorFlow Serving answers before it takes any, so that none is slow.
+    """Write requests that TensorFlow Serving answers before it accepts any, so that none is slow.
 
     Args:
-        file: The file, of the name that it looks for.
+        file: The file, under the name that TensorFlow Serving looks for.
         model: The name under which the model will be served.
-        endpoints: `(function, signature)` by name.
+        endpoints: The functions with their signatures, by name.
         probes: The inputs of each endpoint.
     """
     try:

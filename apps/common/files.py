@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Files that exist whole or not at all."""
 
 import contextlib
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Gives a temporary path to write to, which becomes `path` when all is written."""
+    """Yield a temporary path to write to, and rename it to `path` when everything is written."""
     temporary = path.with_name(f".{os.getpid()}-{path.name}")
     try:
         yield temporary

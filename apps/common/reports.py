@@ -1,4 +1,4 @@
-"""Results: the table and the file of figures, and the plots of a run."""
+"""Results of a run: the table of scores, `metrics.json`, and plots."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -49,7 +49,7 @@ def report(
 
 
 def plot_history(run: Run, *metrics: str) -> None:
-    """Draws loss and metrics over the epochs, training and validation, as `curves.png`."""
+    """Draw the loss and metrics of training and validation over the epochs, as `curves.png`."""
     history = run.history()
     names = ("loss", *metrics)
     figure = Figure(figsize=(4 * len(names), 3), layout="constrained")

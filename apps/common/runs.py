@@ -1,17 +1,17 @@
-"""A run: the folder that holds all there is of one training.
+"""A run: the folder that holds everything of one training.
 
-    settings.json   what decides the run; whoever starts it again must ask for the same
+    settings.json   what decides the run; a run is resumed with the same settings only
     checkpoints/    the model after the newest and after the best epoch, with its optimizer
-    history.csv     one line an epoch
+    history.csv     one line for each epoch
     tensorboard/    the same for TensorBoard
-    model.keras     the model of the best epoch; where it stands, training has finished
-    metrics.json    what `evaluate` found
+    model.keras     the model of the best epoch; it exists once training has finished
+    metrics.json    what `evaluate` measured
     plots/          pictures
 
-Of a run of several networks each is a run of its own, in a folder within.
+A run of several networks holds a run for each of them, in a folder of its own.
 
-A kill at any moment costs the epoch it fell in: every file is written under another name and then
-renamed, the history before the checkpoint that it belongs to.
+A kill costs the epoch that it interrupts and nothing else: every file is written under a temporary
+name and then renamed, and the history is written before its checkpoint.
 """
 
 import dataclasses
@@ -31,7 +31,7 @@ Settings = TypeVar("Settings")
 
 
 def load_model(path: Path, **options: Any) -> keras.Model:
-    """Loads a `.keras` file, once it has proved sound.
+    """Load a `.keras` file after checking that it is not damaged.
 
     Raises:
         Refusal: If the file is damaged.
@@ -43,16 +43,16 @@ def load_model(path: Path, **options: Any) -> keras.Model:
         damaged = str(error)
     if damaged:
         raise Refusal(
-            f"{path} is damaged ({damaged}); remove it and give the command that made it again, "
-            f"which goes on from what is left"
+            f"{path} is damaged ({damaged}); remove it and repeat the command that wrote it, which "
+            f"goes on from what is left"
         )
     return keras.models.load_model(path, **options)
 
 
 class Run:
-    """The files of a run. `begin` and `finished` say whether there is one."""
+    """The files of a run. `begin` starts or resumes one, and `finished` opens one."""
 
-    monitor = "val_loss"  # the best epoch is the one where this is lowest
+    monitor = "val_loss"  # lowest in the best epoch
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -65,16 +65,16 @@ class Run:
 
     @classmethod
     def begin(cls, folder: Path, settings: Any) -> "Run":
-        """Starts a run in a new or empty folder, or goes on with one that was broken off.
+        """Start a run in a new or empty folder, or resume one that was interrupted.
 
-        A run that was broken off in its first epoch starts again, if need be with other settings.
+        A run that was interrupted in its first epoch starts again, also with other settings.
 
         Args:
             folder: The folder.
-            settings: A dataclass that says what decides the run.
+            settings: A dataclass of what decides the run.
 
         Raises:
-            Refusal: If the folder holds something else, a finished run, or one with other
+            Refusal: If the folder holds something else, a finished run, or a run with other
                 settings.
             OSError: If it cannot be written.
         """
@@ -97,7 +97,7 @@ class Run:
 
     @classmethod
     def finished(cls, folder: Path) -> "Run":
-        """Opens a run whose training has finished.
+        """Open a run whose training has finished.
 
         Raises:
             Refusal: If there is none.
@@ -108,15 +108,15 @@ class Run:
         if not run.model_file.exists():
             raise Refusal(
                 f"run: the training in {folder} has not finished; "
-                f"the command that began it goes on with it"
+                f"repeat the train command that started it, to go on with it"
             )
         return run
 
     def settings(self, kind: type[Settings]) -> Settings:
-        """Reads the settings as an instance of the dataclass `kind`.
+        """Read the settings as an instance of the dataclass `kind`.
 
         Raises:
-            Refusal: If they are damaged, or of another program version.
+            Refusal: If they are damaged, or were written by another version.
         """
         try:
             values = json.loads(self.settings_file.read_bytes())
@@ -125,7 +125,7 @@ class Run:
             raise Refusal(f"{self.settings_file} cannot be read: {error}") from error
 
     def check_same(self, settings: Any) -> None:
-        """Refuses settings other than those of the run.
+        """Refuse settings that differ from those of the run.
 
         Raises:
             Refusal: If some differ.
@@ -141,7 +141,7 @@ class Run:
         ]
         if differing:
             raise Refusal(
-                f"run: {self.folder} was begun with {', '.join(differing)}; "
+                f"run: {self.folder} was started with {', '.join(differing)}; "
                 f"give the same settings to go on, or choose another folder"
             )
 
@@ -150,12 +150,12 @@ class Run:
             temporary.write_text(json.dumps(values, indent=2) + "\n")
 
     def write_lines(self, name: str, lines: Iterable[str]) -> None:
-        """Writes a text file of the run, a line for each string."""
+        """Write a text file of the run, one line for each string."""
         with replacing(self.folder / name) as temporary:
             temporary.write_text("\n".join(lines), "utf-8")
 
     def read_lines(self, name: str) -> list[str]:
-        """Reads what `write_lines` wrote.
+        """Read what `write_lines` wrote.
 
         Raises:
             Refusal: If the file is damaged.
@@ -167,17 +167,17 @@ class Run:
             raise Refusal(f"{self.folder / name} is damaged: {error}") from error
 
     def write_table(self, name: str, table: pd.DataFrame) -> None:
-        """Writes a table of the run as CSV."""
+        """Write a table of the run as CSV."""
         with replacing(self.folder / name) as temporary:
             table.to_csv(temporary, index=False)
 
     def write_model(self, name: str, model: keras.Model) -> None:
-        """Writes a model of the run beside the one that it trains."""
+        """Write a model under a name of its own."""
         with replacing(self.folder / name) as temporary:
             model.save(temporary)
 
     def read_model(self, name: str) -> keras.Model:
-        """Reads what `write_model` wrote.
+        """Read what `write_model` wrote.
 
         Raises:
             Refusal: If the file is damaged.
@@ -186,34 +186,34 @@ class Run:
         return load_model(self.folder / name, compile=False)
 
     def write_metrics(self, metrics: dict) -> None:
-        """Writes `metrics.json`."""
+        """Write `metrics.json`."""
         self._write_json(self.metrics_file, metrics)
 
     def checkpoint(self, epoch: int) -> Path:
-        """Returns the file of the model after an epoch, counted from one."""
+        """Return the checkpoint file of an epoch, counted from one."""
         return self.checkpoints / f"epoch_{epoch:04d}.keras"
 
     def epochs_done(self) -> int:
-        """Returns the number of epochs after which the newest checkpoint was written."""
+        """Return the number of epochs up to the newest checkpoint."""
         newest = max(self.checkpoints.glob("epoch_*.keras"), default=None)
         return int(newest.stem.removeprefix("epoch_")) if newest else 0
 
     def history(self) -> pd.DataFrame:
-        """Returns what was logged for each epoch that has its checkpoint."""
+        """Return what was logged for each epoch up to the newest checkpoint."""
         if not (done := self.epochs_done()):
             return pd.DataFrame()
         return pd.read_csv(self.history_file).head(done)
 
     def best_epoch(self) -> int:
-        """Returns the epoch with the lowest monitored value."""
+        """Return the epoch with the lowest monitored value."""
         history = self.history()
         return int(history["epoch"][history[self.monitor].idxmin()])
 
     def resumed(self) -> keras.Model | None:
-        """Returns the model of the newest checkpoint, or None in a new run."""
+        """Return the model of the newest checkpoint, or None in a new run."""
         epoch = self.epochs_done()
         return load_model(self.checkpoint(epoch)) if epoch else None
 
     def model(self) -> keras.Model:
-        """Returns the model of a finished run."""
+        """Return the model of a finished run."""
         return load_model(self.model_file)

@@ -1,13 +1,19 @@
+import dataclasses
 import json
 import sys
 from pathlib import Path
 
 import pytest
 
+import rnnlayers
 from apps.common.cli import check, find_files, read_inputs, run_command
-from apps.common.refusal import Refusal
-from apps.sentiment.baselines import text_baselines
-from apps.sentiment.settings import Settings
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What decides a run."""
+
+    units: int = 64  # units of the GRU, in each direction
 
 
 def command(run: Path, settings: Settings, *, wrong: str = "") -> None:
@@ -19,9 +25,13 @@ def command(run: Path, settings: Settings, *, wrong: str = "") -> None:
         wrong: What goes wrong.
     """
     if wrong == "bug":
-        text_baselines([("no label",)], [], [])
-    elif wrong == "bug in a library":
+        raise ValueError("planted")
+    if wrong == "bug in a library":
         json.loads("x")
+    elif wrong == "bug of rnnlayers":
+        rnnlayers.GRU(0)
+    elif wrong == "bug about a file":
+        raise OSError("planted")
     elif wrong == "interrupted":
         raise KeyboardInterrupt
     elif wrong == "no file":
@@ -78,9 +88,11 @@ def test_mistakes_are_answered_with_one_line_and_status_2(capsys, argv, said):
     assert said in refused(capsys, *argv)
 
 
-@pytest.mark.parametrize("wrong", ["bug", "bug in a library"])
+@pytest.mark.parametrize(
+    "wrong", ["bug", "bug in a library", "bug of rnnlayers", "bug about a file"]
+)
 def test_bugs_keep_their_traceback(wrong):
-    with pytest.raises(ValueError, match=r"not enough values|Expecting value"):
+    with pytest.raises((ValueError, OSError), match=r"planted|Expecting value|units"):
         call("do", "--run", "x", "--wrong", wrong)
 
 
@@ -89,14 +101,6 @@ def test_an_interruption_is_no_mistake(capsys):
         call("do", "--run", "x", "--wrong", "interrupted")
     assert stop.value.code == 130
     assert capsys.readouterr().err == "interrupted\n"
-
-
-def test_errors_of_the_library_are_the_users():
-    import rnnlayers
-
-    with pytest.raises(ValueError, match="units") as caught:
-        rnnlayers.GRU(0)
-    assert isinstance(caught.value, Refusal)
 
 
 def test_inputs_are_texts_files_and_lines_of_standard_input(tmp_path, monkeypatch):

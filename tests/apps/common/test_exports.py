@@ -4,12 +4,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from apps.common import exports
-from apps.common.cards import CARDS
+from apps.common import cards, exports
+from apps.common.cards import Card
 from apps.common.other_runtimes import NumericEndpoints
 from apps.common.runs import Run
 from apps.common.signatures import WARMUP
-from apps.demo import INPUTS
 from apps.serve.servable import Servable, warmup_requests
 
 PROBES = {"text": ["A fine film.", ""]}
@@ -23,6 +22,14 @@ NUMERIC = NumericEndpoints(
     },
     {"twice": {"x": [[1.0, 2.0]]}, "lengths": PROBES},
     {"words.json": ["", "film", "\N{MUSIC SHARP SIGN}"]},
+)
+
+
+CARD = Card(
+    "Judges reviews.",
+    {"text": "a review, UTF-8", "probability": "0 to 1", "label": "the review again"},
+    "It knows nothing.",
+    {"sample": "None."},
 )
 
 
@@ -41,7 +48,7 @@ def run(tmp_path):
 
 
 @pytest.fixture
-def export(run, tmp_path):
+def export(run, tmp_path, in_process):
     def export(**options):
         model = Judge()
         endpoints = {"serving_default": (model, {"text": tf.TensorSpec([None], tf.string)})}
@@ -55,6 +62,7 @@ def export(run, tmp_path):
             endpoints=endpoints,
             probes=probes,
             numeric=lambda: NUMERIC,
+            card=CARD,
             **options,
         )
 
@@ -74,10 +82,10 @@ def test_a_version_brings_requests_that_warm_it_up(export, monkeypatch):
 
 
 def test_its_card_says_what_it_is_and_where_nothing_was_measured(export):
-    card = (export() / exports.CARD).read_text()
+    card = (export() / cards.FILE).read_text()
     assert "| `serving_default` | input | `text` | string | (?) | a review, UTF-8 |" in card
     assert "| `serving_default` | output | `probability` | float32 | (?) |" in card
-    assert "`python -m apps.sentiment evaluate --run run` does" in card
+    assert "`python -m apps.sentiment evaluate --run run` measures it" in card
     assert "seed 5" in card
     assert "reviews.csv" in card
     assert "someone" not in card
@@ -86,7 +94,7 @@ def test_its_card_says_what_it_is_and_where_nothing_was_measured(export):
 def test_its_card_sets_the_metric_beside_the_baselines(export, run):
     found = {"split": "test", "metrics": {"accuracy": 0.9}, "baselines": {"trivial": {}}}
     run.write_metrics(found)
-    card = (export() / exports.CARD).read_text()
+    card = (export() / cards.FILE).read_text()
     assert "| this model | 0.9 |\n| trivial |  |" in card
 
 
@@ -117,7 +125,3 @@ def test_a_runtime_that_is_not_installed_is_named_before_anything_is_done(
     with pytest.raises(ValueError, match=r"also: litert needs ai_edge_litert"):
         export(also=("litert",))
     assert not (tmp_path / "saved_models").exists()
-
-
-def test_every_application_has_its_card():
-    assert CARDS.keys() == INPUTS.keys()
