@@ -10,6 +10,7 @@ import pytest
 from keras import ops
 
 import rnnlayers
+from rnnlayers.testing.numbers import EVERY_PATTERN
 from tests import equations
 
 
@@ -87,6 +88,12 @@ each_twin = pytest.mark.parametrize("case", TWINS, ids=str)
 each_core_twin = pytest.mark.parametrize("case", CORE_TWINS, ids=str)
 
 
+def in_turn(cases, options):
+    """Pair each case with one of the options, so that each of both occurs; not their product."""
+    pairs = max(len(cases), len(options))
+    return [(cases[i % len(cases)], options[i % len(options)]) for i in range(pairs)]
+
+
 def randomize(layer, features=3, batch=None, seed=0):
     """Build a layer or a cell with random weights: constant ones cannot show a swapped gate."""
     if not layer.built:
@@ -108,18 +115,9 @@ def sample_states(layer, batch=6, dtype="float32", seed=2):
     return [rng.normal(size=(batch, 4)).astype(dtype) for _ in layer.get_initial_state(1)]
 
 
-# One row for each pattern that a mask can have; a batch holds them all.
-PATTERNS = {
-    "none": (1, 1, 1, 1, 1, 1),
-    "right": (1, 1, 1, 0, 0, 0),
-    "left": (0, 0, 1, 1, 1, 1),
-    "holes": (1, 0, 1, 1, 0, 1),
-    "both sides": (0, 1, 1, 0, 1, 0),
-    "empty row": (0, 0, 0, 0, 0, 0),
-}
 MASKS = {
     "no mask": None,
-    "every pattern": np.array(list(PATTERNS.values()), bool),
-    "all masked": np.zeros((6, 6), bool),
+    "every pattern": EVERY_PATTERN,
+    "all masked": np.zeros_like(EVERY_PATTERN),
 }
 each_mask = pytest.mark.parametrize("mask", MASKS.values(), ids=MASKS.keys())

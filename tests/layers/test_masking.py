@@ -6,12 +6,13 @@ import pytest
 import tensorflow as tf
 
 from rnnlayers import GRU, LSTM, Bidirectional, Elman
-from tests.cases import PATTERNS, each_core, randomize, sample, sample_states
+from rnnlayers.testing.numbers import EVERY_PATTERN
+from tests.cases import each_core, randomize, sample, sample_states
 from tests.numbers import assert_same, differentiate
 
 pytestmark = pytest.mark.usefixtures("eagerly")
 
-MASK = np.array(list(PATTERNS.values()), bool)
+MASK = EVERY_PATTERN
 REVERSED = MASK[:, ::-1]
 
 

@@ -8,24 +8,35 @@ import rnnlayers
 from tests.cases import MASKS, each_core, randomize, sample, sample_states
 from tests.numbers import assert_same, differentiate
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
+
+def assert_padding_counts_nowhere(layer, value, training, run=differentiate):
+    """Assert that a value at masked steps gives the numbers that zeros there give."""
+    mask, results = MASKS["every pattern"], []
+    for padding in (0.0, value):
+        x = tf.constant(np.where(mask[..., None], sample(), np.float32(padding)))
+        results.append(run(layer, x, mask=tf.constant(mask), training=training))
+    assert np.all([np.all(np.isfinite(value)) for value in tf.nest.flatten(results)])
+    assert_same(*results)
+
 
 @pytest.mark.parametrize("engine", ["stepwise", "fused"])
-@pytest.mark.parametrize("training", [False, True])
-@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize(("value", "training"), [(np.nan, True), (np.inf, False)])
 @each_core
 def test_what_masked_steps_hold_reaches_neither_outputs_nor_gradients(
     case, value, training, engine
 ):
     layer = randomize(case.make_layer(engine=engine, return_sequences=True, return_state=True))
-    mask, results = MASKS["every pattern"], []
-    for padding in (0.0, value):
-        x = np.where(mask[..., None], sample(), np.float32(padding))
-        call = {"mask": tf.constant(mask), "training": training}
-        results.append(differentiate(layer, tf.constant(x), **call))
-        results.append(tf.function(differentiate)(layer, tf.constant(x), **call))
-    assert np.all([np.all(np.isfinite(value)) for value in tf.nest.flatten(results)])
-    for other in results[1:]:
-        assert_same(other, results[0])
+    assert_padding_counts_nowhere(layer, value, training)
+
+
+@pytest.mark.parametrize(
+    "training", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["training", "inference"]
+)
+def test_nor_where_it_is_compiled(training, compiled):
+    layer = randomize(rnnlayers.LSTM(4, engine="fused", return_sequences=True))
+    assert_padding_counts_nowhere(layer, np.nan, training, tf.function(differentiate))
 
 
 def test_what_a_masked_step_holds_reaches_no_direction():
@@ -51,4 +62,5 @@ def test_one_row_of_mask_or_state_serves_the_whole_batch():
         x, initial_state=[np.repeat(s, 6, 0) for s in states], mask=np.repeat(mask, 6, 0)
     )
     assert_same(layer(x, initial_state=states, mask=mask), expected)
+    tf.config.run_functions_eagerly(False)
     assert_same(tf.function(layer)(tf.constant(x), initial_state=states, mask=mask), expected)
