@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-# Relative to the largest value compared, or to one where all are smaller.
-ROUNDING = {"float16": 4e-3, "bfloat16": 4e-2, "float32": 4e-6, "float64": 1e-12}
+from rnnlayers.testing.numbers import tolerance
 
 
 def differentiate(layer, sequences, states=None, **call):
@@ -57,10 +56,8 @@ def assert_same(ours, theirs, dtype="float32"):
     assert len(ours) == len(theirs)
     for index, (our, their) in enumerate(zip(ours, theirs, strict=True)):
         our, their = (np.asarray(value, "float64") for value in (our, their))
-        scale = max(1.0, np.max(np.abs(their), initial=0.0))
-        np.testing.assert_allclose(
-            our, their, rtol=0, atol=ROUNDING[dtype] * scale, err_msg=f"value {index}"
-        )
+        atol = tolerance(their, dtype)
+        np.testing.assert_allclose(our, their, rtol=0, atol=atol, err_msg=f"value {index}")
 
 
 @contextlib.contextmanager

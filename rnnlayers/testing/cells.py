@@ -12,10 +12,7 @@ from rnnlayers.engines.choose import ENGINES
 from rnnlayers.engines.derivatives import OwnDerivative, derivative_of, holds
 from rnnlayers.layers.recurrent import Recurrent
 from rnnlayers.testing.contract import (
-    BATCH,
-    MASK,
     PRECISIONS,
-    TIMESTEPS,
     ContractError,
     check_configuration,
     check_gradients,
@@ -23,17 +20,19 @@ from rnnlayers.testing.contract import (
     flat,
     random_copy_of,
 )
+from rnnlayers.testing.numbers import BATCH, EVERY_PATTERN, TIMESTEPS
 from rnnlayers.types import States, Tensor
 
 
 def check_cell(cell: RecurrentCell, features: int = 3, seed: int = 0) -> None:
     """Check that a cell does what the engines and the layers rely on.
 
-    It checks copies of random weights, made from the configuration, and leaves `cell` as it is:
-    configuration, shapes and dtypes; that a row depends on no other row, and a step on nothing but
-    its arguments; that `call`, `step` and the three parts agree, for all steps at once too; that
-    `update` works unit by unit; that gradients, also those written by hand, are those of central
-    differences; and that `keras.layers.RNN` and every engine give the same numbers.
+    It makes copies of the cell from its configuration, gives them random weights, and leaves
+    `cell` as it is. It checks the configuration, shapes and dtypes; that rows of a batch never
+    meet, and that a step depends on nothing but its arguments; that `call`, `step` and the three
+    parts of a step agree, for all steps at once too; that gradients, also those written by hand,
+    are those of central differences; and that `keras.layers.RNN` and every engine give the same
+    numbers. The units of a row may meet: a step may normalize them or take their softmax.
 
     Args:
         cell: A `RecurrentCell`. Give arguments other than the defaults, so that one forgotten in
@@ -66,7 +65,7 @@ def check_cell(cell: RecurrentCell, features: int = 3, seed: int = 0) -> None:
             for size in (features, *[cell.units] * len(cell.state_names))
         )
         _check_step(name, copy, inputs, tuple(states))
-    # The last copy, in float64, where rounding hides nothing, is looked at in detail.
+    # The last copy is in float64, where rounding hides nothing: it is checked in detail.
     _check_parts(name, copy, inputs, tuple(states))
     if copy.is_cut_in_three:
         _check_update(name, copy, inputs, tuple(states), rng)
@@ -81,7 +80,7 @@ def check_cell(cell: RecurrentCell, features: int = 3, seed: int = 0) -> None:
 
 
 def _check_step(name: str, cell: RecurrentCell, inputs: Tensor, states: States) -> None:
-    """Check one step: shapes, dtypes, rows apart, nothing left behind."""
+    """Check one step: shapes, dtypes, that rows never meet, and that nothing is left behind."""
     output, new = cell(inputs, list(states))
     expected = [((BATCH, cell.units), cell.compute_dtype)] * len(cell.state_names)
     for what, tensors in (
@@ -95,18 +94,24 @@ def _check_step(name: str, cell: RecurrentCell, inputs: Tensor, states: States) 
                 f"{cell.state_names}, here {expected}, not {received}."
             )
     again = cell(inputs, list(states))[1]
-    alone = cell(inputs[:1], [state[:1] for state in states])[1]
-    first = [state[:1] for state in new]
     for what, ours, theirs in (
         ("the output and the first state", output, new[0]),
         ("the states of two calls with the same arguments", again, new),
-        ("a row alone and in a batch", alone, first),
     ):
         expect_same(f"{name}: {what}", ours, theirs, cell.compute_dtype)
+    for row in range(BATCH):
+        one = slice(row, row + 1)
+        expect_same(
+            f"{name}: the states of row {row} alone and in a batch",
+            cell(inputs[one], [state[one] for state in states])[1],
+            [state[one] for state in new],
+            cell.compute_dtype,
+            hint="Rows of a batch never meet. Compute along the last axis only.",
+        )
 
 
 def _check_parts(name: str, cell: RecurrentCell, inputs: Tensor, states: States) -> None:
-    """Check that `project`, `recur`, `update`, `step` and `call` say the same."""
+    """Check that `project`, `recur`, `update`, `step` and `call` agree."""
     projected = cell.project(inputs)
     width = (BATCH, len(cell.gates) * cell.units)
     if tuple(projected.shape) != width:
@@ -142,24 +147,13 @@ def _check_parts(name: str, cell: RecurrentCell, inputs: Tensor, states: States)
 def _check_update(
     name: str, cell: RecurrentCell, inputs: Tensor, states: States, rng: np.random.Generator
 ) -> None:
-    """Check that `update` works unit by unit, and what the cell declares of it."""
+    """Check that `update` takes gates cut and uncut, and what the cell declares of it."""
     projected, recurrent = cell.project(inputs), cell.recur(states[0])
     new = cell.update(projected, recurrent, states)
     expect_same(
-        f"{name}: `update` of gates that `split` has cut and of fused ones",
+        f"{name}: `update` of gates that `split` has cut and of gates side by side",
         cell.update(cell.split(projected), cell.split(recurrent), states),
         new,
-    )
-    unit = np.eye(1, cell.units)  # reaches unit 0 alone
-    gates = np.tile(unit, len(cell.gates))
-    moved = cell.update(
-        projected + gates, recurrent + gates, tuple(state + unit for state in states)
-    )
-    expect_same(
-        f"{name}: the other units before and after unit 0 of the arguments of `update` moves",
-        [state[:, 1:] for state in moved],
-        [state[:, 1:] for state in new],
-        hint="`update` works element by element. What mixes units belongs into `step`.",
     )
     if holds(cell, "sums_gates"):
         expect_same(
@@ -186,7 +180,7 @@ def _check_own_derivative(
         tape.watch(given)
         new = cell.update(*given)
     expected = tape.gradient(new, given, upstream, unconnected_gradients="zero")
-    if holds(cell, "linearizes_states"):  # it must not read the gates then, so it gets none
+    if holds(cell, "linearizes_states"):  # then it must not read the gates: it gets NaN
         projected, recurrent = (ops.full_like(gates, np.nan) for gates in given[:2])
     steps = tf.nest.map_structure(lambda one: one[None], (projected, recurrent, states, new))
     factors = cell.linearize(*steps)
@@ -204,7 +198,7 @@ def _check_engines(name: str, cell: RecurrentCell, features: int, rng: np.random
     def results(layer: keras.Layer) -> Any:
         with tf.GradientTape() as tape:
             tape.watch(sequences)
-            outputs = flat(layer(sequences, mask=tf.constant(MASK)))
+            outputs = flat(layer(sequences, mask=tf.constant(EVERY_PATTERN)))
             total = sum(tf.reduce_sum(output**2) for output in outputs)
         weights = [weight.value for weight in cell.trainable_variables]
         return outputs, tape.gradient(total, [sequences, *weights])

@@ -9,10 +9,7 @@ import tensorflow as tf
 from keras import ops
 
 from rnnlayers.testing.contract import (
-    BATCH,
-    MASK,
     PRECISIONS,
-    TIMESTEPS,
     ContractError,
     check_configuration,
     check_gradients,
@@ -20,6 +17,7 @@ from rnnlayers.testing.contract import (
     flat,
     random_copy_of,
 )
+from rnnlayers.testing.numbers import BATCH, EVERY_PATTERN, TIMESTEPS
 from rnnlayers.types import Tensor
 
 
@@ -62,7 +60,7 @@ def check_layer(layer: keras.Layer, features: int = 3, seed: int = 0) -> None:
         sequences = ops.cast(rng.normal(size=(BATCH, TIMESTEPS, features)), copy.compute_dtype)
         _check_outputs(name, copy, sequences)
     # The last copy, in float64, where rounding hides nothing, is looked at in detail.
-    mask = tf.constant(MASK)
+    mask = tf.constant(EVERY_PATTERN)
     _check_masks(name, copy, sequences, mask)
     check_gradients(
         f"{name}.call",
@@ -121,7 +119,7 @@ def _check_masks(name: str, layer: keras.Layer, sequences: Tensor, mask: Tensor)
             f"output over time, None for the others; received {layer.supports_masking} and "
             f"{announced}."
         )
-    for row, valid in enumerate(MASK):
+    for row, valid in enumerate(EVERY_PATTERN):
         # A row without any step ends where it began, at zero.
         steps = sequences[row][valid][None] if valid.any() else ops.zeros_like(sequences[:1])
         alone = [output[0] for output in flat(layer(steps))]

@@ -1,5 +1,6 @@
 """Cells unlike those of the library: what the fused engine must find out by itself."""
 
+import keras
 from keras import ops
 
 from rnnlayers.cells import ElmanCell, GRUCell, LSTMCell, RecurrentCell
@@ -78,6 +79,24 @@ class ShiftedCell(ElmanCell):
     def pull_back(self, factors, d_states):
         (slope,), (d_h,) = factors, d_states
         return [d_h * slope], [d_h * (2 * slope + 1)], (ops.zeros_like(d_h),)
+
+
+@keras.saving.register_keras_serializable("odd cells")
+class LayerNormLSTMCell(LSTMCell):
+    """Its `update` normalizes the cell state over the units of a row: they meet, rows do not."""
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        self.scale = self.add_weight(name="scale", shape=(self.units,), initializer="ones")
+        self.shift = self.add_weight(name="shift", shape=(self.units,), initializer="zeros")
+
+    def update(self, projected, recurrent, states):
+        _, c_prev = states
+        i, f, g, o = self.activate(projected, recurrent)
+        c = f * c_prev + i * g
+        centred = c - ops.mean(c, -1, keepdims=True)
+        deviation = ops.sqrt(ops.mean(centred**2, -1, keepdims=True) + 1e-3)
+        return o * self.activation(self.scale * centred / deviation + self.shift), c
 
 
 class RenamedCell(LSTMCell):

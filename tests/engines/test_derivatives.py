@@ -18,6 +18,7 @@ CELLS = {
     "softmax": (functools.partial(ElmanCell, activation="softmax"), AutomaticDerivative),
     "no known slope": (functools.partial(GRUCell, activation=ops.sin), AutomaticDerivative),
     "reads a weight": (odd_cells.PeepholeCell, AutomaticDerivative),
+    "units meet": (odd_cells.LayerNormLSTMCell, AutomaticDerivative),
     "second product": (odd_cells.DeepCell, AutomaticDerivative),
     "step overridden": (odd_cells.LazyCell, AutomaticDerivative),
     "recur overridden": (odd_cells.DampedCell, AutomaticDerivative),
@@ -28,9 +29,9 @@ CELLS = {
 }
 
 
-def make(cell, engine, recurrent_dropout=0.0, **options):
-    cell = cell(4, recurrent_dropout=recurrent_dropout, seed=5)
-    return rnnlayers.Recurrent(cell, engine=engine, **options)
+def make(cell, engine, recurrent_dropout=0.0, dtype=None, **options):
+    cell = cell(4, recurrent_dropout=recurrent_dropout, seed=5, dtype=dtype)
+    return rnnlayers.Recurrent(cell, engine=engine, dtype=dtype, **options)
 
 
 @pytest.mark.parametrize(("cell", "derivative"), CELLS.values(), ids=CELLS.keys())
@@ -41,6 +42,14 @@ def test_any_cell_equals_stepwise(cell, derivative):
     assert_engines_agree(layers, states=sample_states(layers[0]), **call)
     built = layers[0].cell
     assert type(derivative_of(built, [], not built.is_cut_in_three)) is derivative
+
+
+@pytest.mark.parametrize("options", [{}, {"remat": 4, "go_backwards": True}], ids=str)
+def test_units_of_a_row_may_meet(options):
+    make_layer = functools.partial(make, odd_cells.LayerNormLSTMCell)
+    layers = twins(make_layer, dtype="float64", return_sequences=True, **options)
+    x, states = sample(dtype="float64"), sample_states(layers[0], dtype="float64")
+    assert_engines_agree(layers, x, states, dtype="float64", mask=MASKS["every pattern"])
 
 
 @pytest.mark.parametrize("remat", [None, 4])

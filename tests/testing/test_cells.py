@@ -9,6 +9,7 @@ import rnnlayers
 from rnnlayers import ElmanCell, GRUCell, LSTMCell, RecurrentCell
 from rnnlayers.testing import ContractError, check_cell
 from tests.cases import each_core
+from tests.engines.odd_cells import LayerNormLSTMCell
 from tests.numbers import refused
 
 registered = keras.saving.register_keras_serializable("broken cells")
@@ -51,6 +52,11 @@ class MinimalGatedCell(RecurrentCell):
 
 def test_a_cell_of_an_outside_author_passes():
     check_cell(MinimalGatedCell(3, decay=0.5, use_bias=False), features=2, seed=4)
+
+
+def test_units_of_a_row_may_meet():
+    check_cell(LayerNormLSTMCell(4))
+    check_cell(ElmanCell(4, activation="softmax"))
 
 
 # Each cell below is broken in one way; its docstring is the message that must come.
@@ -141,7 +147,7 @@ class Remembers(ElmanCell):
 
 @registered
 class MixesRows(ElmanCell):
-    """a row alone and in a batch must be the same"""
+    """the states of row 0 alone and in a batch must be the same; they differ by"""
 
     def update(self, projected, recurrent, states):
         (h,) = super().update(projected, recurrent, states)
@@ -149,8 +155,25 @@ class MixesRows(ElmanCell):
 
 
 @registered
+class AddsTheRowsAbove(ElmanCell):
+    """the states of row 1 alone and in a batch must be the same; they differ by"""
+
+    def update(self, projected, recurrent, states):
+        (h,) = super().update(projected, recurrent, states)
+        return (ops.cumsum(h, axis=0),)
+
+
+@registered
+class ProductMixesRows(ElmanCell):
+    """Rows of a batch never meet. Compute along the last axis only."""
+
+    def recur(self, h_prev):
+        return super().recur(ops.flip(h_prev, axis=0))
+
+
+@registered
 class ProjectsTooLittle(ElmanCell):
-    """`project` must return (batch, gates * units), here (5, 4), not (5, 1)"""
+    """`project` must return (batch, gates * units), here (6, 4), not (6, 1)"""
 
     def project(self, inputs):
         return super().project(inputs)[..., :1]
@@ -199,20 +222,12 @@ class IsNotCutInThree(GRUCell):
 
 @registered
 class CannotTakeCutGates(ElmanCell):
-    """`update` of gates that `split` has cut and of fused ones must be the same"""
+    """`update` of gates that `split` has cut and of gates side by side must be the same"""
 
     def update(self, projected, recurrent, states):
         if isinstance(projected, list):
             return states
         return (self.activation(projected + recurrent),)
-
-
-@registered
-class MixesUnits(ElmanCell):
-    """the other units before and after unit 0 of the arguments of `update` moves"""
-
-    def update(self, projected, recurrent, states):
-        return (ops.softmax(self.split(projected)[0] + self.split(recurrent)[0]),)
 
 
 @registered

@@ -45,7 +45,7 @@ class ForgetsAnArgument(Elman):
 
 @registered
 class AnnouncesAnotherShape(Elman):
-    """`compute_output_shape` must announce the outputs' shapes [(5, 6, 4)]"""
+    """`compute_output_shape` must announce the outputs' shapes [(6, 6, 4)]"""
 
     def compute_output_shape(self, sequences_shape, initial_state_shape=None):
         return (*super().compute_output_shape(sequences_shape)[:2], 5)
