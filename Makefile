@@ -18,8 +18,8 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
 	@touch $@
 
-demo: setup ## Run every application end to end on its embedded sample
-	$(BIN)/python -m apps.demo
+demo: setup ## Run every application end to end on its embedded sample, or APP=<application>
+	$(BIN)/python -m apps.demo $(APP)
 
 test: setup ## Run the test suite
 	$(BIN)/python -m pytest

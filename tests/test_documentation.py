@@ -25,7 +25,12 @@ MODULES = [
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
     for path in sorted((ROOT / "rnnlayers").rglob("*.py"))
 ]
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+FOLDERS = ("", "docs", "apps/*", "benchmarks", "saved_models")
+DOCUMENTS = sorted(path for folder in FOLDERS for path in ROOT.glob(f"{folder}/*.md".lstrip("/")))
+
+
+def name_of(path):
+    return path.relative_to(ROOT).as_posix()
 
 
 def examples():
@@ -37,14 +42,14 @@ def examples():
                 yield pytest.param(test, id=test.name)
     for path in DOCUMENTS:
         text = path.read_text("utf-8").replace("\n```", "\n")  # a fence is no output
-        name = path.relative_to(ROOT).as_posix()
+        name = name_of(path)
         test = doctest.DocTestParser().get_doctest(text, dict(GLOBALS), name, str(path), 0)
         if test.examples:
             yield pytest.param(test, id=name)
 
 
 @pytest.mark.parametrize("test", list(examples()))
-def test_examples_run(test, capsys, tmp_path, monkeypatch):
+def test_examples_run(test, capsys, tmp_path, monkeypatch, in_process):
     monkeypatch.chdir(tmp_path)
     runner = doctest.DocTestRunner(optionflags=FLAGS)
     runner.run(test, clear_globs=False)
@@ -56,8 +61,15 @@ def test_every_public_name_has_an_example(name):
     assert ">>> " in (getattr(rnnlayers, name).__doc__ or ""), f"{name} needs an example that runs"
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
+def test_python_in_documents_is_an_example_that_runs(path):
+    for block in re.findall(r"```python\n(.*?)```", path.read_text("utf-8"), re.DOTALL):
+        assert ">>> " in block, f"{name_of(path)}: write as an example with its output:\n{block}"
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
 def test_links_lead_somewhere(path):
-    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", path.read_text("utf-8")):
+    prose = re.sub(r"```.*?```", "", path.read_text("utf-8"), flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", prose):
         if "://" not in target and not target.startswith("mailto:"):
-            assert (path.parent / target).exists(), f"{path.name} links to {target}"
+            assert (path.parent / target).exists(), f"{name_of(path)} links to {target}"
