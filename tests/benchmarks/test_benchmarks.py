@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from apps.common.windows import Windows
+from apps.forecasting.windows import Windows
 from benchmarks import __main__ as command_line
 from benchmarks import long_csv, memory
 from benchmarks.contenders import LAYERS, TINY, Workload, draw, eager, floor, in_graph

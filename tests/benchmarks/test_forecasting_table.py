@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from apps import forecasting
+from apps.forecasting import app as forecasting
 from benchmarks import forecasting as benchmark
 
 
