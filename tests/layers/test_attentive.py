@@ -9,7 +9,7 @@ import rnnlayers
 from rnnlayers import AttentionCell, AttentiveDecoder, GRUCell
 from rnnlayers.decoding import BeamSearch, Greedy, decode
 from rnnlayers.testing.contract import check_configuration
-from tests.cases import CORE, MASKS
+from tests.cases import BY_NAME, CORE, MASKS
 from tests.cases import sample as sequences
 from tests.cells.test_attentive import (
     FEATURES,
@@ -87,9 +87,9 @@ def gradients_of(function, variables, *tensors):
 @pytest.mark.parametrize(
     ("case", "score", "mask"),
     [
-        (CORE[1], "general", "every pattern"),
-        (CORE[2], "additive", "no mask"),
-        (CORE[3], "additive", "all masked"),
+        (BY_NAME["lstm"], "general", "every pattern"),
+        (BY_NAME["gru"], "additive", "no mask"),
+        (BY_NAME["gru-reset-before"], "additive", "all masked"),
     ],
     ids=str,
 )
@@ -150,7 +150,7 @@ def test_a_traced_function_gives_the_same_at_every_shape(way, jit_compile):
 
 @each_way
 def test_from_zeros_and_the_output_that_is_fed_may_be_left_out(way):
-    cell = make(CORE[2], **way)
+    cell = make(BY_NAME["gru"], **way)
     decoder = make_decoder(cell)
     x, memory, states, _ = decoder_data(cell)
     zeros = [np.zeros_like(state) for state in states]

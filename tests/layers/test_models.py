@@ -10,6 +10,7 @@ import rnnlayers
 from rnnlayers import GRU, LSTM, Bidirectional, Elman
 from rnnlayers.decoding import BeamSearch
 from tests.cases import (
+    BY_NAME,
     CORE,
     CORE_TWINS,
     MASKS,
@@ -215,7 +216,7 @@ def test_fit_in_mixed_precision_equals_stepwise(case, precision):
 
 
 def test_fit_in_mixed_precision_equals_stepwise_where_it_is_compiled():
-    assert_fit_equals_stepwise(CORE[1], "mixed_float16", 3)
+    assert_fit_equals_stepwise(BY_NAME["lstm"], "mixed_float16", 3)
 
 
 @pytest.mark.slow
