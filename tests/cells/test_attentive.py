@@ -8,7 +8,7 @@ import rnnlayers
 from rnnlayers import AdditiveAttention, AttentionCell, MultiplicativeAttention
 from rnnlayers.testing.contract import check_configuration
 from tests import attention_equations as equations
-from tests.cases import CORE
+from tests.cases import BY_NAME, CORE
 from tests.cells.test_attention import bind, randomized
 from tests.numbers import assert_same, refused
 
@@ -23,7 +23,9 @@ each_way = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS.keys())
 each_score = pytest.mark.parametrize("score", SCORES)
 
 
-def make(case=CORE[1], score="general", units=6, dtype="float64", seed=0, inner=(), **options):
+def make(
+    case=BY_NAME["lstm"], score="general", units=6, dtype="float64", seed=0, inner=(), **options
+):
     """Return a built cell of random weights."""
     inner = case.make_cell(UNITS, dtype=dtype, **dict(inner))
     attention = AdditiveAttention(5, dtype=dtype) if score == "additive" else score
@@ -104,7 +106,7 @@ def test_no_rows_give_no_rows(way):
 
 @each_way
 def test_the_states_are_those_of_the_cell_and_the_output_if_it_is_fed(way):
-    lstm = next(case for case in CORE if case.name == "lstm")
+    lstm = BY_NAME["lstm"]
     cell = make(lstm, **way)
     names = ("h", "c", "y") if way.get("input_feeding") else ("h", "c")
     assert cell.state_names == names

@@ -64,7 +64,7 @@ def test_the_loop_stops_as_soon_as_all_have_ended(sampler):
     mask = tf.ones((2, 1), tf.bool)
     result = decode(step, (), [0, 2], sampler, stop_token_id=1, max_length=50, source_mask=mask)
     assert calls == result.tokens.shape[2]
-    assert calls < 20 if isinstance(sampler, BeamSearch) else 3
+    assert calls.numpy() in (range(3, 20) if isinstance(sampler, BeamSearch) else [2])
 
 
 def len_of(tokens):

@@ -12,11 +12,11 @@ from hypothesis.extra import numpy as hnp
 
 import rnnlayers
 from rnnlayers.engines.fused import _length_to_pad_to, _span
-from tests.cases import CORE, MASKS, each_case, each_core, randomize, sample, sample_states
+from tests.cases import BY_NAME, CORE, MASKS, each_case, each_core, randomize, sample, sample_states
 from tests.engines.twins import assert_engines_agree, twins
 from tests.numbers import assert_same, differentiate, differentiate_twice, refused
 
-GRU = next(case for case in CORE if case.name == "gru")
+GRU = BY_NAME["gru"]
 ALL = {"return_sequences": True, "return_state": True}
 DROPOUT = {"dropout": 0.3, "recurrent_dropout": 0.4, "seed": 5}
 EVERY_PATTERN = MASKS["every pattern"]
@@ -51,8 +51,7 @@ def test_options_together(case, options, call):
 
 @functools.cache
 def masked_twins(name, go_backwards):
-    (case,) = (case for case in CORE if case.name == name)
-    return twins(case.make_layer, go_backwards=go_backwards, **ALL)
+    return twins(BY_NAME[name].make_layer, go_backwards=go_backwards, **ALL)
 
 
 @each_core
@@ -82,9 +81,9 @@ def test_every_precision(case, dtype):
 @pytest.mark.parametrize(
     ("case", "options", "masked"),
     [
-        (CORE[1], {"return_state": True}, True),
-        (CORE[2], {**ALL, **DROPOUT, "go_backwards": True, "truncate": 3}, False),
-        (CORE[3], {**ALL, "remat": 5}, True),
+        (BY_NAME["lstm"], {"return_state": True}, True),
+        (BY_NAME["gru"], {**ALL, **DROPOUT, "go_backwards": True, "truncate": 3}, False),
+        (BY_NAME["gru-reset-before"], {**ALL, "remat": 5}, True),
     ],
     ids=str,
 )
@@ -147,9 +146,9 @@ def in_segments(layer, x, mask, steps):
     ("case", "steps", "options"),
     [
         *((case, 4, {"go_backwards": True}) for case in CORE),
-        (CORE[1], 1, {}),
-        (CORE[2], 4, {"remat": 2}),
-        (CORE[3], 6, {}),
+        (BY_NAME["lstm"], 1, {}),
+        (BY_NAME["gru"], 4, {"remat": 2}),
+        (BY_NAME["gru-reset-before"], 6, {}),
     ],
     ids=str,
 )

@@ -15,6 +15,7 @@ from tests.cases import (
     each_case,
     each_core,
     each_core_twin,
+    each_named,
     each_twin,
     randomize,
     sample,
@@ -74,7 +75,7 @@ def test_every_argument_of_the_twin_is_taken_and_kept(case):
     assert {name: config.get(name) for name in theirs.get_config()} == theirs.get_config()
 
 
-@each_core
+@each_named
 def test_the_configuration_makes_an_equal_layer(case):
     names = set(case.make_layer().get_config()) & ARGUMENTS.keys()
     layer = case.make_layer(**{name: ARGUMENTS[name] for name in names - case.arguments.keys()})
@@ -154,7 +155,7 @@ def test_a_frozen_layer_has_no_trainable_weights():
     assert len(layer.trainable_weights) == 3
 
 
-@each_core
+@each_named
 def test_what_the_cell_was_made_with_can_be_read_from_the_layer(case):
     layer = case.make_layer(units=5, dropout=0.3, name="mine")
     assert (layer.units, layer.dropout, layer.cell.units) == (5, 0.3, 5)
