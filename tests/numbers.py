@@ -64,6 +64,6 @@ def assert_same(ours, theirs, dtype="float32"):
 def refused(*words):
     """Assert that a ValueError is raised and that its message holds all of the words."""
     with pytest.raises(ValueError) as error:  # noqa: PT011 - the words are matched below
-        yield
+        yield error
     for word in words:
         assert word in str(error.value)

@@ -2,7 +2,15 @@
 
 from rnnlayers.decoding.beam import BeamSearch
 from rnnlayers.decoding.loop import Decoded, decode
-from rnnlayers.decoding.samplers import Choice, Finish, Greedy, Moment, Sampler, Sampling
+from rnnlayers.decoding.samplers import (
+    Choice,
+    Finish,
+    Greedy,
+    Independent,
+    Moment,
+    Sampler,
+    Sampling,
+)
 
 __all__ = [
     "BeamSearch",
@@ -10,6 +18,7 @@ __all__ = [
     "Decoded",
     "Finish",
     "Greedy",
+    "Independent",
     "Moment",
     "Sampler",
     "Sampling",

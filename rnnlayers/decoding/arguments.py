@@ -1,4 +1,4 @@
-"""What `decode` refuses."""
+"""Checks of the arguments of `decode`."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from rnnlayers.types import Tensor
 
 
 def check_start(tokens: Any) -> Tensor:
-    """Return the start tokens `(batch,)`, checked as far as they are known."""
+    """Return the start tokens `(batch,)`. Their values are checked if they are known."""
     tokens = tf.convert_to_tensor(tokens)
     known = tf.get_static_value(tokens)
     negative = known is not None and np.any(known < 0)
@@ -37,13 +37,13 @@ def check_mask(mask: Any) -> Tensor | None:
 
 
 def check_forced(tokens: Any, width: int, vocabulary: int) -> Tensor | None:
-    """Return the forced tokens of each row, checked as far as they are known."""
+    """Return the forced tokens of each row. Their values are checked if they are known."""
     if tokens is None:
         return None
     tokens = tf.convert_to_tensor(tokens)
     if len(tokens.shape) != 2 or not tokens.dtype.is_integer:
         raise ValueError(
-            "`forced_tokens` must be integers (batch, positions), -1 where any token may come; "
+            "`forced_tokens` must be integers (batch, positions), -1 for any token; "
             f"received {tokens.dtype.name} of shape {tokens.shape}."
         )
     known = tf.get_static_value(tokens)
@@ -62,7 +62,7 @@ def check_lengths(min_length: Any, max_length: Any, batch: Tensor) -> Tensor:
         or (known is not None and np.any(known < 1))
     ):
         raise ValueError(
-            "`max_length` must be a positive integer, or such integers (batch,), the largest "
+            "`max_length` must be a positive integer, or positive integers (batch,), the largest "
             f"number of tokens; received {max_length!r}."
         )
     if not is_integer(min_length) or min_length < 0:

@@ -1,4 +1,4 @@
-"""Beam search: the best of many hypotheses that are run on side by side."""
+"""Beam search: the best of many hypotheses that run side by side."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
@@ -16,43 +16,45 @@ _TINY = float(np.finfo("float32").tiny)
 
 
 class _Search(NamedTuple):
-    """The state: running hypotheses, all of one length, and the best of those that have ended."""
+    """The state: running hypotheses, all of one length, and the best of those that have ended.
 
-    running: (
-        Tensor  # (batch, num_beams), log probabilities, largest first; -inf where there is none
-    )
-    ended: Tensor  # (batch, num_return), scores, largest first; -inf where there is none
+    Log probabilities and scores come with the largest first, and are -inf for no hypothesis.
+    """
+
+    running: Tensor  # (batch, num_beams), log probabilities
+    ended: Tensor  # (batch, num_return), scores
     count: Tensor  # (batch, 1), how many have ended
     done: Tensor  # (batch, 1)
-    coverage: Tensor | tuple[()]  # (batch, num_beams, source), the sum of attention so far
+    coverage: Tensor | tuple[()]  # (batch, num_beams, source), the sum of attention up to now
 
 
 @dataclass(frozen=True)
 class BeamSearch(Sampler):
-    """The hypotheses of the highest scores, as far as a beam of this width finds them.
+    """The hypotheses with the highest scores that a beam of this width finds.
 
-    At each step the `num_beams` most likely continuations of the running hypotheses are looked at;
-    those that end are put aside with their scores, and the most likely others run on. The score of
-    a hypothesis Y for a source X is equation 14 of Wu et al. (2016),
+    At each step the `num_beams` most likely continuations of the running hypotheses are compared.
+    Those that end are kept with their scores, and the most likely others run on. The score of a
+    hypothesis Y for a source X is equation 14 of Wu et al. (2016),
 
         score = log P(Y | X) / lp(Y) + cp(X, Y)
         lp = ((5 + |Y|) / 6) ** length_penalty
         cp = coverage_penalty * sum over i of log(min(sum over j of attention_ij, 1))
 
-    where |Y| counts the stop token, i the source and j the steps. Hypotheses that ended come before
-    those that were cut at `max_length`, and each kind comes with the highest score first. A result
-    that does not exist, since the constraints leave fewer, has length 0 and the score -inf.
+    where |Y| includes the stop token, i counts the source and j the steps. Hypotheses that ended
+    come before those that were cut at `max_length`, and each kind comes with the highest score
+    first. If the constraints allow too few hypotheses, the missing ones have length 0 and score
+    -inf.
 
     Args:
         num_beams: Number of hypotheses that run side by side, at most the size of the vocabulary.
-        length_penalty: Not negative; 0 compares plain log probabilities, which favours short
-            hypotheses, 1 almost the log probability per token.
+        length_penalty: Not negative. 0 compares plain log probabilities, which favours short
+            hypotheses; 1 compares nearly the log probability per token.
         coverage_penalty: Not negative; above 0, the step function must return the attention as its
             third item, `(rows, source)`, alone or in a dict under "attention".
         num_return: Number of hypotheses to return for each example, at most `num_beams`.
         stopping: When an example is done before `max_length`. "optimal": when no running
-            hypothesis can enter the results any more, which changes no result. "enough": when
-            `num_beams` hypotheses have ended, which is sooner. "never" is for comparison.
+            hypothesis can enter the results any more, so that no result changes. "enough": when
+            `num_beams` hypotheses have ended, which is sooner. "never": for comparison.
 
     Raises:
         ValueError: if an argument is out of its range.
@@ -109,14 +111,14 @@ class BeamSearch(Sampler):
             )
 
     def start(self, moment: Moment) -> _Search:
-        """Return the state before the first token: one hypothesis, empty, in the first place."""
+        """Return the state before the first token: one empty hypothesis, in the first column."""
         batch = tf.shape(moment.limits)[0]
         coverage: Any = ()
         if self.coverage_penalty:
             if moment.source_mask is None:
                 raise ValueError(
-                    "`source_mask` must be booleans (batch, source) where there is a "
-                    "`coverage_penalty`, so that padding need not be covered; received None."
+                    "`source_mask` must be booleans (batch, source) with a `coverage_penalty`, so "
+                    "that padding need not be covered; received None."
                 )
             coverage = tf.zeros((batch, self.num_beams, tf.shape(moment.source_mask)[1]))
         return _Search(
@@ -142,24 +144,24 @@ class BeamSearch(Sampler):
 
         length = moment.time + 1
         coverage = self._cover(state, moment)
-        first = slice(None), slice(beams)  # those that end further down are too unlikely
+        first = slice(None), slice(beams)  # those that end below are too unlikely
         ends = stops[first] & (log_probs[first] > -np.inf) & ~state.done
         scores = self._score(
             log_probs[first], length, self._covered(coverage, moment.source_mask), parents[first]
         )
         scores = tf.concat([state.ended, tf.where(ends, scores, -np.inf)], -1)
-        ended, kept = tf.math.top_k(scores, results)
-        is_old = kept < results
-        from_beam = tf.gather(parents, tf.maximum(kept - results, 0), batch_dims=1)
+        ended, best = tf.math.top_k(scores, results)
+        is_old = best < results
+        from_beam = tf.gather(parents, tf.maximum(best - results, 0), batch_dims=1)
 
         choice = Choice(
             tokens=tf.concat([run_on, tf.where(is_old, NONE, moment.stop)], -1),
-            parents=tf.concat([come_from, tf.where(is_old, beams + kept, from_beam)], -1),
+            parents=tf.concat([come_from, tf.where(is_old, beams + best, from_beam)], -1),
         )
         count = state.count + tf.reduce_sum(tf.cast(ends, tf.int32), -1, keepdims=True)
         done = state.done | (length >= moment.limits)
         if self.stopping == "optimal":
-            # No score grows with more tokens, but for the length penalty, largest at the limit.
+            # A score grows only by the length penalty, which is largest at the limit.
             done |= running[:, :1] / self._length(moment.limits) <= ended[:, -1:]
         elif self.stopping == "enough":
             done |= (count >= beams) | (running[:, :1] == -np.inf)
@@ -176,11 +178,11 @@ class BeamSearch(Sampler):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return the most likely continuations of each example's hypotheses, likeliest first.
 
-        They are twice as many as beams: since at most one continuation of each hypothesis ends it,
-        enough are left to run on. Each has its log probability, its last token, and the place of
-        the hypothesis that it continues.
+        There are twice as many as beams: at most one continuation of each hypothesis ends it, so
+        that enough remain to run on. Each has its log probability, its last token, and the column
+        of the hypothesis that it continues.
         """
-        # The best of each hypothesis are looked for first: they hold the best of all.
+        # The best of all are among the best of each hypothesis.
         each = min(2 * self.num_beams, logits.shape[-1])
         every = self.num_beams * each
         found, tokens = largest(logits, each)
@@ -191,7 +193,7 @@ class BeamSearch(Sampler):
         return log_probs, tf.gather(tf.reshape(tokens, (-1, every)), at, batch_dims=1), at // each
 
     def finish(self, state: _Search, moment: Moment) -> Finish:
-        """Return the hypotheses that ended, and where these are too few, the best of those cut."""
+        """Return the hypotheses that ended and, if these are too few, the best of those cut."""
         scores = self._score(
             state.running, moment.limits, self._covered(state.coverage, moment.source_mask)
         )
@@ -200,14 +202,14 @@ class BeamSearch(Sampler):
         ended = tf.reduce_sum(tf.cast(state.ended > -np.inf, tf.int32), -1, keepdims=True)
         behind = tf.maximum(rank - ended, 0)
         return Finish(
-            places=tf.where(
+            columns=tf.where(
                 rank < ended, self.num_beams + rank, tf.gather(order, behind, batch_dims=1)
             ),
             scores=tf.where(rank < ended, state.ended, tf.gather(cut, behind, batch_dims=1)),
         )
 
     def _length(self, length: Tensor) -> Tensor:
-        """Return lp, what log probabilities are divided by."""
+        """Return lp, the divisor of log probabilities."""
         if not self.length_penalty:
             return 1.0
         return ((5.0 + tf.cast(length, tf.float32)) / 6.0) ** self.length_penalty
@@ -215,20 +217,20 @@ class BeamSearch(Sampler):
     def _score(
         self, log_probs: Tensor, length: Tensor, covered: Tensor, parents: Tensor | None = None
     ) -> Tensor:
-        """Return scores from log probabilities `(batch, n)` and, if need be, cp of `parents`."""
+        """Return scores from log probabilities `(batch, n)` and, if used, cp of `parents`."""
         scores = log_probs / self._length(length)
         if not self.coverage_penalty:
             return scores
         return scores + (covered if parents is None else tf.gather(covered, parents, batch_dims=1))
 
     def _cover(self, state: _Search, moment: Moment) -> Tensor:
-        """Return the coverage `(batch, num_beams, source)` with that of this step."""
+        """Return the coverage `(batch, num_beams, source)`, including this step."""
         if not self.coverage_penalty:
             return ()
         if moment.attention is None:
             raise ValueError(
                 "`step` must return the attention (rows, source) as its third item, alone or in a "
-                "dict under 'attention', where there is a `coverage_penalty`; received none."
+                "dict under 'attention', with a `coverage_penalty`; received none."
             )
         attention = tf.cast(moment.attention, tf.float32)
         return state.coverage + tf.reshape(attention, tf.shape(state.coverage))
@@ -237,7 +239,7 @@ class BeamSearch(Sampler):
         """Return cp `(batch, num_beams)`, which is never positive."""
         if not self.coverage_penalty:
             return ()
-        # What got no attention at all would make the score infinite, whatever else it holds.
+        # A place without any attention would make the score infinite.
         logs = tf.math.log(tf.clip_by_value(coverage, _TINY, 1.0))
         logs = tf.where(source_mask[:, None], logs, 0.0)
         return self.coverage_penalty * tf.reduce_sum(logs, -1)

@@ -1,4 +1,4 @@
-"""Which tokens may come next."""
+"""Constraints on the next token."""
 
 from collections.abc import Sequence
 
@@ -9,17 +9,17 @@ from rnnlayers.types import Tensor
 
 
 class Constraints:
-    """Forbidden tokens, a least length, and tokens that must come at their positions.
+    """Forbidden tokens, a least length, and tokens that are forced at their positions.
 
-    A token that must come prevails over the others. Probabilities are not distributed anew: what
-    is left keeps the probability that the model gives.
+    A forced token prevails over the other constraints. Probabilities are not normalized again: each
+    token that remains keeps the probability that the model gives.
 
     Args:
         vocabulary: Number of tokens.
         stop_token_id: The token that ends a hypothesis.
-        min_length: Number of tokens, the stop token among them, that a hypothesis must have.
-        forbidden_tokens: Ids that may never come.
-        forced_tokens: `(rows, positions)`, the id that must come at each position, -1 for any; or
+        min_length: Least number of tokens in a hypothesis, including the stop token.
+        forbidden_tokens: Ids that are never allowed.
+        forced_tokens: `(rows, positions)`, the id that is forced at each position, -1 for any; or
             None.
     """
 
@@ -37,20 +37,20 @@ class Constraints:
         going_on[stop_token_id] = False
         if not allowed.any() or (min_length > 1 and not going_on.any()):
             raise ValueError(
-                "`forbidden_tokens` must leave a token to choose, and one beside the stop token "
-                f"where there is a `min_length`; received {list(forbidden_tokens)} of "
-                f"{vocabulary} tokens, with min_length={min_length}."
+                "`forbidden_tokens` must leave a token to choose and, with a `min_length`, one "
+                f"other than the stop token; received {list(forbidden_tokens)} of {vocabulary} "
+                f"tokens, with min_length={min_length}."
             )
         self.min_length = min_length
         self.allowed = None if allowed.all() else _penalty(allowed)
         self.going_on = _penalty(going_on) if min_length > 1 else None
         self.forced = None
-        if forced_tokens is not None:  # all positions after the last are free
+        if forced_tokens is not None:  # positions after the last are free
             self.forced = tf.pad(forced_tokens, [[0, 0], [0, 1]], constant_values=-1)
             self.ids = tf.range(vocabulary)
 
     def apply(self, logits: Tensor, time: Tensor) -> Tensor:
-        """Return logits `(rows, vocabulary)` with -inf for all that may not come at this step."""
+        """Return logits `(rows, vocabulary)`, -inf for tokens that are not allowed at this step."""
         left = logits
         if self.going_on is not None:
             later = np.zeros_like(self.going_on) if self.allowed is None else self.allowed

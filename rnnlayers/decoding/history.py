@@ -1,4 +1,4 @@
-"""What was chosen and collected at each step, and the way back to it."""
+"""The choices and extras of all steps, and the hypotheses that they make in the end."""
 
 from typing import Any, NamedTuple
 
@@ -10,10 +10,9 @@ from rnnlayers.types import Tensor
 
 
 class History(NamedTuple):
-    """A `tf.TensorArray` for each thing to remember, or what is written to it at one step.
+    """A `tf.TensorArray` for each kind of value, or the values of one step.
 
-    Nothing in it is put in another order while the loop runs: parents are kept, and followed back
-    at the end.
+    Nothing is reordered while the loop runs: the parents are kept, and followed back at the end.
     """
 
     tokens: Any  # (time, batch, columns)
@@ -25,7 +24,7 @@ class History(NamedTuple):
         """Return empty arrays, for extras of these specs."""
 
         def array(spec: Any) -> tf.TensorArray:
-            # It grows, so that in the end it holds the steps that were taken and nothing else.
+            # The array grows, so that it ends up with exactly the steps that were taken.
             shape = [None, *spec.shape[1:]]
             return tf.TensorArray(spec.dtype, 0, dynamic_size=True, element_shape=shape)
 
@@ -37,10 +36,10 @@ class History(NamedTuple):
         return tf.nest.map_structure(lambda array, value: array.write(time, value), self, now)
 
     def follow(self, finish: Finish, width: int) -> tuple[Tensor, Any, Tensor]:
-        """Follow hypotheses back from their last places.
+        """Follow hypotheses back from the columns in which they end.
 
         Args:
-            finish: The places, and the scores.
+            finish: Those columns, and the scores.
             width: Number of rows for each example.
 
         Returns:
@@ -49,19 +48,19 @@ class History(NamedTuple):
         """
         tokens, parents, extras = tf.nest.map_structure(lambda array: array.stack(), self)
         steps = tf.range(tf.shape(tokens)[0])
-        if finish.places is None:
-            columns = tf.broadcast_to(tf.range(width), tf.shape(tokens))
+        if finish.columns is None:
+            before = tf.broadcast_to(tf.range(width), tf.shape(tokens))
         else:
-            places = trace_back(parents, finish.places)
-            tokens = tf.gather(tokens, places, batch_dims=2)
-            columns = tf.gather(parents, places, batch_dims=2)  # where the extras were collected
+            columns = trace_back(parents, finish.columns)
+            tokens = tf.gather(tokens, columns, batch_dims=2)
+            before = tf.gather(parents, columns, batch_dims=2)  # where the extras were collected
         there = (tokens >= 0) & (finish.scores != -np.inf)
-        rows = tf.range(tf.shape(columns)[1])[:, None] * width + columns
+        rows = tf.range(tf.shape(before)[1])[:, None] * width + before
         rows = tf.transpose(tf.where(there, rows, 0), (1, 2, 0))
         there = tf.transpose(there, (1, 2, 0))
 
         def collect(values: Tensor) -> Tensor:
-            # One flat axis of rows: other than `gather_nd`, `gather` takes values of no elements.
+            # One flat axis of rows, since `gather_nd` refuses values without elements.
             count, rest = tf.shape(values)[1], tf.shape(values)[2:]
             flat = tf.reshape(values, tf.concat([[tf.size(steps) * count], rest], 0))
             found = tf.gather(flat, steps * count + rows)
@@ -73,26 +72,26 @@ class History(NamedTuple):
         return tf.transpose(tokens, (1, 2, 0)), extras, there
 
 
-def trace_back(parents: Tensor, places: Tensor) -> Tensor:
-    """Return the places at all steps of hypotheses from those after the last.
+def trace_back(parents: Tensor, columns: Tensor) -> Tensor:
+    """Return the columns of hypotheses at all steps, from those after the last step.
 
     Args:
-        parents: `(time, batch, columns)`, the place before each step of what is in a place after.
-        places: `(batch, n)`, after the last step.
+        parents: `(time, batch, columns)`, the column that each column continues.
+        columns: `(batch, n)`, after the last step.
 
     Returns:
-        `(time, batch, n)`, the places after each step.
+        `(time, batch, n)`, the columns after each step.
     """
     steps = tf.shape(parents)[0]
-    array = tf.TensorArray(tf.int32, steps, element_shape=places.shape)
+    array = tf.TensorArray(tf.int32, steps, element_shape=columns.shape)
 
-    def back(index: Tensor, places: Tensor, array: tf.TensorArray) -> Any:
-        # In the order of computation, the last step first: an export to ONNX knows no other.
-        array = array.write(index, places)
-        return index + 1, tf.gather(parents[steps - 1 - index], places, batch_dims=1), array
+    def back(index: Tensor, columns: Tensor, array: tf.TensorArray) -> Any:
+        # In the order of computation, the last step first: ONNX supports no other order.
+        array = array.write(index, columns)
+        return index + 1, tf.gather(parents[steps - 1 - index], columns, batch_dims=1), array
 
-    shapes = (tf.TensorShape([]), places.shape, tf.TensorShape(None))
+    shapes = (tf.TensorShape([]), columns.shape, tf.TensorShape(None))
     *_, array = tf.while_loop(
-        lambda index, *_: index < steps, back, (0, places, array), shape_invariants=shapes
+        lambda index, *_: index < steps, back, (0, columns, array), shape_invariants=shapes
     )
     return tf.reverse(array.stack(), [0])

@@ -9,10 +9,10 @@ _BLOCK = 32
 
 
 def largest(values: Any, k: int) -> tuple[Any, Any]:
-    """Return the k largest of `(rows, n)`, largest first, and their places, both `(rows, k)`.
+    """Return the k largest of `(rows, n)`, largest first, and their indices, both `(rows, k)`.
 
-    The k largest lie in the k blocks with the largest maxima. To find those takes one pass at the
-    speed of memory, and `tf.math.top_k`, which is slow with many numbers, then sees few.
+    The k largest lie in the k blocks with the largest maxima. One pass at the speed of memory finds
+    those blocks, so that `tf.math.top_k`, which is slow on many numbers, gets few.
     """
     n = values.shape[-1]
     if n < 4 * k * _BLOCK:  # too few for a gain
@@ -23,5 +23,5 @@ def largest(values: Any, k: int) -> tuple[Any, Any]:
     best = tf.math.top_k(tf.reduce_max(blocks, -1), k).indices
     few = tf.reshape(tf.gather(blocks, best, batch_dims=1), (-1, k * _BLOCK))
     found, at = tf.math.top_k(few, k)
-    places = tf.gather(best, at // _BLOCK, batch_dims=1) * _BLOCK + at % _BLOCK
-    return found, tf.minimum(places, n - 1)  # among many -inf, padding may be found
+    indices = tf.gather(best, at // _BLOCK, batch_dims=1) * _BLOCK + at % _BLOCK
+    return found, tf.minimum(indices, n - 1)  # among many -inf, it may be padding

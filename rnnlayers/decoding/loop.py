@@ -1,4 +1,4 @@
-"""One loop over tokens, in the graph. It knows a step function and a state tree, never a model."""
+"""One loop over tokens, in the graph. It needs a step function and states, never a model."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -22,16 +22,16 @@ Step = Callable[..., Any]
 
 
 class Decoded(NamedTuple):
-    """What `decode` returns, n hypotheses for each example, the best first.
+    """The result of `decode`: n hypotheses for each example, the best first.
 
     Attributes:
-        tokens: `(batch, n, time)`, int32, padded. The stop token is among them; a hypothesis
-            without one was cut at its `max_length`.
-        lengths: `(batch, n)`, int32, the number of tokens with the stop token; 0 where there is
+        tokens: `(batch, n, time)`, int32, padded, including the stop token. A hypothesis without a
+            stop token was cut at its `max_length`.
+        lengths: `(batch, n)`, int32, the number of tokens including the stop token; 0 if there is
             no such hypothesis.
-        scores: `(batch, n)`, float32, log probabilities; those of a `BeamSearch` with its
-            penalties; -inf where there is no such hypothesis.
-        extras: What the step function returned as its third item, in the same structure, each
+        scores: `(batch, n)`, float32, log probabilities, in a `BeamSearch` with its penalties;
+            -inf if there is no such hypothesis.
+        extras: The third items that the step function returned, in the same structure, each
             `(batch, n, time, ...)`, zeros after the end; or None.
     """
 
@@ -59,28 +59,28 @@ def decode(
     """Produce tokens one by one until every example is done.
 
     All examples and all their hypotheses go through one `tf.while_loop`, eagerly, in a
-    `tf.function` or in an exported graph, and each gives what it gives alone. The loop cannot be
-    compiled with XLA, since the number of its steps is not known; the step function can.
+    `tf.function` or in an exported graph. The result of an example does not depend on the others.
+    XLA can compile the step function, but not the loop, whose number of steps is not known.
 
     Args:
         step: `step(tokens, states)` returns logits `(rows, vocabulary)` and the new states. Tokens
-            are `(rows,)`, int32, states a structure of tensors with the leading axis rows. Rows
-            are `(batch, sampler.width)`, flat, so that what the hypotheses of an example share,
-            such as a source to attend to, need not be repeated: reshape to
-            `(batch, -1, features)`. A third item, a structure of tensors with the leading axis
-            rows, is collected.
+            are `(rows,)`, int32; states are a structure of tensors with the leading axis rows. Rows
+            are `(batch, sampler.width)`, flat. What the hypotheses of an example share, such as a
+            source to attend to, need not be repeated: reshape to `(batch, -1, features)`. The step
+            may return a third item to be collected, a structure of tensors with the leading axis
+            rows.
         initial_states: Tensors in dicts, lists and tuples, each with the leading axis batch; `()`
             for none.
-        start_tokens: `(batch,)`, integers, what the first step is given.
+        start_tokens: `(batch,)`, integers, the tokens that the first step is given.
         sampler: `Greedy`, `Sampling`, `BeamSearch`, or a `Sampler` of your own.
         stop_token_id: The token that ends a hypothesis.
-        max_length: Largest number of tokens, the stop token among them: an integer, or integers
+        max_length: Largest number of tokens, including the stop token: an integer, or integers
             `(batch,)`, at least 1.
-        min_length: Least number of tokens, the stop token among them.
-        pad_token_id: What stands after the end. The step function is given it too.
+        min_length: Least number of tokens, including the stop token.
+        pad_token_id: The token after the end. The step function is given it too.
         forbidden_tokens: Ids that are never chosen.
-        forced_tokens: `(batch, positions)`, integers: the id that must come at each position, -1
-            where any may, so that a prefix is a row of ids before -1. It prevails over
+        forced_tokens: `(batch, positions)`, integers: the id that is forced at each position, -1
+            for any, so that a prefix is a row of ids followed by -1. It prevails over
             `forbidden_tokens` and `min_length`.
         source_mask: Booleans `(batch, source)`, False where there is nothing to attend to, for a
             coverage penalty.
@@ -89,8 +89,8 @@ def decode(
         A `Decoded`: tokens, lengths, scores, extras.
 
     Raises:
-        ValueError: if an argument is out of its range or of the wrong shape, if the sampler does
-            not fit the vocabulary, or if `step` returns something else.
+        ValueError: if an argument is out of range or has the wrong shape, if the sampler does not
+            fit the vocabulary, or if `step` returns anything else.
 
     Example:
 
@@ -122,10 +122,10 @@ def decode(
         check_forced(forced_tokens, width, model.vocabulary),
     )
     moment = Moment(tf.constant(0), stop_token_id, limits, None, check_mask(source_mask))
-    longest = tf.maximum(tf.reduce_max(limits), 1)  # of no examples it would be negative
+    longest = tf.maximum(tf.reduce_max(limits), 1)  # without examples it would be negative
 
     def go_on(time: Tensor, tokens: Tensor, states: Any, search: Any, history: Any) -> Tensor:
-        # One step at least, so that of no examples too the results have a shape.
+        # At least one step, so that the results have a shape even without examples.
         return (time == 0) | ((time < longest) & ~tf.reduce_all(search.done))
 
     def take_step(time: Tensor, tokens: Tensor, states: Any, search: Any, history: Any) -> Any:
@@ -149,7 +149,7 @@ def decode(
         sampler.start(moment),
         History.start(sampler.reorders, model.extras),
     )
-    # Of the first axis, that of the batch, not every operator keeps track.
+    # Not every operator keeps track of the size of the first axis, the batch.
     shapes = tf.nest.map_structure(_any_batch, before)
     *_, search, history = tf.while_loop(go_on, take_step, before, shape_invariants=shapes)
     finish = sampler.finish(search, moment)
@@ -169,7 +169,7 @@ def _any_batch(value: Any) -> tf.TensorShape:
 
 
 def _attention(extras: Any) -> Tensor | None:
-    """Return the attention among the extras, where there is one."""
+    """Return the attention from the extras, or None."""
     if isinstance(extras, Mapping):
         return extras.get("attention")
     return extras if tf.is_tensor(extras) else None

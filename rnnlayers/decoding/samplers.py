@@ -1,4 +1,4 @@
-"""How the next token is chosen: what every sampler offers, the most likely token, and chance."""
+"""How the next token is chosen: the interface of samplers, greedy choice and random sampling."""
 
 import abc
 from dataclasses import dataclass
@@ -11,51 +11,52 @@ from rnnlayers.checks import check_number, check_positive_integer, is_integer
 from rnnlayers.decoding.largest import largest
 from rnnlayers.types import Tensor
 
-NONE = -1  # stands in place of a token where a hypothesis has none
+NONE = -1  # the token of a hypothesis that has none at this step
 
 
 class Moment(NamedTuple):
-    """What a sampler may look at beside the logits."""
+    """What a sampler may read in addition to the logits."""
 
-    time: Tensor  # scalar, the number of tokens chosen before
+    time: Tensor  # scalar, the number of tokens that were chosen before
     stop: int  # the token that ends a hypothesis
     limits: Tensor  # (batch, 1), the length at which a hypothesis is cut
-    attention: Tensor | None  # (rows, source), that of this step, where the step returns it
+    attention: Tensor | None  # (rows, source), of this step, if the step returns it
     source_mask: Tensor | None  # (batch, source), False where there is nothing to attend to
 
 
 class Choice(NamedTuple):
-    """What was chosen at one step.
+    """The choice of a sampler at one step.
 
-    Columns are places for hypotheses. The first `width` are run on, and rows of the step function
-    are `(batch, width)`, flat; a sampler may keep others that have ended.
+    Each column holds one hypothesis. The first `width` columns run on: the rows of the step
+    function are `(batch, width)`, flat. Further columns may keep hypotheses that have ended.
     """
 
-    tokens: Tensor  # (batch, columns), NONE in places that do not change
-    parents: Any = ()  # (batch, columns), the place each was in before; () if always in its own
+    tokens: Tensor  # (batch, columns), NONE in columns that do not change
+    parents: Any = ()  # (batch, columns), the column each was in before; () if none ever changes
 
 
 class Finish(NamedTuple):
-    """What a sampler returns of its places."""
+    """The results of a sampler."""
 
-    places: Tensor | None  # (batch, n); None for all, in their order
+    columns: Tensor | None  # (batch, n), the columns that hold them; None for all, in their order
     scores: Tensor  # (batch, n)
 
 
 class Sampler(abc.ABC):
-    """Chooses the next token of each hypothesis, and says when enough has been chosen.
+    """Chooses the next token of each hypothesis, and decides when the search is over.
 
-    Write another one as a subclass: `start`, `choose` and `finish` take and return tensors only,
-    and run in a graph. The state is a `NamedTuple` with a field `done`, booleans that are all True
-    when the search is over.
+    To write a sampler, subclass `Independent` if hypotheses do not depend on one another; it needs
+    one method. Subclass `Sampler` for the rest: `start`, `choose` and `finish` take and return
+    tensors only, and run in a graph. The state is a `NamedTuple` with a field `done`, booleans that
+    are all True when the search is over.
     """
 
-    reorders: ClassVar[bool] = False  # whether hypotheses change places, so that there are parents
+    reorders: ClassVar[bool] = False  # whether hypotheses change columns, so that there are parents
 
     @property
     @abc.abstractmethod
     def width(self) -> int:
-        """Number of hypotheses for each example that are run on side by side."""
+        """Number of hypotheses for each example that run side by side."""
 
     def check(self, vocabulary: int) -> None:  # noqa: B027 - any vocabulary may fit
         """Raise a ValueError if the sampler does not fit a vocabulary of this size."""
@@ -72,8 +73,8 @@ class Sampler(abc.ABC):
 
         Args:
             logits: `(rows, vocabulary)`, -inf at tokens that are not allowed.
-            log_total: `(rows, 1)`, what to subtract from logits to get log probabilities. It is
-                that of all tokens, allowed or not.
+            log_total: `(rows, 1)`, what to subtract from logits to get log probabilities, over all
+                tokens, allowed or not.
             state: From `start` or from the last `choose`.
             moment: See `Moment`.
 
@@ -83,22 +84,55 @@ class Sampler(abc.ABC):
 
     @abc.abstractmethod
     def finish(self, state: Any, moment: Moment) -> Finish:
-        """Return which places hold the results, and their scores."""
+        """Return the columns that hold the results, and their scores."""
 
 
 class _Walk(NamedTuple):
-    """The state of hypotheses that know nothing of one another."""
+    """The state of hypotheses that do not depend on one another."""
 
     scores: Tensor  # (batch, width), log probabilities
     done: Tensor  # (batch, width)
 
 
 class Independent(Sampler):
-    """What samplers have in common whose hypotheses know nothing of one another."""
+    """A sampler whose hypotheses do not depend on one another. A subclass writes `pick`.
+
+    `Greedy` and `Sampling` are such samplers. The base class adds up the scores, log probabilities
+    under the model, and ends a hypothesis at the stop token or at its largest length. A subclass
+    also sets `width`, the number of hypotheses for each example.
+
+    A complete sampler, which draws from the tokens that are at least `min_p` times as likely as the
+    likeliest one:
+
+    >>> from rnnlayers.decoding import Independent, decode
+    >>> class MinP(Independent):
+    ...     width = 2
+    ...
+    ...     def __init__(self, min_p, seed=0):
+    ...         self.min_p, self.seed = min_p, seed
+    ...
+    ...     def pick(self, logits, time):
+    ...         least = tf.reduce_max(logits, -1, keepdims=True) + np.log(self.min_p)
+    ...         logits = tf.where(logits < least, -np.inf, logits)
+    ...         seed = [self.seed, time]
+    ...         return tf.random.stateless_categorical(logits, 1, seed, tf.int32)[:, 0]
+    >>> logits = tf.math.log([[0.5, 0.4, 0.1]] * 3)
+    >>> def step(tokens, states):
+    ...     return tf.gather(logits, tokens), states
+    >>> result = decode(step, (), [0], MinP(0.3), stop_token_id=1, max_length=20)
+    >>> result.tokens.shape[:2], bool(tf.reduce_any(result.tokens == 2))
+    (TensorShape([1, 2]), False)
+    """
 
     @abc.abstractmethod
     def pick(self, logits: Tensor, time: Tensor) -> Tensor:
-        """Return a token `(rows,)` for each row of `(rows, vocabulary)`."""
+        """Return a token for each row, `(rows,)`, int32.
+
+        Args:
+            logits: `(rows, vocabulary)`, float32, -inf at tokens that are not allowed. Rows are
+                `(batch, width)`, flat.
+            time: Scalar, the number of tokens that were chosen before.
+        """
 
     def start(self, moment: Moment) -> _Walk:
         """Return the state before the first token."""
@@ -124,7 +158,7 @@ class Independent(Sampler):
 
 @dataclass(frozen=True)
 class Greedy(Independent):
-    """The most likely token at each step; of several alike, the one with the lowest id.
+    """The most likely token at each step; of equally likely ones, the one with the lowest id.
 
     Example:
 
@@ -151,18 +185,18 @@ class Greedy(Independent):
 class Sampling(Independent):
     """Tokens drawn at random, each with its probability.
 
-    First the logits are divided by the temperature, then all but the `top_k` most likely tokens
-    are left out, then all but the smallest set of most likely tokens that holds at least `top_p`
-    of what is left (Holtzman et al., 2020). The draw at a step depends on nothing but the seed,
-    the step and the number of rows, also in an exported graph. Scores are the log probabilities
-    that the model gives, at temperature one and among all tokens.
+    The logits are divided by the temperature. Then only the `top_k` most likely tokens are kept,
+    and of these the smallest set of most likely tokens that holds at least `top_p` of their
+    probability (Holtzman et al., 2020). The draw at a step depends on the seed, the step and the
+    number of rows alone, also in an exported graph. Scores are the log probabilities under the
+    model, at temperature one and among all tokens.
 
     Args:
         temperature: Positive number; below one likely tokens become likelier.
         top_k: Number of tokens to draw from, or None for all.
         top_p: Share of the probability to draw from, in (0, 1].
         seed: Integer, or a scalar int32 tensor, so that a graph may take it as an input.
-        num_return: Number of hypotheses to draw for each example, in no order.
+        num_return: Number of hypotheses to draw for each example; they come in no order.
 
     Raises:
         ValueError: if an argument is out of its range.

@@ -1,4 +1,4 @@
-"""The step function, traced once, and what it must return."""
+"""The step function, traced once and checked."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -9,18 +9,18 @@ from rnnlayers.types import Tensor
 
 
 class TracedStep:
-    """A step function that is known before it runs: its vocabulary, and what it collects.
+    """A step function that is traced before it runs, so that its vocabulary and extras are known.
 
     Args:
         step: See `decode`.
-        states: What it is given first, `(rows, ...)` each.
+        states: The states before the first step, `(rows, ...)` each.
 
     Attributes:
         vocabulary: Number of tokens.
-        extras: The third item that `step` returns, as `tf.TensorSpec`s; `()` where there is none.
+        extras: The third item that `step` returns, as `tf.TensorSpec`s; `()` if there is none.
 
     Raises:
-        ValueError: if `step` returns something else than it should.
+        ValueError: if `step` returns anything else.
     """
 
     def __init__(self, step: Callable[..., Any], states: Any) -> None:
@@ -37,8 +37,8 @@ class TracedStep:
         logits, new, *extras = returned
         if not tf.is_tensor(logits) or len(logits.shape) != 2 or logits.shape[1] is None:
             raise ValueError(
-                "`step` must return logits (rows, vocabulary), of a known vocabulary; received "
-                f"{logits!r}."
+                "`step` must return logits (rows, vocabulary), where the size of the vocabulary is "
+                f"known; received {logits!r}."
             )
         self.vocabulary = int(logits.shape[1])
         try:
@@ -49,15 +49,15 @@ class TracedStep:
             same = False
         if not same:
             raise ValueError(
-                "`step` must return states of the structure, the shapes and the dtypes that it is "
-                f"given, {given}; received {new}."
+                "`step` must return states of the structure, shapes and dtypes that it is given, "
+                f"{given}; received {new}."
             )
         self.extras = extras[0] if extras else ()
         wrong = [x for x in tf.nest.flatten(self.extras) if not tf.is_tensor(x) or not len(x.shape)]
         if wrong:
             raise ValueError(
-                "`step` must return as its third item tensors (rows, ...) in any structure; "
-                f"received {wrong[0]!r}."
+                "`step` must return a third item that consists of tensors (rows, ...), in any "
+                f"structure; received {wrong[0]!r}."
             )
 
     def __call__(
@@ -71,12 +71,12 @@ class TracedStep:
 
 
 def repeat(tensor: Any, width: int) -> Tensor:
-    """Return `(batch * width, ...)`, each row of `(batch, ...)` so many times in succession."""
+    """Return `(batch * width, ...)`, each row of `(batch, ...)` `width` times in succession."""
     tensor = tf.convert_to_tensor(tensor)
     if not tensor.shape.rank:
         raise ValueError(
             "`initial_states` must be tensors with the leading axis batch; received one of shape "
-            f"{tensor.shape}. What does not change from row to row, the step function can hold."
+            f"{tensor.shape}. Let the step function close over what is the same for all rows."
         )
     return tensor if width == 1 else tf.repeat(tensor, width, axis=0)
 

@@ -3,6 +3,7 @@
 import inspect
 import json
 import pydoc
+import re
 
 import keras
 import numpy as np
@@ -218,7 +219,8 @@ def test_the_signature_is_that_of_the_twin(case):
         positional = [p for p in positional if p.name != "use_cudnn"]
     named = [p for p in theirs.values() if p.name != "kwargs"]
     assert [(p.name, p.default) for p in positional] == [(p.name, p.default) for p in named]
-    assert "return_sequences" in pydoc.render_doc(case.layer)
+    shown = pydoc.plain(pydoc.render_doc(case.layer)).splitlines()[2:6]
+    assert all(re.search(rf"\b{name}\b", " ".join(shown)) for name in ours)
     made = case.layer(4)
     assert list(inspect.signature(made).parameters) == ["args", "kwargs"]  # those of its call
 
@@ -244,6 +246,36 @@ def test_positional_arguments_are_those_of_keras():
 def test_a_mistyped_argument_is_named_with_the_layer_and_the_right_one():
     with refused("LSTM has no argument `retrun_sequences`", "Did you mean `return_sequences`?"):
         LSTM(4, retrun_sequences=True)
+
+
+@pytest.mark.parametrize(
+    ("made", "arguments"),
+    [
+        (LSTM, (4,)),
+        (rnnlayers.LSTMCell, (4,)),
+        (rnnlayers.Recurrent, (rnnlayers.GRUCell(4),)),
+        (rnnlayers.Bidirectional, (GRU(4),)),
+        (rnnlayers.AttentionCell, (rnnlayers.GRUCell(4),)),
+        (rnnlayers.AttentiveDecoder, (rnnlayers.AttentionCell(rnnlayers.GRUCell(4)),)),
+        (rnnlayers.ClippedOptimizer, (keras.optimizers.SGD(), ())),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_a_mistyped_argument_is_reported_as_one_of_the_class_that_was_called(made, arguments):
+    made(*arguments)
+    with refused(made.__name__, "mistyped") as error:
+        made(*arguments, mistyped=True)
+    others = {"LSTM", "LSTMCell", "GRU", "GRUCell", "Recurrent", "AttentionCell"} - {made.__name__}
+    assert not others & set(re.findall(r"\w+", str(error.value)))
+
+
+def test_arguments_by_position_are_those_of_keras_in_layers_of_layers():
+    recurrent = rnnlayers.Recurrent(rnnlayers.GRUCell(4), True, False, True, False, True, True)
+    stock = keras.layers.RNN(keras.layers.GRUCell(4), True, False, True, False, True, True)
+    names = inspect.signature(keras.layers.RNN).parameters.keys() - {"cell", "kwargs"}
+    assert {n: getattr(recurrent, n) for n in names} == {n: getattr(stock, n) for n in names}
+    backward = Elman(4, go_backwards=True)
+    assert rnnlayers.Bidirectional(LSTM(4), "sum", None, backward).backward_layer is backward
 
 
 def test_a_subclass_with_a_constructor_of_its_own():
