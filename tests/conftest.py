@@ -45,7 +45,7 @@ def eagerly():
 
 
 @pytest.fixture
-def compiled(eagerly):
+def not_eagerly(eagerly):
     """Trace and compile functions after all, in a module whose other tests run them eagerly."""
     tf.config.run_functions_eagerly(False)
 

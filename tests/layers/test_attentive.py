@@ -23,6 +23,8 @@ from tests.cells.test_attentive import (
 )
 from tests.numbers import assert_same, refused
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 ALL = {"return_state": True, "return_attention": True}
 
 
@@ -83,7 +85,6 @@ def gradients_of(function, variables, *tensors):
 
 
 @each_way
-@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize(
     ("case", "score", "mask"),
     [
@@ -112,8 +113,8 @@ def test_the_whole_sequence_and_single_steps_agree_gradients_too(case, score, ma
 
 
 @each_way
-@pytest.mark.parametrize("jit_compile", [False, True])
-def test_a_traced_function_gives_the_same_at_every_shape(way, jit_compile):
+@pytest.mark.parametrize("jit_compile", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_a_traced_function_gives_the_same_at_every_shape(way, jit_compile, not_eagerly):
     cell = make(score="additive", **way)
     decoder = make_decoder(cell)
     x, memory, states, memory_mask = decoder_data(cell)
@@ -143,9 +144,8 @@ def test_a_traced_function_gives_the_same_at_every_shape(way, jit_compile):
         tensors = [tf.constant(tensor) for tensor in tensors]
         ours = traced(*tensors)
         tf.config.run_functions_eagerly(True)
-        theirs = differentiated(*tensors)
+        assert_same(ours, differentiated(*tensors), "float64")
         tf.config.run_functions_eagerly(False)
-        assert_same(ours, theirs, "float64")
 
 
 @each_way
@@ -200,7 +200,6 @@ def test_padding_changes_nothing(way):
 
 
 @each_way
-@pytest.mark.usefixtures("eagerly")
 def test_mixed_precision_stays_near_and_finite(way):
     results = []
     for dtype in ("float32", "mixed_float16"):
@@ -266,8 +265,15 @@ def test_a_model_is_saved_with_its_optimizer(way, tmp_path):
     assert_same(fresh(data), model(data))
 
 
-@each_way
-def test_fit_gives_the_same_weights_under_xla(way):
+@pytest.mark.parametrize(
+    "way",
+    [
+        WAYS["before"],
+        *(pytest.param(WAYS[way], marks=pytest.mark.slow) for way in ("after", "input feeding")),
+    ],
+    ids=str,
+)
+def test_fit_gives_the_same_weights_under_xla(way, not_eagerly):
     rng = np.random.default_rng(0)
     data = [rng.normal(size=shape) for shape in [(8, 3, FEATURES), (8, 2, SIZE)]]
     weights = []
@@ -357,7 +363,7 @@ def test_decoding_gives_the_scores_and_weights_that_teacher_forcing_gives(sample
         np.testing.assert_allclose(result.extras[:, rank], shown, atol=1e-5)
 
 
-def test_both_uses_are_exported(tmp_path):
+def test_both_uses_are_exported(tmp_path, in_process, not_eagerly):
     translator = Translator(WAYS["input feeding"])
     translator.decoder(tf.ones((1, 1, FEATURES)), tf.ones((1, 1, SIZE)))  # builds
     memory = tf.TensorSpec((None, None, SIZE), tf.float32)

@@ -22,6 +22,7 @@ from tests.cases import (
     bent,
     each_core_twin,
     each_twin,
+    in_turn,
     randomize,
     sample,
     sample_states,
@@ -124,8 +125,9 @@ def test_a_cell_in_a_stock_rnn_becomes_recurrent_and_back(case):
     assert_same(from_keras(cell).get_weights(), cell.get_weights())
 
 
-@each_core_twin
-@pytest.mark.parametrize("merge_mode", ["concat", "sum", "mul", "ave", None])
+@pytest.mark.parametrize(
+    ("case", "merge_mode"), in_turn(CORE_TWINS, ["concat", "sum", "mul", "ave", None])
+)
 def test_bidirectional_becomes_its_twin_and_back(case, merge_mode):
     options = {"return_sequences": True, "return_state": True}
     layer = case.make_keras_layer(**options)
@@ -214,7 +216,6 @@ LAYERS = {
     "LSTM": rnnlayers.LSTM,
     "GRU": rnnlayers.GRU,
 }
-each_mode = pytest.mark.parametrize("mode", TORCH_GATES)
 
 
 def torch_step(mode, W_i, W_h, b_i=None, b_h=None):
@@ -281,13 +282,14 @@ SHAPES = [
     {"num_layers": n, "bidirectional": b, "bias": bias}
     for n, b, bias in [(1, False, True), (1, True, False), (3, False, False), (2, True, True)]
 ]
-each_shape = pytest.mark.parametrize(
-    "shape", SHAPES, ids=lambda s: "-".join(f"{k}={v}" for k, v in s.items())
+# Each mode with two of the shapes, each shape with two of the modes.
+each_module = pytest.mark.parametrize(
+    ("mode", "shape"),
+    [*in_turn([*TORCH_GATES], SHAPES), *in_turn([*TORCH_GATES], SHAPES[1:] + SHAPES[:1])],
 )
 
 
-@each_mode
-@each_shape
+@each_module
 def test_layers_from_pytorch_compute_its_equations(mode, shape):
     state_dict = make_state_dict(mode, **shape, prefix="encoder.rnn.")
     state_dict["encoder.dense.weight"] = np.ones((2, 2))
@@ -300,8 +302,7 @@ def test_layers_from_pytorch_compute_its_equations(mode, shape):
     assert_same(x, run_torch(mode, bare, sample()))
 
 
-@each_mode
-@each_shape
+@each_module
 def test_state_dicts_go_round(mode, shape):
     """Exactly, up to the two biases that become one: their sum is kept."""
     state_dict = make_state_dict(mode, **shape, prefix="rnn.")
@@ -319,8 +320,7 @@ def test_state_dicts_go_round(mode, shape):
             np.testing.assert_array_equal(a, b)
 
 
-@each_mode
-@each_shape
+@each_module
 def test_pytorch_itself_agrees(mode, shape):
     torch = pytest.importorskip("torch")
     kind, _, nonlinearity = mode.lower().partition("_")

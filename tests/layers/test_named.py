@@ -135,6 +135,7 @@ def test_the_activity_regularizer_sees_the_outputs(case):
 
 
 @each_core_twin
+@pytest.mark.usefixtures("eagerly")
 def test_training_with_regularizers_and_constraints_equals_keras(case):
     trained = []
     ours, theirs = case.make_twins(
@@ -324,6 +325,7 @@ def test_autocast_reaches_layer_and_cell():
 
 
 @each_core_twin
+@pytest.mark.usefixtures("eagerly")
 def test_an_activation_with_weights_of_its_own(case):
     ours, theirs = (
         keras.Sequential([keras.Input((5, 3)), layer(4, activation=keras.layers.PReLU())])

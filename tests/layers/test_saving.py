@@ -13,7 +13,7 @@ import pytest
 
 import rnnlayers
 from rnnlayers import GRU, LSTM, Bidirectional, LSTMCell, Recurrent
-from tests.cases import CASES, MASKS, randomize, sample
+from tests.cases import CASES, CORE, MASKS, randomize, sample
 from tests.numbers import assert_same
 
 READER = textwrap.dedent(
@@ -37,9 +37,8 @@ READER = textwrap.dedent(
 
 
 def recurrent_layers():
-    for case in CASES:
-        if "callable" not in case.name:  # a function of the tests is not known elsewhere
-            yield case.name, case.make_layer(return_sequences=True, dropout=0.1, seed=1)
+    for case in CORE:
+        yield case.name, case.make_layer(return_sequences=True, dropout=0.1, seed=1)
     yield "recurrent", Recurrent(LSTMCell(4), go_backwards=True, return_sequences=True)
     yield "bidirectional", Bidirectional(GRU(4, return_sequences=True), merge_mode="ave")
     yield (
@@ -93,6 +92,7 @@ def test_a_function_of_ones_own_is_read_where_it_is_known(tmp_path):
     assert_same(again(sample()), model(sample()))
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_training_goes_on_after_loading_as_if_never_interrupted(tmp_path):
     def fit(model):
         model.fit(sample(), np.ones((6, 4)), batch_size=3, shuffle=False, verbose=0)
