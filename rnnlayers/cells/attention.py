@@ -1,4 +1,4 @@
-"""Attention: where to look in a sequence, by a score for each of its places."""
+"""Attention: weights for the places of a sequence, computed from a score for each place."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -9,25 +9,25 @@ from keras import ops
 from rnnlayers.checks import check_one_of, check_positive_integer
 from rnnlayers.types import Tensor
 
-_FAR = -1e9  # finite, so that no NaN arises where a row is masked entirely
+_MASKED_SCORE = -1e9  # finite: an infinite one gives NaN in a row that is masked entirely
 
 
 class Memory(NamedTuple):
-    """What is attended to, prepared once for all steps."""
+    """A sequence to attend to, prepared once for all steps."""
 
     values: Tensor  # (batch, source, features)
-    keys: Tensor  # (batch, source, size), what scores are computed from
+    keys: Tensor  # (batch, source, size), from which scores are computed
     mask: Tensor | None  # booleans (batch, 1, source), False where there is nothing
 
 
 class Attention(keras.Layer):
-    """What every attention has in common: weights from scores, and the context.
+    """The base class of attention: weights from scores, and the context.
 
         a_ts = exp(score(q_t, m_s)) / sum over s' of exp(score(q_t, m_s'))
         c_t = sum over s of a_ts m_s
 
-    A subclass writes the score, in two methods: `make_keys`, what depends on the memory alone and
-    is computed once, and `score`.
+    A subclass writes the score in two methods: `make_keys` computes, once, what depends on the
+    memory alone, and `score` the rest.
     """
 
     def __init__(self, kernel_initializer: Any = "glorot_uniform", **kwargs: Any) -> None:
@@ -65,12 +65,14 @@ class Attention(keras.Layer):
         """Return the contexts `(batch, target, features)` and the weights, see `call`."""
         scores = self.score(queries, memory.keys)
         if scores.dtype != "float64":
-            scores = ops.cast(scores, "float32")  # sums of half precision would not be one
+            scores = ops.cast(
+                scores, "float32"
+            )  # in half precision the weights would not sum to one
         if memory.mask is None:
             weights = ops.softmax(scores)
         else:
-            weights = ops.softmax(ops.where(memory.mask, scores, _FAR))
-            weights = ops.where(memory.mask, weights, 0.0)  # also where all is masked
+            weights = ops.softmax(ops.where(memory.mask, scores, _MASKED_SCORE))
+            weights = ops.where(memory.mask, weights, 0.0)  # also in a row that is masked entirely
         weights = ops.cast(weights, memory.values.dtype)
         return ops.matmul(weights, memory.values), weights
 
@@ -87,7 +89,7 @@ class Attention(keras.Layer):
         return self.attend(queries, self.prepare(values, values_mask))
 
     def compute_mask(self, queries: Any, mask: Any = None) -> tuple[Any, None]:
-        """Return the mask of the contexts, which is that of the queries."""
+        """Return the mask of the contexts, which is the mask of the queries."""
         return mask, None
 
     def compute_output_shape(
@@ -98,7 +100,7 @@ class Attention(keras.Layer):
         return (batch, target, values_shape[-1]), (batch, target, values_shape[1])
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that create this layer anew."""
+        """Return the arguments that make an equal layer."""
         initializer = keras.initializers.serialize(self.kernel_initializer)
         return {**super().get_config(), "kernel_initializer": initializer}
 
@@ -109,15 +111,15 @@ class AdditiveAttention(Attention):
 
         score(q, m) = v . tanh(W q + U m)
 
-    The two papers write it differently, and differ in the query, see `AttentionCell`: Luong's
-    v . tanh(W_a [q; m]) is the same function, with W and U side by side in W_a. It costs
-    `batch * target * source * units` tanh; `MultiplicativeAttention` is cheaper.
+    The two papers write the same function differently: Luong's v . tanh(W_a [q; m]) has W and U
+    side by side in W_a. They also take different queries, see `AttentionCell`. The score costs
+    `batch * target * source * units` evaluations of tanh; `MultiplicativeAttention` is cheaper.
 
     Weights: `query_kernel` W `(query_units, units)`, `memory_kernel` U `(features, units)`,
     `score_kernel` v `(units, 1)`.
 
     Args:
-        units: Positive integer, the size of the small network. By default the size of the queries.
+        units: Positive integer, the size of the small network; by default that of the queries.
         kernel_initializer: Initializer of the three weights.
         **kwargs: `name`, `dtype`, `trainable` of `keras.Layer`.
 
@@ -126,13 +128,13 @@ class AdditiveAttention(Attention):
         values: The memory to attend to, `(batch, source, features)`.
         values_mask: Booleans `(batch, source)`, False where there is nothing to attend to. By
             default the mask that comes with `values`.
-        queries_mask: Booleans `(batch, target)`, False at queries that count as zeros. By default
+        queries_mask: Booleans `(batch, target)`, False at queries to replace by zeros. By default
             the mask that comes with `queries`.
 
     Returns:
         The contexts `(batch, target, features)` and the weights `(batch, target, source)`, which
-        sum to one. Where a row of the memory is masked entirely, or has no place at all, both are
-        zero. What a masked place holds, NaN too, reaches neither outputs nor gradients.
+        sum to one. Both are zero for a row of the memory that is masked entirely or has no places.
+        Values at masked places, even NaN, affect neither outputs nor gradients.
 
     Raises:
         ValueError: if an argument is out of its range or a shape does not fit.
@@ -178,7 +180,7 @@ class AdditiveAttention(Attention):
         return ops.squeeze(multiply(hidden, self.score_kernel), -1)
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that create this layer anew."""
+        """Return the arguments that make an equal layer."""
         return {**super().get_config(), "units": self.units}
 
 
@@ -190,7 +192,7 @@ class MultiplicativeAttention(Attention):
         score(q, m) = q . (W m)      form="general"
 
     Both are matrix products for all queries at once. "dot" has no weights, and needs queries and
-    memory of one size. The paper's third score, "concat", is that of `AdditiveAttention`.
+    memory of the same size. The paper's third score, "concat", is `AdditiveAttention`.
 
     Weights: `kernel` W `(query_units, features)`, for "general".
 
@@ -229,8 +231,8 @@ class MultiplicativeAttention(Attention):
             )
         elif sizes[0] != sizes[1]:
             raise ValueError(
-                f"`form='dot'` needs queries and a memory of one size; received {sizes[0]} and "
-                f"{sizes[1]}. Use 'general'."
+                f"`form='dot'` needs queries and a memory of the same size; received {sizes[0]} "
+                f"and {sizes[1]}. Use 'general'."
             )
 
     def make_keys(self, values: Tensor) -> Tensor:
@@ -244,14 +246,14 @@ class MultiplicativeAttention(Attention):
         return ops.matmul(queries, ops.transpose(keys, (0, 2, 1)))
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that create this layer anew."""
+        """Return the arguments that make an equal layer."""
         return {**super().get_config(), "form": self.form}
 
 
 def hide(sequence: Tensor, mask: Tensor) -> Tensor:
     """Return `(batch, timesteps, features)` with zeros where a mask `(batch, timesteps)` is False.
 
-    A weight of zero would not do: 0 * NaN is NaN.
+    A weight of zero is not enough: 0 * NaN is NaN.
     """
     return ops.where(ops.expand_dims(mask, -1), sequence, ops.zeros_like(sequence))
 
@@ -259,8 +261,7 @@ def hide(sequence: Tensor, mask: Tensor) -> Tensor:
 def multiply(tensor: Tensor, kernel: Tensor) -> Tensor:
     """Return the product of `(..., n)` with a kernel `(n, m)`.
 
-    `ops.matmul` of unknown shapes makes operators of which XLA cannot compile the derivative
-    inside a loop.
+    For unknown shapes `ops.matmul` makes operators whose derivative XLA cannot compile in a loop.
     """
     *shape, size = ops.shape(tensor)
     product = ops.matmul(ops.reshape(tensor, (-1, size)), kernel)
@@ -268,5 +269,5 @@ def multiply(tensor: Tensor, kernel: Tensor) -> Tensor:
 
 
 def clone(initializer: Any) -> Any:
-    """Return an initializer that does not repeat the numbers of another of the same kind."""
+    """Return a copy of an initializer that draws numbers of its own."""
     return initializer.clone() if hasattr(initializer, "clone") else initializer

@@ -24,15 +24,15 @@ _BY_NAME: dict[str, Callable[..., Attention]] = {
 }
 
 
-class Drops(NamedTuple):
-    """The dropout masks of a sequence, one for all steps, or None."""
+class DropoutMasks(NamedTuple):
+    """The dropout masks of a sequence, the same for all its steps; None for no dropout."""
 
     inputs: Tensor | None = None  # (batch, features)
-    fed: Tensor | None = None  # (batch, fed size), of what is fed to the cell beside the inputs
+    fed: Tensor | None = None  # (batch, fed size), of the context or output that is fed back
     recurrent: Tensor | None = None  # (batch, units)
 
 
-NO_DROPS = Drops()
+NO_DROPOUT = DropoutMasks()
 
 
 @keras.saving.register_keras_serializable(package="rnnlayers")
@@ -40,7 +40,7 @@ class AttentionCell(keras.Layer):
     """A recurrent cell that attends to a memory: one step of a decoder.
 
     The output of a step is Luong's attentional vector, a layer over the context c and the state h
-    of the cell. There are three ways to make them:
+    of the cell. There are three ways to compute them:
 
         h, s = cell(x, s)            c = attention(h)         attend="after", the default
         h, s = cell([x; y_prev], s)  c = attention(h)         and input_feeding=True
@@ -48,16 +48,16 @@ class AttentionCell(keras.Layer):
 
         y = activation(W [c; h])
 
-    The first two are Luong's, the last is Bahdanau's. The first is by far the fastest to train:
-    what is attended to changes no state, so that the recurrence runs on the fast engine and
-    attention is taken of all steps at once. `AttentiveDecoder` runs a cell over time; the cell
-    itself takes the single steps of inference, as `rnnlayers.decoding.decode` asks for them:
+    The first two are Luong's, the last is Bahdanau's. The first is by far the fastest to train: the
+    context changes no state, so the recurrence runs on the compiled engine and attention is
+    computed for all steps at once. `AttentiveDecoder` runs a cell over time. The cell itself takes
+    the single steps of inference, for example in `rnnlayers.decoding.decode`:
 
         memory = cell.prepare(encoded, mask)
         outputs, states, weights = cell(inputs, states, memory)
 
-    There may be several rows for each row of the memory, side by side, such as the hypotheses of a
-    beam; the memory is not repeated.
+    Each row of the memory may serve several consecutive rows, such as the hypotheses of a beam; the
+    memory is not repeated.
 
     Weights: those of the cell and of the attention, and `kernel` W
     `(features + units of the cell, units)`.
@@ -66,19 +66,19 @@ class AttentionCell(keras.Layer):
         cell: A `RecurrentCell`, such as `GRUCell(512)`.
         attention: "general", "dot", "additive" (or "concat", Luong's name for it), or an
             `AdditiveAttention` or `MultiplicativeAttention`.
-        units: Positive integer, the size of the output y. By default that of the cell's.
+        units: Positive integer, the size of the output y; by default the units of the cell.
         activation: Function of the output.
-        attend: "after" the step of the cell, from its new output, or "before" it, from the
-            previous one, so that the context enters the step.
-        input_feeding: Whether the output enters the next step, which tells the cell where was
+        attend: "after" the step of the cell, from its new output, or "before" it, from its previous
+            output, so that the context enters the step.
+        input_feeding: Whether the output enters the next step, which tells the cell what it
             attended to before. With attend="after" only.
         kernel_initializer: Initializer of `kernel`.
         **kwargs: `name`, `dtype`, `trainable` of `keras.Layer`.
 
     Call arguments:
         inputs: `(rows, features)`.
-        states: One tensor `(rows, units)` for each of `state_names`: those of the cell, and the
-            previous output y with input feeding.
+        states: One tensor `(rows, units)` for each of `state_names`: those of the cell and, with
+            input feeding, the previous output y.
         memory: From `prepare`; its batch size divides the number of rows.
         training: Whether the dropout of the cell applies.
 
@@ -128,7 +128,7 @@ class AttentionCell(keras.Layer):
         check_one_of("attend", attend, ("after", "before"))
         if input_feeding and attend == "before":
             raise ValueError(
-                "`input_feeding` must be False with attend='before', where the context enters the "
+                "`input_feeding` must be False with attend='before', since the context enters the "
                 "step anyway; received True."
             )
         super().__init__(**kwargs)
@@ -144,12 +144,12 @@ class AttentionCell(keras.Layer):
 
     @property
     def state_names(self) -> tuple[str, ...]:
-        """Names of the states: those of the cell, and y, the previous output, if it is fed."""
+        """Names of the states: those of the cell, and y, the previous output, if it is fed back."""
         return (*self.cell.state_names, "y") if self.input_feeding else self.cell.state_names
 
     @property
-    def feeds(self) -> bool:
-        """Whether what is attended to enters the recurrence, so that steps must wait."""
+    def feeds_back(self) -> bool:
+        """Whether the context or the output enters the recurrence."""
         return self.input_feeding or self.attend == "before"
 
     def build(
@@ -165,7 +165,7 @@ class AttentionCell(keras.Layer):
                 f"known; received {tuple(inputs_shape)} and {tuple(memory_shape)}."
             )
         if not self.cell.built:
-            fed = self.units if self.input_feeding else size if self.feeds else 0
+            fed = self.units if self.input_feeding else size if self.feeds_back else 0
             self.cell.build((None, features + fed))
         if not self.attention.built:
             self.attention.build((None, None, self.cell.units), (None, None, size))
@@ -177,11 +177,11 @@ class AttentionCell(keras.Layer):
         )
 
     def prepare(self, values: Tensor, mask: Tensor | None = None) -> Memory:
-        """Return the memory as steps take it, from `(batch, source, features)` and its mask."""
+        """Return the memory for `call`, from `(batch, source, features)` and its mask."""
         if not self.built:
             raise ValueError(
-                f"{self.name!r} has no weights yet. Call `build(inputs_shape, memory_shape)`, or "
-                "the `AttentiveDecoder` it belongs to, first."
+                f"{self.name!r} has no weights yet. First call `build(inputs_shape, memory_shape)` "
+                "or the `AttentiveDecoder` of this cell."
             )
         return self.attention.prepare(values, mask)
 
@@ -193,13 +193,13 @@ class AttentionCell(keras.Layer):
         ]
 
     def combine(self, contexts: Tensor, h: Tensor) -> Tensor:
-        """Return the output y of contexts `(..., features)` and of the cell's outputs."""
+        """Return the output y, from contexts `(..., features)` and outputs of the cell."""
         return self.activation(ops.matmul(ops.concatenate([contexts, h], -1), self.kernel))
 
     def project(self, inputs: Tensor) -> Tensor:
-        """Return what the cell takes from inputs `(..., features)`, for all steps at once.
+        """Project inputs `(..., features)`, for all steps at once.
 
-        Of a cell with a `project` of its own, which may be anything, it is the inputs themselves.
+        If the cell overrides `project`, return the inputs themselves: `step` then projects them.
         """
         if not self._is_linear:
             return inputs
@@ -207,16 +207,20 @@ class AttentionCell(keras.Layer):
         return projected if self.cell.input_bias is None else projected + self.cell.input_bias
 
     def step(
-        self, projected: Tensor, states: States, memory: Memory, drops: Drops = NO_DROPS
+        self,
+        projected: Tensor,
+        states: States,
+        memory: Memory,
+        dropout_masks: DropoutMasks = NO_DROPOUT,
     ) -> tuple[Tensor, States, Tensor]:
-        """Return the output, the states and the weights after one step, from `project`."""
+        """Return the output, the states and the weights after one step of projected inputs."""
         inner, before = states[: len(self.cell.state_names)], states[-1]
         weights = context = None
         if self.attend == "before":
-            context, weights = self._look(inner[0], memory)
+            context, weights = self._attend(inner[0], memory)
             before = context
-        if self.feeds:
-            before = before if drops.fed is None else before * drops.fed
+        if self.feeds_back:
+            before = before if dropout_masks.fed is None else before * dropout_masks.fed
             projected = (
                 projected + ops.matmul(before, self.cell.kernel[self.features :])
                 if self._is_linear
@@ -224,34 +228,36 @@ class AttentionCell(keras.Layer):
             )
         elif not self._is_linear:
             projected = self.cell.project(projected)
-        inner = self.cell.step(projected, inner, drops.recurrent)
+        inner = self.cell.step(projected, inner, dropout_masks.recurrent)
         if context is None:
-            context, weights = self._look(inner[0], memory)
+            context, weights = self._attend(inner[0], memory)
         y = self.combine(context, inner[0])
         return y, (*inner, y) if self.input_feeding else inner, weights
 
-    def draw_drops(self, h: Tensor) -> Drops:
-        """Return the dropout masks of a sequence, for states like `h` `(rows, units)`."""
+    def draw_dropout_masks(self, h: Tensor) -> DropoutMasks:
+        """Draw the dropout masks of a sequence, for states of the shape of `h` `(rows, units)`."""
         recurrent = self.cell.draw_recurrent_dropout_mask(h)
         width = self.cell.kernel.shape[0]
-        kept = self.cell.drop_inputs(ops.ones((ops.shape(h)[0], width), h.dtype))
+        mask = self.cell.drop_inputs(ops.ones((ops.shape(h)[0], width), h.dtype))
         if not self.cell.dropout:
-            return Drops(recurrent=recurrent)
-        return Drops(kept[:, : self.features], kept[:, self.features :], recurrent)
+            return DropoutMasks(recurrent=recurrent)
+        return DropoutMasks(mask[:, : self.features], mask[:, self.features :], recurrent)
 
     def call(
         self, inputs: Tensor, states: Any, memory: Memory, training: bool = False
     ) -> tuple[Tensor, list[Tensor], Tensor]:
         """Take one step."""
-        drops = self.draw_drops(states[0]) if training else NO_DROPS
-        if drops.inputs is not None:
-            inputs = inputs * drops.inputs
-        y, new, weights = self.step(self.project(inputs), tuple(states), Memory(*memory), drops)
+        dropout_masks = self.draw_dropout_masks(states[0]) if training else NO_DROPOUT
+        if dropout_masks.inputs is not None:
+            inputs = inputs * dropout_masks.inputs
+        y, new, weights = self.step(
+            self.project(inputs), tuple(states), Memory(*memory), dropout_masks
+        )
         return y, list(new), weights
 
-    def _look(self, h: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+    def _attend(self, h: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
         """Return the context and the weights of each row."""
-        # The rows of one memory are queries side by side, so that it need not be repeated.
+        # The rows that share a memory become its queries, so that it need not be repeated.
         rows, batch = ops.shape(h)[0], ops.shape(memory.values)[0]
         at_least_one = ops.cast(ops.maximum(batch, 1), "int32")  # int64 where floats are float64
         side_by_side = (batch, rows // at_least_one, h.shape[-1])
@@ -263,11 +269,11 @@ class AttentionCell(keras.Layer):
 
     @property
     def _is_linear(self) -> bool:
-        """Whether what is fed can be projected apart from the inputs."""
+        """Whether inputs and what is fed back can be projected separately."""
         return type(self.cell).project is RecurrentCell.project
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that create this cell anew."""
+        """Return the arguments that make an equal cell."""
         return {
             **super().get_config(),
             "cell": keras.saving.serialize_keras_object(self.cell),
@@ -281,7 +287,7 @@ class AttentionCell(keras.Layer):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "AttentionCell":
-        """Create a cell from what `get_config` returned."""
+        """Create a cell from the result of `get_config`."""
         inner = {
             name: keras.saving.deserialize_keras_object(config[name])
             for name in ("cell", "attention")

@@ -1,4 +1,4 @@
-"""What every recurrent cell has in common: arguments, weights, dropout, one step."""
+"""The base class of cells: arguments, weights, dropout, one step."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, TypeAlias
@@ -9,22 +9,25 @@ from keras import ops
 from rnnlayers.checks import check_positive_integer, check_rate
 from rnnlayers.types import States, Tensor
 
-Gates: TypeAlias = Tensor | Sequence[Tensor]  # (..., gates * units), or cut in (..., units)
+Gates: TypeAlias = Tensor | Sequence[Tensor]  # (..., gates * units), or cut into (..., units)
 
 
 @keras.saving.register_keras_serializable(package="rnnlayers")
 class RecurrentCell(keras.Layer):
-    """One step of a recurrence: the equations and the weights, nothing of time.
+    """One step of a recurrence: equations and weights, without a loop over time.
 
-    Subclass it to write a new cell. A step is cut in three, and the engines need nothing else:
+    Subclass it to write a new cell. A step has three parts, and the engines need nothing else:
 
-    1. `project(inputs)`: what depends on the input alone. It is computed for all steps at once,
+    1. `project(inputs)`: what depends on the inputs alone. It is computed for all steps at once,
        as one matrix product before the loop over time.
-    2. `recur(h_prev)`: the product of the previous output with the recurrent kernel, the one thing
-       that must wait for the step before.
-    3. `update(projected, recurrent, states)`: the gates, element by element.
+    2. `recur(h_prev)`: the product of the previous output with the recurrent kernel, which must
+       wait for the previous step.
+    3. `update(projected, recurrent, states)`: the gates and the new states.
 
-    A complete cell, the minimal gated unit of Zhou et al. (2016) with one product a step:
+    Rows of a batch never meet: each row of the new states depends on the same row of the arguments
+    alone. The units of a row may meet, for example in a layer normalization.
+
+    A complete cell, the minimal gated unit of Zhou et al. (2016) with one product in each step:
 
     >>> @keras.saving.register_keras_serializable(package="example")
     ... class MinimalGatedCell(RecurrentCell):
@@ -42,15 +45,15 @@ class RecurrentCell(keras.Layer):
     TensorShape([2, 8])
 
     Class attributes:
-        gates: Names of the gates in the order in which the fused kernels are cut. The order is
-            Keras' own, so that weights interchange.
+        gates: Names of the gates in the order in which they lie in the fused kernels. The order is
+            that of Keras, so that weights interchange.
         state_names: Names of the states. The first is also the output of the cell.
-        sums_gates: Whether `update` sees of `projected` and `recurrent` only their sum, which
-            saves the engine half of the gradients.
-        linearizes_states: Whether `linearize` reads only the states, neither `projected` nor
-            `recurrent`, which saves the engine keeping the latter.
-        fixed_by_weights: Names of the attributes that cannot be set after the weights are made,
-            for they say what shape those have.
+        sums_gates: Whether `update` depends only on the sum of `projected` and `recurrent`. The
+            engine then computes half of the gradients.
+        linearizes_states: Whether `linearize` reads only the states. The engine then need not save
+            the recurrent products.
+        fixed_by_weights: Names of the attributes that determine the shapes of weights, and cannot
+            be set once the cell has weights.
 
     Weights:
         kernel: `(features, gates * units)`.
@@ -74,14 +77,14 @@ class RecurrentCell(keras.Layer):
         recurrent_dropout: Share of the previous output to drop before the recurrent product while
             training, in [0, 1).
         seed: Seed of both dropouts.
-        implementation: Accepted, for exchange with Keras, and without effect.
+        implementation: Accepted for exchange with Keras, without effect.
         **kwargs: `name`, `dtype`, `trainable` of `keras.Layer`.
 
     Call arguments:
         inputs: `(batch, features)`.
         states: One tensor `(batch, units)` for each of `state_names`.
-        training: Whether dropout applies. `keras.layers.RNN` calls the cell once a step, so there
-            each step draws new masks; the layers of this library draw one mask a sequence
+        training: Whether dropout applies. `keras.layers.RNN` calls the cell once for each step, so
+            each step draws new masks; the layers of this library draw one mask for each sequence
             (Gal and Ghahramani, 2016).
 
     Returns:
@@ -139,11 +142,11 @@ class RecurrentCell(keras.Layer):
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Set an attribute, but none that the weights would not fit any longer."""
+        """Set an attribute, unless the weights would no longer fit it."""
         if name in self.fixed_by_weights and self.__dict__.get("built"):
             raise AttributeError(
-                f"`{name}` of {type(self).__name__} cannot be set now that its weights are made: "
-                "they have the shapes that it was made with. Make a new one."
+                f"`{name}` of {type(self).__name__} cannot be set now that it has weights, whose "
+                "shapes depend on it. Make a new cell."
             )
         super().__setattr__(name, value)
 
@@ -168,7 +171,7 @@ class RecurrentCell(keras.Layer):
         if features is None:
             raise ValueError(
                 f"The last dimension of `inputs` to {self.name!r}, the features, must be known; "
-                f"received shape {tuple(input_shape)}. State it in `keras.Input`."
+                f"received shape {tuple(input_shape)}. Give it in `keras.Input`."
             )
         width = len(self.gates) * self.units
         self.kernel = self.add_weight(
@@ -194,8 +197,8 @@ class RecurrentCell(keras.Layer):
                 regularizer=self.bias_regularizer,
                 constraint=self.bias_constraint,
             )
-        # An activation with weights of its own, such as `PReLU`, acts unit by unit. It must have
-        # them before the first step is traced.
+        # An activation with weights, such as `PReLU`, must have them before the first step is
+        # traced.
         for function in vars(self).values():
             if isinstance(function, keras.Layer) and not function.built:
                 function.build((None, self.units))
@@ -220,7 +223,7 @@ class RecurrentCell(keras.Layer):
 
     @property
     def is_cut_in_three(self) -> bool:
-        """Whether a step is no more than `update` after `recur`, which is what is fast."""
+        """Whether a step is `update` after `recur` and nothing more, which is fastest."""
         return type(self).step is RecurrentCell.step and type(self).recur is RecurrentCell.recur
 
     @property
@@ -229,29 +232,31 @@ class RecurrentCell(keras.Layer):
         return False
 
     def project(self, inputs: Tensor) -> Tensor:
-        """Return `(..., gates * units)`, what the gates take from inputs `(..., features)`."""
+        """Return the part of inputs `(..., features)` in the gates, `(..., gates * units)`."""
         projected = ops.matmul(inputs, self.kernel)
         return projected if self.input_bias is None else projected + self.input_bias
 
     def recur(self, h_prev: Tensor) -> Tensor:
-        """Return `(batch, gates * units)`, what the gates take from `h_prev` `(batch, units)`."""
+        """Return the part of `h_prev` `(batch, units)` in the gates, `(batch, gates * units)`."""
         recurrent = ops.matmul(h_prev, self.recurrent_kernel)
         return recurrent if self.recurrent_bias is None else recurrent + self.recurrent_bias
 
     def update(self, projected: Gates, recurrent: Gates, states: States) -> States:
-        """Return the new states, element by element; the first is the output.
+        """Return the new states, of which the first is the output.
 
         Args:
             projected: `(batch, gates * units)`, from `project`; `split` cuts it.
             recurrent: `(batch, gates * units)`, from `recur`; `split` cuts it.
             states: One tensor `(batch, units)` for each of `state_names`.
+
+        Each row of the new states must depend on that row of the arguments alone.
         """
         raise NotImplementedError(f"{type(self).__name__} must define `update`.")
 
     def step(
         self, projected: Tensor, states: States, recurrent_dropout_mask: Tensor | None = None
     ) -> States:
-        """Return the states after one step. Override it only where the three parts do not fit."""
+        """Return the states after one step. Override it only if the three parts do not fit."""
         h_prev = states[0]
         if recurrent_dropout_mask is not None:
             h_prev = h_prev * recurrent_dropout_mask
@@ -260,14 +265,14 @@ class RecurrentCell(keras.Layer):
     def linearize(
         self, projected: Gates, recurrent: Gates, previous: States, states: States
     ) -> tuple[Tensor, ...]:
-        """Return the factors of the derivative of `update` that no incoming gradient enters.
+        """Return the factors of the derivative of `update` that need no incoming gradient.
 
-        Optional, with `pull_back` and `has_own_derivative`: a derivative written by hand runs
-        somewhat faster than the one that is taken automatically. It is called once for all steps.
+        It is optional, with `pull_back` and `has_own_derivative`: a derivative written by hand runs
+        somewhat faster than the automatic one. It is called once for all steps.
 
         Args:
             projected: As for `update`, with a leading axis `time`.
-            recurrent: Likewise.
+            recurrent: As for `update`, with a leading axis `time`.
             previous: The states before each step, each `(time, batch, units)`.
             states: The states after each step, each `(time, batch, units)`.
         """
@@ -276,10 +281,10 @@ class RecurrentCell(keras.Layer):
     def pull_back(
         self, factors: Sequence[Tensor], d_states: States
     ) -> tuple[Sequence[Tensor], Sequence[Tensor], States]:
-        """Return the gradients of `projected` and `recurrent`, cut in gates, and of `previous`.
+        """Return the gradients of `projected` and `recurrent`, cut into gates, and of `previous`.
 
         Args:
-            factors: One step of what `linearize` returned, each `(batch, units)`.
+            factors: The factors of `linearize` at one step, each `(batch, units)`.
             d_states: The gradient of each new state, `(batch, units)`.
         """
         raise NotImplementedError(f"{type(self).__name__} has no derivative of its own.")
@@ -287,14 +292,14 @@ class RecurrentCell(keras.Layer):
     def split(self, fused: Gates) -> list[Tensor]:
         """Cut `(..., gates * units)` into one tensor `(..., units)` for each of `gates`.
 
-        Engines may have cut it already, before the loop; then it is returned as it is.
+        Gates that an engine has already cut before the loop are returned unchanged.
         """
         if isinstance(fused, list | tuple):
             return list(fused)
         return ops.split(fused, len(self.gates), axis=-1)
 
     def drop_inputs(self, inputs: Tensor) -> Tensor:
-        """Drop features of `(batch, features)`, or of `(time, batch, features)` alike each step."""
+        """Drop features of `(batch, features)`, or of `(time, batch, features)` for all steps."""
         if not self.dropout:
             return inputs
         shape = ops.shape(inputs)
@@ -316,7 +321,7 @@ class RecurrentCell(keras.Layer):
     def call(
         self, inputs: Tensor, states: Any, training: bool = False
     ) -> tuple[Tensor, list[Tensor] | Tensor]:
-        """Take one step, as `keras.layers.RNN` asks for it."""
+        """Take one step, with the arguments that `keras.layers.RNN` passes."""
         nested = isinstance(states, list | tuple)
         previous = tuple(states) if nested else (states,)
         mask = None
@@ -327,7 +332,7 @@ class RecurrentCell(keras.Layer):
         return new[0], list(new) if nested else new[0]
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that create this cell anew."""
+        """Return the arguments that make an equal cell."""
         return {
             **super().get_config(),
             "units": self.units,
@@ -347,12 +352,12 @@ class RecurrentCell(keras.Layer):
 
 
 def passed_on(arguments: Mapping[str, Any], *own: str) -> dict[str, Any]:
-    """Return what a constructor passes on to its base class.
+    """Return the arguments that a constructor passes on to its base class.
 
     Args:
         arguments: `locals()` at its first line.
-        *own: Names of the arguments that it keeps to itself.
+        *own: Names of the arguments that it does not pass on.
     """
-    of_python = ("self", "__class__", "kwargs")
-    kept = {n: value for n, value in arguments.items() if n not in (*own, *of_python)}
-    return {**kept, **arguments["kwargs"]}
+    left_out = (*own, "self", "__class__", "kwargs")
+    named = {name: value for name, value in arguments.items() if name not in left_out}
+    return {**named, **arguments["kwargs"]}

@@ -15,9 +15,9 @@ from rnnlayers.types import States, Tensor
 class ElmanCell(RecurrentCell):
     """One step of Elman's network, the twin of `keras.layers.SimpleRNNCell`.
 
-    The whole past is one vector that is rewritten at each step. It is the cheapest cell and the
-    one of the textbooks; its gradient vanishes or explodes over long spans, where `LSTMCell` and
-    `GRUCell` carry it further.
+    The state is one vector, rewritten at each step. It is the cheapest cell and the textbook
+    example. Its gradient vanishes or explodes over long spans; `LSTMCell` and `GRUCell` carry it
+    further.
 
         h = activation(W x + b + U h_prev)
 
@@ -52,7 +52,7 @@ class ElmanCell(RecurrentCell):
 
     @property
     def has_own_derivative(self) -> bool:
-        """Whether the activation's slope is known from its output."""
+        """Whether the slope of the activation can be computed from its output."""
         return has_slope(self.activation)
 
     def linearize(

@@ -15,9 +15,9 @@ from rnnlayers.types import States, Tensor
 class GRUCell(RecurrentCell):
     """One step of the gated recurrent unit, the twin of `keras.layers.GRUCell`.
 
-    The update gate mixes the previous state with a candidate; the reset gate decides how much of
-    the past the candidate sees. With three products a step it is cheaper than `LSTMCell`, and it
-    has one state.
+    The update gate mixes the previous state with a candidate. The reset gate decides how much of
+    the past enters the candidate. With three products in each step and one state it is cheaper than
+    `LSTMCell`.
 
         z = recurrent_activation(W_z x + b_z + U_z h_prev + d_z)        update gate
         r = recurrent_activation(W_r x + b_r + U_r h_prev + d_r)        reset gate
@@ -25,8 +25,8 @@ class GRUCell(RecurrentCell):
         n = activation(W_n x + b_n + U_n (r * h_prev))                  candidate, reset_after=False
         h = z * h_prev + (1 - z) * n
 
-    Here z keeps the past, as in Keras, PyTorch and cuDNN; in the paper's equation 7 likewise.
-    The first form is cuDNN's and PyTorch's, the second the paper's (equation 8).
+    Here z keeps the past, as in Keras, PyTorch, cuDNN and the paper's equation 7. The form with
+    reset_after=True is that of cuDNN and PyTorch, the other that of the paper (equation 8).
 
     Weights, cut in the order z, r, n (Keras calls n "h"): `kernel` W `(features, 3 * units)`,
     `recurrent_kernel` U `(units, 3 * units)`, and `bias` `(2, 3 * units)` with rows b and d for
@@ -36,7 +36,7 @@ class GRUCell(RecurrentCell):
         units: Positive integer, the size of the output and of the state.
         activation: Function of the candidate.
         recurrent_activation: Function of the two gates.
-        reset_after: Whether the reset gate applies after the recurrent product or before it.
+        reset_after: Whether the reset gate applies after the recurrent product, or before it.
         **kwargs: All other arguments of `RecurrentCell`.
 
     Call arguments, returns and errors are those of `RecurrentCell`.
@@ -97,12 +97,12 @@ class GRUCell(RecurrentCell):
 
     @property
     def is_cut_in_three(self) -> bool:
-        """Whether one product a step is enough: not for the paper's form."""
+        """Whether one product in each step is enough, which is not so for the paper's form."""
         as_written = type(self).step is GRUCell.step and type(self).recur is RecurrentCell.recur
         return self.reset_after and as_written
 
     def activate(self, projected: Gates, recurrent: Gates) -> list[Tensor]:
-        """Return z, r, n of the form with `reset_after=True`."""
+        """Return the gates z, r, n of the form with `reset_after=True`."""
         x_z, x_r, x_n = self.split(projected)
         u_z, u_r, u_n = self.split(recurrent)
         z = self.recurrent_activation(x_z + u_z)
@@ -119,22 +119,22 @@ class GRUCell(RecurrentCell):
     def step(
         self, projected: Tensor, states: States, recurrent_dropout_mask: Tensor | None = None
     ) -> States:
-        """Return the states after one step; the paper's form takes a second product, for n."""
+        """Return the states after one step. The paper's form needs a second product, for n."""
         if self.reset_after:
             return super().step(projected, states, recurrent_dropout_mask)
         (h_prev,) = states
-        h_seen = h_prev if recurrent_dropout_mask is None else h_prev * recurrent_dropout_mask
+        h_masked = h_prev if recurrent_dropout_mask is None else h_prev * recurrent_dropout_mask
         U_zr, U_n = ops.split(self.recurrent_kernel, [2 * self.units], axis=-1)
         x_z, x_r, x_n = self.split(projected)
-        u_z, u_r = ops.split(ops.matmul(h_seen, U_zr), 2, axis=-1)
+        u_z, u_r = ops.split(ops.matmul(h_masked, U_zr), 2, axis=-1)
         z = self.recurrent_activation(x_z + u_z)
         r = self.recurrent_activation(x_r + u_r)
-        n = self.activation(x_n + ops.matmul(r * h_seen, U_n))
+        n = self.activation(x_n + ops.matmul(r * h_masked, U_n))
         return (z * h_prev + (1 - z) * n,)
 
     @property
     def has_own_derivative(self) -> bool:
-        """Whether the activations' slopes are known from their outputs."""
+        """Whether the slopes of the activations can be computed from their outputs."""
         return has_slope(self.activation, self.recurrent_activation)
 
     def linearize(
@@ -163,7 +163,7 @@ class GRUCell(RecurrentCell):
         return [d_z, d_r, d_n], [d_z, d_r, d_n * r], (d_h * z,)
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that create this cell anew."""
+        """Return the arguments that make an equal cell."""
         return {
             **super().get_config(),
             "recurrent_activation": keras.activations.serialize(self.recurrent_activation),

@@ -15,8 +15,9 @@ from rnnlayers.types import States, Tensor
 class LSTMCell(RecurrentCell):
     """One step of long short-term memory, the twin of `keras.layers.LSTMCell`.
 
-    The cell state `c` is carried along by a sum, so that gradients survive long spans; three gates
-    decide what enters, what stays and what shows. `GRUCell` does with two gates and one state.
+    A sum carries the cell state `c` from step to step, so that gradients survive long spans. Three
+    gates decide what enters it, what stays, and what is output. `GRUCell` has two gates and one
+    state.
 
         i = recurrent_activation(W_i x + b_i + U_i h_prev)      input gate
         f = recurrent_activation(W_f x + b_f + U_f h_prev)      forget gate
@@ -30,7 +31,7 @@ class LSTMCell(RecurrentCell):
 
     Args:
         units: Positive integer, the size of the output and of each state.
-        activation: Function of the candidate and of the shown cell state.
+        activation: Function of the candidate and of the cell state in the output.
         recurrent_activation: Function of the three gates.
         unit_forget_bias: Whether the forget gate's bias starts at one (Jozefowicz et al., 2015).
         **kwargs: All other arguments of `RecurrentCell`.
@@ -77,10 +78,10 @@ class LSTMCell(RecurrentCell):
         self.unit_forget_bias = unit_forget_bias
 
     def initial_bias(self, shape: Sequence[int], dtype: Any = None) -> Tensor:
-        """Return the bias of a new cell, the forget gate's open where so asked."""
+        """Return the bias of a new cell, ones for the forget gate with `unit_forget_bias`."""
         if not self.unit_forget_bias:
             return super().initial_bias(shape, dtype)
-        # Drawn in these parts, as in Keras, so that one seed gives the same numbers.
+        # Drawn in the same parts as in Keras, so that one seed gives the same numbers.
         i, g_and_o = (self.bias_initializer((n * self.units,), dtype=dtype) for n in (1, 2))
         return ops.concatenate([i, ops.ones((self.units,), dtype), g_and_o])
 
@@ -105,7 +106,7 @@ class LSTMCell(RecurrentCell):
 
     @property
     def has_own_derivative(self) -> bool:
-        """Whether the activations' slopes are known from their outputs."""
+        """Whether the slopes of the activations can be computed from their outputs."""
         return has_slope(self.activation, self.recurrent_activation)
 
     def linearize(
@@ -114,13 +115,13 @@ class LSTMCell(RecurrentCell):
         """Return dc/dz of i, f, g, dh/dz of o, dh/dc and dc/dc_prev of each step."""
         (_, c_prev), (_, c) = previous, states
         i, f, g, o = self.activate(projected, recurrent)
-        shown = self.activation(c)
+        output = self.activation(c)  # before the output gate
         return (
             g * slope(self.recurrent_activation, i),
             c_prev * slope(self.recurrent_activation, f),
             i * slope(self.activation, g),
-            shown * slope(self.recurrent_activation, o),
-            o * slope(self.activation, shown),
+            output * slope(self.recurrent_activation, o),
+            o * slope(self.activation, output),
             f,
         )
 
@@ -135,7 +136,7 @@ class LSTMCell(RecurrentCell):
         return d_gates, d_gates, (ops.zeros_like(d_h), d_c * f)
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that create this cell anew."""
+        """Return the arguments that make an equal cell."""
         return {
             **super().get_config(),
             "recurrent_activation": keras.activations.serialize(self.recurrent_activation),

@@ -1,4 +1,4 @@
-"""Slopes of activations, written in their outputs, for derivatives written by hand."""
+"""Slopes of activations as functions of their outputs, for derivatives written by hand."""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,5 +22,5 @@ def has_slope(*activations: Any) -> bool:
 
 
 def slope(activation: Any, outputs: Tensor) -> Tensor:
-    """Return the slopes of an activation where it has these outputs."""
+    """Return the slopes of an activation at the points where it has these outputs."""
     return _SLOPES[activation](outputs)

@@ -1,4 +1,4 @@
-"""Sequences as arrays of steps, which a loop reads and writes."""
+"""Sequences as arrays of steps that a loop reads and writes."""
 
 import tensorflow as tf
 from keras import ops
@@ -13,12 +13,11 @@ def unstack(sequence: Tensor) -> tf.TensorArray:
     return array.unstack(sequence)
 
 
-def outputs_of(time: Tensor, like: Tensor) -> tf.TensorArray:
-    """Return an array for so many steps of the shape of `like`: stack it, and cut it to `time`.
+def empty_array(time: Tensor, like: Tensor) -> tf.TensorArray:
+    """Return an array for `time` steps of the shape of `like`: stack it, and cut it to `time`.
 
-    It can be stacked even if there is no step: TensorFlow cannot stack an array that is empty, so
-    that it has an element from the start. Other runtimes can, but none that was written to before
-    the loop.
+    TensorFlow cannot stack an empty array, so the array has one element from the start. Other
+    runtimes can stack an empty array, but none that was written to before the loop.
     """
     array = tf.TensorArray(like.dtype, tf.maximum(time, 1), element_shape=like.shape)
     return array if traced_for() is Target.ELSEWHERE else array.write(0, like)

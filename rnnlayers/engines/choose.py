@@ -1,4 +1,4 @@
-"""Which engine runs a cell: the one place where this is decided."""
+"""The choice of an engine, the one place where it is made."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -7,28 +7,29 @@ import tensorflow as tf
 
 from rnnlayers.cells.base import RecurrentCell
 from rnnlayers.checks import check_one_of
-from rnnlayers.engines import fused, stepwise
-from rnnlayers.engines.kept import call_as_graph
+from rnnlayers.engines.compiled import run_compiled
+from rnnlayers.engines.graph_cache import call_in_graph
+from rnnlayers.engines.stepwise import run_stepwise
 from rnnlayers.engines.target import Target, traced_for
 from rnnlayers.types import States, Tensor
 
 Engine = Callable[..., tuple[Tensor | None, States]]
 
 # A cuDNN engine for GPUs will be one more entry here and one more rule in `choose`.
-ENGINES: dict[str, Engine] = {"fused": fused.run, "stepwise": stepwise.run}
+ENGINES: dict[str, Engine] = {"compiled": run_compiled, "stepwise": run_stepwise}
+OLD_NAMES = {"fused": "compiled"}  # in code and configurations of version 0.1
 
-
-# Compiling takes a quarter of a second, and saves some 40 % of a batch of so many rows: 25 batches
-# pay for it. Every batch size would be compiled anew, so those that seldom come back are not.
+# Compiling takes a quarter of a second and saves some 40 % of the time of a batch of this size: it
+# pays after 25 batches. Each batch size is compiled for itself, so rare sizes are not compiled.
 FULL_BATCH = 32
 
 
 class Choice(NamedTuple):
-    """An engine by name, and why."""
+    """The name of an engine, and the reason for it."""
 
     engine: str
     reason: str
-    full_batches_only: bool = False  # then other batches run on the stepwise engine
+    full_batches_only: bool = False  # other batches run on the stepwise engine
 
 
 def choose(asked: str, batch: int | None, time: int | None, training: bool) -> Choice:
@@ -36,39 +37,48 @@ def choose(asked: str, batch: int | None, time: int | None, training: bool) -> C
 
     Args:
         asked: The `engine` argument of the layer.
-        batch: Number of rows, None where it is not known yet.
-        time: Number of steps, None where it is not known yet.
-        training: Whether gradients will be asked for.
+        batch: Number of rows, None if it is not known yet.
+        time: Number of steps, None if it is not known yet.
+        training: Whether gradients will be computed.
     """
+    asked = current_name(asked)
     if traced_for() is Target.ELSEWHERE:
-        return Choice("stepwise", "other runtimes have no part that XLA compiles")
+        return Choice("stepwise", "other runtimes cannot run parts that XLA compiles")
     if asked != "auto":
         return Choice(asked, f"the layer was built with engine={asked!r}")
     if tf.config.functions_run_eagerly():
-        return Choice("stepwise", "functions run eagerly, so that nothing is compiled")
+        return Choice("stepwise", "functions run eagerly, so nothing is compiled")
     if traced_for() is not Target.HERE:
-        return Choice("stepwise", "an exported model holds no part that is compiled where it runs")
+        return Choice(
+            "stepwise", "an exported model contains no part that is compiled where it runs"
+        )
     if _numerics_are_checked():
-        return Choice("stepwise", "`tf.debugging.enable_check_numerics` sees no compiled parts")
+        return Choice(
+            "stepwise", "`tf.debugging.enable_check_numerics` cannot check compiled parts"
+        )
     if time == 0:
         return Choice("stepwise", "there is no step to compile")
     if training:
         lengths = "known" if time is not None else "padded to one of a few"
-        return Choice("fused", f"training is compiled with XLA; the number of steps is {lengths}")
+        return Choice(
+            "compiled", f"training is compiled with XLA; the number of steps is {lengths}"
+        )
     if time is None:
-        return Choice("stepwise", "the number of steps changes, and compiling would cost more")
+        return Choice(
+            "stepwise", "the number of steps changes, and compiling for each would cost more"
+        )
     if tf.executing_eagerly():
         return Choice("stepwise", "a call outside a graph seldom pays for compiling")
     if batch is None:
         reason = f"XLA compiles it for each multiple of {FULL_BATCH} rows; others run stepwise"
-        return Choice("fused", reason, full_batches_only=True)
-    return Choice("fused", "the number of steps is known, so that XLA compiles it once")
+        return Choice("compiled", reason, full_batches_only=True)
+    return Choice("compiled", "the number of steps is known, so XLA compiles it once")
 
 
 def _numerics_are_checked() -> bool:
     """Return whether `tf.debugging.enable_check_numerics` is on, whose checks XLA cannot compile.
 
-    TensorFlow does not say so. It shows where a number is not one.
+    TensorFlow has no function that tells. It shows when a result is NaN.
     """
     with tf.init_scope():
         try:
@@ -78,24 +88,31 @@ def _numerics_are_checked() -> bool:
     return False
 
 
-def run(engine: str, cell: RecurrentCell, *tensors: Any, **how: Any) -> tuple[Any, States]:
-    """Run a cell over time on an engine by name; see `stepwise.run`."""
+def run_on(engine: str, cell: RecurrentCell, *tensors: Any, **options: Any) -> tuple[Any, States]:
+    """Run a cell over time on an engine, given by its name; see `run_stepwise`."""
     if engine == "stepwise" and tf.executing_eagerly():
-        return call_as_graph(cell, "stepwise", stepwise.run, *tensors, **how)
-    return ENGINES[engine](cell, *tensors, **how)
+        return call_in_graph(cell, "stepwise", run_stepwise, *tensors, **options)
+    return ENGINES[engine](cell, *tensors, **options)
 
 
-def check_engine(asked: Any) -> None:
-    """Raise an error for an `engine` that does not exist."""
+def current_name(asked: Any) -> Any:
+    """Return the current name of an engine: "compiled" was called "fused" in version 0.1."""
+    return OLD_NAMES.get(asked, asked) if isinstance(asked, str) else asked
+
+
+def check_engine(asked: Any) -> str:
+    """Return the current name of an `engine`, or raise an error if there is none."""
+    asked = current_name(asked)
     check_one_of("engine", asked, ("auto", *ENGINES), "'auto' chooses by the shapes.")
+    return asked
 
 
 def explain_engine(layer: Any, shape: tuple[int | None, ...], training: bool = True) -> str:
-    """Say in words which engine runs a layer inside a compiled model, and why.
+    """Return in words which engine runs a layer inside a compiled model, and why.
 
     Args:
         layer: A `Recurrent` layer, such as `LSTM`.
-        shape: Shape of its inputs, `(batch, timesteps, features)`, None where it changes.
+        shape: Shape of its inputs, `(batch, timesteps, features)`, None for sizes that change.
         training: Whether the call is part of training.
 
     Returns:
@@ -104,7 +121,7 @@ def explain_engine(layer: Any, shape: tuple[int | None, ...], training: bool = T
     Example:
 
     >>> explain_engine(rnnlayers.LSTM(4, name="lstm"), shape=(32, 100, 8))
-    'lstm runs on the fused engine: training is compiled with XLA; the number of steps is known.'
+    'lstm runs on the compiled engine: training is compiled with XLA; the number of steps is known.'
     """
     if len(shape) != 3:
         raise ValueError(

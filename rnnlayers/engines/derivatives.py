@@ -1,10 +1,10 @@
-"""The derivative of a cell's step: written by the cell where it does so, else automatic.
+"""The derivative of a cell's step: the cell's own if it has one, otherwise automatic.
 
-A derivative has two parts, so that the loop back through time holds as little as possible:
+A derivative has two parts, so that the loop back through time computes as little as possible:
 
 - `linearize` computes, for all steps at once, every factor that does not depend on the incoming
   gradient;
-- `pull_back` takes the gradient of one step's new states to the gradients of what they came from.
+- `pull_back` computes, from the gradients of one step's new states, those of its arguments.
 """
 
 from collections.abc import Sequence
@@ -14,27 +14,27 @@ import keras
 import tensorflow as tf
 
 from rnnlayers.cells.base import RecurrentCell
-from rnnlayers.engines.kept import call_with_weights
+from rnnlayers.engines.graph_cache import call_with_weights
 from rnnlayers.types import States, Tensor
 
 Tensors = Sequence[Tensor]
 
 
-class Pulled(NamedTuple):
-    """Gradients with respect to what one step was computed from, each `(batch, units)`."""
+class StepGradients(NamedTuple):
+    """Gradients with respect to the arguments of one step, each `(batch, units)`."""
 
     projected: Tensors
     recurrent: Tensors
     states: States
-    weights: Tensors  # of the weights that the step itself reads, in their own shapes
+    weights: Tensors  # of the weights that the step reads, in their own shapes
 
 
 class OwnDerivative:
-    """The derivative of `update` that the cell has written by hand."""
+    """The derivative of `update` that is written in the cell."""
 
     def __init__(self, cell: RecurrentCell) -> None:
         self.cell = cell
-        self.needs_products = not holds(cell, "linearizes_states")
+        self.needs_products = not declares(cell, "linearizes_states")
 
     def linearize(
         self, projected: Tensors, recurrent: Tensors, previous: States, states: States
@@ -44,13 +44,13 @@ class OwnDerivative:
 
     def pull_back(
         self, factors: Tensors, d_states: States, weights: Tensors, dropout_mask: Tensor | None
-    ) -> Pulled:
-        """Return the gradients of one step from those of its new states."""
-        return Pulled(*self.cell.pull_back(factors, d_states), weights=())
+    ) -> StepGradients:
+        """Return the gradients of one step, from those of its new states."""
+        return StepGradients(*self.cell.pull_back(factors, d_states), weights=())
 
 
 class AutomaticDerivative:
-    """The derivative of `update`, or of a whole `step`, taken by a tape at each step back.
+    """The derivative of `update`, or of a whole `step`, by a tape at each step of the loop back.
 
     Its factors are the arguments themselves.
     """
@@ -72,8 +72,8 @@ class AutomaticDerivative:
 
     def pull_back(
         self, factors: Tensors, d_states: States, weights: Tensors, dropout_mask: Tensor | None
-    ) -> Pulled:
-        """Return the gradients of one step from those of its new states."""
+    ) -> StepGradients:
+        """Return the gradients of one step, from those of its new states."""
         cut, second = self.lengths[0], sum(self.lengths)
         arguments = (factors[:cut], factors[cut:second], tuple(factors[second:]), tuple(weights))
         with tf.GradientTape() as tape:
@@ -81,7 +81,7 @@ class AutomaticDerivative:
             states = advance(
                 self.cell, self.variables, self.whole_step, *arguments, dropout_mask=dropout_mask
             )
-        return Pulled(
+        return StepGradients(
             *tape.gradient(
                 states,
                 arguments,
@@ -102,10 +102,10 @@ def advance(
     *,
     dropout_mask: Tensor | None,
 ) -> States:
-    """Return the new states, with `weights` read in place of the cell's `variables`.
+    """Return the new states, computed with `weights` in place of the cell's `variables`.
 
-    A function whose gradient is written by hand must get its weights as arguments; the cell
-    reads its own attributes. `keras.StatelessScope` stands between the two.
+    A function with a gradient written by hand must get its weights as arguments, while a cell
+    reads its own attributes. `keras.StatelessScope` connects the two.
     """
 
     def step() -> States:
@@ -119,22 +119,24 @@ def advance(
 def derivative_of(
     cell: RecurrentCell, variables: Sequence[keras.Variable], whole_step: bool
 ) -> OwnDerivative | AutomaticDerivative:
-    """Return the cell's own derivative where it has one for the `update` it runs."""
-    written = cell.has_own_derivative and holds(cell, "linearize") and holds(cell, "pull_back")
+    """Return the cell's own derivative if it has one for its `update`."""
+    written = (
+        cell.has_own_derivative and declares(cell, "linearize") and declares(cell, "pull_back")
+    )
     if written and not variables and not whole_step:
         return OwnDerivative(cell)
     return AutomaticDerivative(cell, variables, whole_step)
 
 
-def holds(cell: RecurrentCell, claim: str) -> bool:
-    """Return whether what a class says about its `update` is true of the cell's.
+def declares(cell: RecurrentCell, claim: str) -> bool:
+    """Return whether a cell declares something about its own `update`.
 
-    A subclass that changes `update`, or a method beside it that `update` may call, inherits what
-    was said of another function.
+    A subclass that changes `update`, or another method of the class that `update` may call,
+    inherits declarations about another function. They do not count.
 
     Args:
-        cell: Of the class, or of a subclass.
-        claim: Name of the class's attribute, which is no claim where it is False.
+        cell: The cell.
+        claim: Name of the class attribute that declares it. False declares nothing.
     """
     classes = type(cell).__mro__
     place = next(index for index, base in enumerate(classes) if claim in vars(base))

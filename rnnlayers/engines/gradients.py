@@ -1,4 +1,4 @@
-"""Functions whose gradient is written by hand; further derivatives are taken automatically."""
+"""Functions with a gradient written by hand; TensorFlow takes their further derivatives."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -15,33 +15,33 @@ def with_gradient(
     backward: Callable[[Tensors, Any, Tensors], Tensors],
     plain: Callable[..., Sequence[Tensor]],
 ) -> Callable[..., Sequence[Tensor]]:
-    """Return `forward` with `backward` for its gradient.
+    """Return `forward` with `backward` as its gradient.
 
     Args:
-        forward: Takes tensors, and returns results and what is to be kept for the way back. What
-            it closes over gets no gradient, so that weights must come in as arguments.
-        backward: Takes the arguments, what was kept and the gradients of the results, and returns
-            the gradients of the arguments.
-        plain: Takes the arguments and returns the results, so that TensorFlow can differentiate it
-            as often as is asked. Second derivatives, and derivatives in forward mode, which are
-            taken by way of them, come from it.
+        forward: Takes tensors, and returns results and what to save for the backward pass. Tensors
+            that it closes over get no gradient, so weights must be arguments.
+        backward: Takes the arguments, what was saved, and the gradients of the results; returns the
+            gradients of the arguments.
+        plain: Takes the arguments and returns the results. TensorFlow can differentiate it any
+            number of times: second derivatives come from it, and derivatives in forward mode, which
+            are computed from second derivatives.
     """
 
     @tf.custom_gradient
     def function(*inputs: Tensor) -> tuple[Sequence[Tensor], Callable[..., Tensors]]:
-        results, kept = forward(*_out_of_reach(*inputs))
+        results, saved = forward(*_detach(*inputs))
 
         @tf.custom_gradient
         def pull_back(*arguments: Tensor) -> tuple[Tensors, Callable[..., Tensors]]:
-            arguments, cut = _out_of_reach(*arguments), len(inputs)
+            arguments, cut = _detach(*arguments), len(inputs)
 
             def second(*upstream: Tensor) -> Tensors:
                 return _second_derivative(plain, arguments[:cut], arguments[cut:], upstream)
 
-            return backward(arguments[:cut], kept, arguments[cut:]), second
+            return backward(arguments[:cut], saved, arguments[cut:]), second
 
         def gradient(*upstream: Tensor) -> Tensors:
-            # `tf.gather` sends slices.
+            # The gradient of `tf.gather` is an `IndexedSlices`.
             return pull_back(*inputs, *(tf.convert_to_tensor(d) for d in upstream))
 
         return results, gradient
@@ -55,13 +55,15 @@ def _second_derivative(
     upstream: Tensors,
     outer_upstream: Tensors,
 ) -> Tensors:
-    """Return the gradients, of inputs and upstream, of the gradient that `upstream` gives."""
+    """Return the gradients, with respect to inputs and upstream, of the first gradient."""
 
     def twice(*arguments: Tensor) -> Tensors:
-        arguments = tuple(map(tf.identity, arguments))  # in this graph, for `tf.gradients` to find
+        arguments = tuple(
+            map(tf.identity, arguments)
+        )  # so that `tf.gradients` finds them in this graph
         cut = len(inputs)
         results = plain(*arguments[:cut])
-        # Not by tapes: in forward mode TensorFlow has stopped them all, and they would give zeros.
+        # A tape would give zeros: in forward mode TensorFlow has stopped all tapes.
         first = tf.gradients(
             results, arguments[:cut], arguments[cut:], unconnected_gradients="zero"
         )
@@ -76,16 +78,16 @@ def _second_derivative(
 _gradients = partial(tf.gradients, unconnected_gradients=tf.UnconnectedGradients.ZERO)
 
 
-def _out_of_reach(*tensors: Tensor) -> tuple[Tensor, ...]:
-    """Return tensors that no derivative is taken of.
+def _detach(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """Return the tensors cut off from differentiation.
 
-    Where tapes are nested, TensorFlow prepares to differentiate all that it can reach; compiled
-    loops must be out of its reach. In forward mode it reaches into graphs all the same, and would
-    find derivatives of zero.
+    Under nested tapes TensorFlow prepares to differentiate everything that the tensors depend on,
+    which must not include compiled loops. In forward mode it differentiates graphs in spite of
+    `stop_gradient`, and would find derivatives of zero: there the call is refused.
     """
     if not tf.executing_eagerly():
         message = (
-            "The fused engine has no derivatives in forward mode inside a graph. Call the layer "
+            "The compiled engine has no derivatives in forward mode inside a graph. Call the layer "
             "outside `tf.function`."
         )
         tensors = tuple(tf.raw_ops.PreventGradient(input=t, message=message) for t in tensors)

@@ -1,8 +1,8 @@
 """The forward and the backward pass of a cell over time, each compiled with XLA.
 
-The textbook's sum over time, dL/dU = sum over t of h_{t-1}^T dz_t, is taken after the loop as one
-matrix product, and so is every other product that need not wait. What must wait, one product with
-U a step forwards and one with U^T a step back, stays in the two loops.
+The textbook's sum over time, dL/dU = sum over t of h_{t-1}^T dz_t, is computed after the loop as
+one matrix product, and so is every other product that need not wait for a step. Two products must
+wait and stay in the loops: with U in each forward step, and with U^T in each backward step.
 docs/backpropagation_through_time.md derives each line.
 """
 
@@ -12,15 +12,15 @@ import tensorflow as tf
 
 from rnnlayers.cells.base import RecurrentCell
 from rnnlayers.engines.arrays import unstack
-from rnnlayers.engines.derivatives import Tensors, advance, derivative_of, holds
-from rnnlayers.engines.kept import values_of
+from rnnlayers.engines.derivatives import Tensors, advance, declares, derivative_of
+from rnnlayers.engines.graph_cache import values_of
 from rnnlayers.types import States, Tensor
 
 
 class Masks(NamedTuple):
-    """What is left out: steps `(time, batch, 1)`, and previous outputs `(batch, units)`.
+    """The masks of steps `(time, batch, 1)` and of dropout `(batch, units)`, and the steps to run.
 
-    Sequences may be longer than there are steps. `time` is their number; None is all.
+    Sequences may be padded. `time` is the number of steps to run; None runs all.
     """
 
     steps: Tensor | None
@@ -29,19 +29,19 @@ class Masks(NamedTuple):
 
 
 class Weights(NamedTuple):
-    """The weights of a cell, as the loops use them, in the compute dtype."""
+    """The weights of a cell in the form that the loops use, in the compute dtype."""
 
-    kernel: Tensor | None  # (units, gates * units); None where the step takes its own products
+    kernel: Tensor | None  # (units, gates * units); None if the step computes its products
     transposed: Tensor | None  # the same, (gates * units, units)
     bias: Tensor | None  # (gates * units,), added to the product
-    others: Tensors  # what the step itself reads
+    others: Tensors  # weights that the step itself reads
 
 
 class Gradients(NamedTuple):
-    """What a backward pass returns."""
+    """The result of a backward pass."""
 
     projected: Tensor
-    recurrent: Tensor | None  # of all products; None where they are those of `projected`
+    recurrent: Tensor | None  # of all products; None if equal to those of `projected`
     before: States
     others: Tensors
 
@@ -49,34 +49,34 @@ class Gradients(NamedTuple):
 class Program:
     """Both passes of one cell, as compiled functions of tensors.
 
-    A forward pass keeps for the backward pass the states of all steps, `time * batch * units`
-    numbers for each, and the recurrent products, as many for each gate, unless the derivative
-    does without.
+    A forward pass saves for the backward pass the states of all steps, `time * batch * units`
+    numbers for each state, and the recurrent products, the same number for each gate, if the
+    derivative needs them.
     """
 
     def __init__(self, cell: RecurrentCell) -> None:
         self.cell = cell
         self.whole_step = not cell.is_cut_in_three
-        # Whether the gradients of the projected inputs and of the products are one and the same.
-        self.shared = self.whole_step or holds(cell, "sums_gates")
-        held = [cell.kernel] if self.whole_step else [cell.kernel, cell.recurrent_kernel, cell.bias]
-        # What the step reads beside its arguments; the layer has used the kernel already.
-        self.variables = [v for v in cell.weights if not any(v is other for other in held)]
+        # Whether the gradients of the projected inputs and of the products are equal.
+        self.shared = self.whole_step or declares(cell, "sums_gates")
+        used = [cell.kernel] if self.whole_step else [cell.kernel, cell.recurrent_kernel, cell.bias]
+        # The weights that the step reads; the others are used outside the step.
+        self.variables = [v for v in cell.weights if not any(v is other for other in used)]
         self.derivative = derivative_of(cell, self.variables, self.whole_step)
-        self.plain = self._forward  # for derivatives that are taken automatically
+        self.plain = self._forward  # for automatic derivatives
         self.forward = tf.function(self._forward, jit_compile=True, autograph=False)
         self.backward = tf.function(self._backward, jit_compile=True, autograph=False)
 
     def weights(self) -> Tensors:
-        """Return the weights that gradients are taken of: products' first, then the step's."""
+        """Return the weights that get gradients: those of products, then those of the step."""
         products = [] if self.whole_step else [self.cell.recurrent_kernel, self.cell.recurrent_bias]
         return values_of([w for w in (*products, *self.variables) if w is not None])
 
     def arrange(self, weights: Tensors) -> Weights:
-        """Arrange what `weights` returned as the loops use it."""
+        """Arrange the tensors of `weights` in the form that the loops use."""
         count = len(weights) - len(self.variables)
         kernel, bias = (*weights[:count], None, None)[:2]
-        # Transposed out here, once: a product with a transposed operand is slower, at each step.
+        # Transposed once, outside the loop: a product with a transposed operand is slower.
         transposed = None if kernel is None else tf.transpose(kernel)
         return Weights(kernel, transposed, bias, list(weights[count:]))
 
@@ -88,19 +88,19 @@ class Program:
         masks: Masks,
         reverse: bool,
         outputs: bool,
-        keep: bool,
+        save: bool,
     ) -> tuple[Tensors, States]:
-        """Return sequences, of which the first is the outputs if asked for, and the last states.
+        """Return sequences and the final states. The first sequence is the outputs, if asked for.
 
-        With `keep`, the sequences are the states of all steps and, where the derivative wants
-        them, the products.
+        With `save`, the sequences are the states of all steps and, if the derivative needs them,
+        the recurrent products.
         """
         length = _length(projected)
         time = length if masks.time is None else masks.time
         inputs = [unstack(gate) for gate in self._cut(projected)]
         valid = None if masks.steps is None else unstack(masks.steps)
-        kinds = list(before) if keep else [before[0]] if outputs else []
-        if keep and self.derivative.needs_products:
+        kinds = list(before) if save else [before[0]] if outputs else []
+        if save and self.derivative.needs_products:
             kinds.append(projected[0])
         arrays = tuple(
             tf.TensorArray(kind.dtype, length, element_shape=kind.shape) for kind in kinds
@@ -121,7 +121,7 @@ class Program:
             )
             if valid is not None:
                 new = _where(valid.read(now), new, states)
-            values = (*new, product) if keep else new
+            values = (*new, product) if save else new
             arrays = tuple(
                 array.write(now, value) for array, value in zip(arrays, values, strict=False)
             )
@@ -138,20 +138,20 @@ class Program:
         before: States,
         weights: Weights,
         masks: Masks,
-        kept: Tensors,
+        saved: Tensors,
         d_outputs: Tensor | None,
         d_after: States,
         reverse: bool,
     ) -> Gradients:
-        """Return all gradients but those that `sum_over_time` takes."""
+        """Return all gradients except those that `sum_over_time` computes."""
         length = _length(projected)
         time = length if masks.time is None else masks.time
-        states = tuple(kept[: len(before)])
-        # All that does not depend on the incoming gradient, for all steps at once.
+        states = tuple(saved[: len(before)])
+        # Everything that does not depend on the incoming gradient, for all steps at once.
         previous = tuple(
             _shift(s, first, reverse, masks.time) for s, first in zip(states, before, strict=True)
         )
-        recurrent = self._cut(kept[-1]) if self.derivative.needs_products else []
+        recurrent = self._cut(saved[-1]) if self.derivative.needs_products else []
         factors = [
             unstack(factor)
             for factor in self.derivative.linearize(
@@ -214,7 +214,7 @@ class Program:
         Args:
             gradients: Of a backward pass.
             first: `(batch, units)`, the output before the first step.
-            outputs: `(time, batch, units)`, those after all steps.
+            outputs: `(time, batch, units)`, the output after each step.
             weights: As in the pass.
             masks: As in the pass.
             reverse: As in the pass.
@@ -228,7 +228,7 @@ class Program:
         return (d_kernel,) if weights.bias is None else (d_kernel, tf.reduce_sum(d_z, [0, 1]))
 
     def _cut(self, fused: Tensor) -> Tensors:
-        """Cut gates before the loop: cutting inside it is what XLA is slow at."""
+        """Cut the gates before the loop, since XLA cuts slowly inside it."""
         return [fused] if self.whole_step else self.cell.split(fused)
 
     def _multiply(self, h: Tensor, weights: Weights, dropout_mask: Tensor | None) -> Tensor | None:
@@ -244,7 +244,7 @@ def _where(condition: Tensor, one: States, other: States) -> States:
 
 
 def _shift(states: Tensor, first: Tensor, reverse: bool, time: Tensor | None) -> Tensor:
-    """Return the state before each step from those after it."""
+    """Return the state before each step, from the states after each step."""
     if not reverse:
         return tf.concat([first[None], states[:-1]], 0)
     before = tf.concat([states[1:], first[None]], 0)

@@ -1,8 +1,9 @@
-"""Rematerialisation: keep the states of every so many steps only, and compute the others anew.
+"""Rematerialisation: save only the first states of each segment, and compute the others again.
 
-The steps are cut in segments. Forwards, each is run and forgotten but for its outputs; backwards,
-each is run again, from the states it began with, and differentiated. Of all that lies between
-inputs and outputs, the projected inputs too, there is never more than one segment has.
+The steps are cut into segments. The forward pass runs each segment and saves its first states and
+its outputs. The backward pass runs each segment again from those states and differentiates it.
+Everything between inputs and outputs, such as the projected inputs, exists for one segment at a
+time.
 """
 
 from collections.abc import Callable
@@ -13,11 +14,11 @@ import tensorflow as tf
 from rnnlayers.cells.base import RecurrentCell
 from rnnlayers.engines.derivatives import Tensors
 from rnnlayers.engines.gradients import with_gradient
-from rnnlayers.engines.kept import call_with_weights, values_of
+from rnnlayers.engines.graph_cache import call_with_weights, values_of
 from rnnlayers.types import States, Tensor
 
 
-def run(
+def run_in_segments(
     through_time: Callable[..., tuple[Tensor | None, States]],
     reference: Callable[..., tuple[Tensor | None, States]],
     cell: RecurrentCell,
@@ -40,19 +41,19 @@ def run(
         initial_states: One tensor `(batch, units)` for each of `cell.state_names`.
         mask: Booleans `(time, batch, 1)`, or None.
         reverse: Whether to begin with the last step. Outputs stay at their steps.
-        return_sequences: Whether `through_time` keeps the output of each step.
+        return_sequences: Whether `through_time` returns the output of each step.
         span: The length of a segment in steps.
-        truncate: Stop the gradient at every so many steps, a multiple of `span`, or None.
+        truncate: Stop the gradient every `truncate` steps, a multiple of `span`, or None.
 
     Returns:
         The outputs `(time, batch, units)`, or None, and the final states.
     """
-    if reverse:  # segments are counted from where the layer begins
+    if reverse:  # segments are counted from the first step that is computed
         inputs, mask = _flip(inputs), None if mask is None else _flip(mask)
     time = inputs.shape[0] if inputs.shape[0] is not None else tf.shape(inputs)[0]
     count = -(-time // span)
     if not isinstance(count, int):
-        count = tf.maximum(count, 1)  # arrays of none cannot be stacked
+        count = tf.maximum(count, 1)  # an empty array cannot be stacked
     inputs, mask = pad(inputs, mask, count * span - time)
     weights = values_of(cell.weights)
     function = _differentiable(
@@ -76,11 +77,11 @@ def _differentiable(
     span: int,
     truncate: int | None,
 ) -> Callable[..., Tensors]:
-    """Return a function of inputs, initial states and weights; see `run`.
+    """Return a function of inputs, initial states and weights; see `run_in_segments`.
 
-    It returns the outputs, if wanted, and the final states.
+    It returns the outputs, if asked for, and the final states.
     """
-    held = len(cell.state_names)
+    n_states = len(cell.state_names)
 
     def through_segment(
         index: Tensor, part: Tensor, states: States, weights: Tensors, training: bool
@@ -91,7 +92,7 @@ def _differentiable(
         )
 
     def forward(inputs: Tensor, *tensors: Tensor) -> tuple[Tensors, Tensors]:
-        before, weights = tensors[:held], tensors[held:]
+        before, weights = tensors[:n_states], tensors[n_states:]
         shapes = [state.shape for state in before]
         if return_sequences:
             shapes.append((span, *shapes[0]))
@@ -109,14 +110,14 @@ def _differentiable(
             step,
             (0, before, arrays),
             maximum_iterations=count,
-            parallel_iterations=1,  # or the next segments would be projected already
+            parallel_iterations=1,  # otherwise the next segments would be projected ahead
         )
-        outputs = [_join(array) for array in arrays[held:]]
-        return (*outputs, *after), [array.stack() for array in arrays[:held]]
+        outputs = [_join(array) for array in arrays[n_states:]]
+        return (*outputs, *after), [array.stack() for array in arrays[:n_states]]
 
     def backward(arguments: Tensors, starts: Tensors, upstream: Tensors) -> Tensors:
-        inputs, weights = arguments[0], tuple(arguments[1 + held :])
-        *d_outputs, d_after = *upstream[:-held], tuple(upstream[-held:])
+        inputs, weights = arguments[0], tuple(arguments[1 + n_states :])
+        *d_outputs, d_after = *upstream[:-n_states], tuple(upstream[-n_states:])
         array = tf.TensorArray(inputs.dtype, count, element_shape=(span, *inputs.shape[1:]))
 
         def step(index: Tensor, d_after: States, totals: Tensors, array: Any) -> Any:
@@ -139,7 +140,7 @@ def _differentiable(
         _, d_before, totals, array = tf.while_loop(
             lambda index, *_: index >= 0,
             step,
-            # In the dtype of the variables: sums over many segments in half precision lose.
+            # In the dtype of the variables: half precision would lose digits over many segments.
             (count - 1, d_after, tuple(tf.zeros(w.shape, w.dtype) for w in cell.weights), array),
             maximum_iterations=count,
             parallel_iterations=1,
@@ -148,7 +149,7 @@ def _differentiable(
         return (_join(array), *d_before, *totals)
 
     def plain(inputs: Tensor, *tensors: Tensor) -> Tensors:
-        before, weights = tensors[:held], tensors[held:]
+        before, weights = tensors[:n_states], tensors[n_states:]
         outputs, after = call_with_weights(
             cell, cell.weights, weights, lambda: reference(inputs, before, mask=mask)
         )
@@ -158,7 +159,7 @@ def _differentiable(
 
 
 def pad(sequence: Tensor, mask: Tensor | None, more: Tensor) -> tuple[Tensor, Tensor | None]:
-    """Append so many masked steps to a sequence `(time, batch, ...)`."""
+    """Append `more` masked steps to a sequence `(time, batch, ...)`."""
     if isinstance(more, int) and not more:
         return sequence, mask
     valid = tf.ones_like(sequence[..., :1], "bool") if mask is None else mask
@@ -178,7 +179,7 @@ def _segment(sequence: Tensor, index: Tensor, span: int) -> Tensor:
 
 
 def _join(array: tf.TensorArray) -> Tensor:
-    """Return the sequence that an array of segments makes."""
+    """Join an array of segments to a sequence."""
     segments = array.stack()
     count, span, *rest = tf.unstack(tf.shape(segments))
     joined = tf.reshape(segments, (count * span, *rest))

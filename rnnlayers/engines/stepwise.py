@@ -1,19 +1,19 @@
-"""The reference engine: one step of the cell after the other, differentiated automatically.
+"""The reference engine: one step of the cell after another, differentiated automatically.
 
 It runs every cell on every device, compiled or not, and every faster engine is tested against it.
-The arithmetic is the cell's, in `keras.ops`; the loop is `tf.while_loop`, because
-`keras.ops.scan` cannot be differentiated under XLA.
+The cell computes with `keras.ops`; the loop is a `tf.while_loop`, because `keras.ops.scan` cannot
+be differentiated under XLA.
 """
 
 import tensorflow as tf
 from keras import ops
 
 from rnnlayers.cells.base import RecurrentCell
-from rnnlayers.engines.arrays import outputs_of, unstack
+from rnnlayers.engines.arrays import empty_array, unstack
 from rnnlayers.types import States, Tensor
 
 
-def run(
+def run_stepwise(
     cell: RecurrentCell,
     inputs: Tensor,
     initial_states: States,
@@ -26,29 +26,29 @@ def run(
     truncate: int | None = None,
     remat: int | None = None,
 ) -> tuple[Tensor | None, States]:
-    """Run a cell over time. This signature is what every engine offers.
+    """Run a cell over time. Every engine has this signature.
 
     Args:
         cell: A built cell.
         inputs: `(time, batch, features)`.
         initial_states: One tensor `(batch, units)` for each of `cell.state_names`.
-        mask: Booleans `(time, batch, 1)`, or None. Where False, the states stay as they are.
+        mask: Booleans `(time, batch, 1)`, or None. A masked step, False, keeps the states.
         recurrent_dropout_mask: `(batch, units)`, from `cell.draw_recurrent_dropout_mask`, or None.
         reverse: Whether to begin with the last step. Outputs stay at their steps.
-        return_sequences: Whether to keep the output of each step.
-        training: Whether gradients will be asked for; a hint, for engines that keep states.
-        truncate: Stop the gradient at every so many steps, in the order of computation, or None.
-        remat: Keep the states of every so many steps only and compute the others anew; a hint
-            likewise, which this engine does not take.
+        return_sequences: Whether to return the output of each step.
+        training: Whether gradients will be computed; a hint for engines that save states.
+        truncate: Stop the gradient every `truncate` steps, in the order of computation, or None.
+        remat: Save the states every `remat` steps only, and compute the others again. This too is
+            a hint, and this engine ignores it.
 
     Returns:
         The outputs `(time, batch, units)`, or None without `return_sequences`, and the final
-        states. Any number of steps will do, none too.
+        states. The number of steps may be zero.
     """
     time = ops.shape(inputs)[0]
     projected = unstack(cell.project(inputs))
     masks = None if mask is None else unstack(mask)
-    arrays = (outputs_of(time, initial_states[0]),) if return_sequences else ()
+    arrays = (empty_array(time, initial_states[0]),) if return_sequences else ()
 
     def step(
         index: Tensor, states: States, arrays: tuple[tf.TensorArray, ...]
@@ -61,7 +61,7 @@ def run(
         if masks is not None:
             valid = masks.read(now)
             new = tuple(ops.where(valid, n, s) for n, s in zip(new, states, strict=True))
-        # In the order of computation: other runtimes know no other.
+        # In the order of computation: other runtimes support no other order.
         return index + 1, new, tuple(array.write(index, new[0]) for array in arrays)
 
     _, states, arrays = tf.while_loop(

@@ -1,4 +1,4 @@
-"""What the graph that is being traced is for."""
+"""The target of the graph that is being traced: here, any TensorFlow, or another runtime."""
 
 import sys
 from collections.abc import Iterator
@@ -13,15 +13,15 @@ class Target(Enum):
     """Where a graph will run."""
 
     HERE = "here"
-    TENSORFLOW = "any TensorFlow"  # without parts that are compiled where they are loaded
-    ELSEWHERE = "another runtime"  # which reads plain loops only
+    TENSORFLOW = "any TensorFlow"  # without parts that XLA compiles after loading
+    ELSEWHERE = "another runtime"  # which supports plain loops only
 
 
 _target: ContextVar[Target] = ContextVar("target", default=Target.HERE)
 
 
 def traced_for() -> Target:
-    """Return what the graph that is being traced is for."""
+    """Return where the graph that is being traced will run."""
     target = _target.get()
     if target is Target.HERE and not tf.executing_eagerly():
         return _asked_by_keras()
@@ -29,19 +29,19 @@ def traced_for() -> Target:
 
 
 def _asked_by_keras() -> Target:
-    """Return what Keras traces for, if `model.export` or its `ExportArchive` is at work.
+    """Return the target of `model.export` or `ExportArchive` of Keras, if one of them is tracing.
 
-    Keras gives a layer no other sign of it than the modules of the functions that wait for it.
+    Keras does not tell a layer so. Only the modules of the calling functions show it.
     """
-    waiting, frame = set(), sys._getframe()
+    callers, frame = set(), sys._getframe()
     while frame.f_back is not None:
         frame = frame.f_back
         package, *path = frame.f_globals.get("__name__", "").split(".")
         if package == "keras" and "export" in path:
-            waiting.add(path[-1])
-    if waiting & {"onnx", "litert", "openvino"}:
+            callers.add(path[-1])
+    if callers & {"onnx", "litert", "openvino"}:
         return Target.ELSEWHERE
-    return Target.TENSORFLOW if waiting else Target.HERE
+    return Target.TENSORFLOW if callers else Target.HERE
 
 
 @contextmanager

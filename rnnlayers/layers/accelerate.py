@@ -1,4 +1,4 @@
-"""Exchange of the recurrent layers in a whole model."""
+"""Exchange of the recurrent layers of a whole model."""
 
 import functools
 import warnings
@@ -15,40 +15,40 @@ Classes = tuple[type, ...]
 
 
 def accelerate(model: keras.Model) -> keras.Model:
-    """Return the model with this library's layers in place of Keras' recurrent ones.
+    """Return the model with this library's layers in place of Keras' recurrent layers.
 
     Every `keras.layers.SimpleRNN`, `LSTM`, `GRU`, `RNN` of one stock cell and `Bidirectional` of
     these is exchanged for its twin (see `convert.from_keras`), also in nested models and in
-    `TimeDistributed`; a layer that is used in several places stays shared. Names, weights and
-    their order, trainable flags, dtype policies, the states of stateful layers, and what `compile`
-    set up, with the state of the optimizer, are kept. `docs/conventions.md` says which saved
-    weights load into both.
+    `TimeDistributed`. A layer that is used in several places stays shared. The new model keeps
+    names, weights and their order, trainable flags, dtype policies, the states of stateful layers,
+    and everything that `compile` set up, with the state of the optimizer. `docs/conventions.md`
+    says which saved weights load into both models.
 
-    Predictions are the same to rounding, except on padding, in two places where Keras computes on
-    it and the layers of this library do not. Keras drops the mask that comes with the inputs where
-    a layer is given `initial_state`, so a decoder after `Embedding(mask_zero=True)` that starts
-    from an encoder's states gives other outputs on padded rows. And Keras passes on the mask of a
-    layer with `go_backwards` as it was, though the outputs are reversed; in a sequential model the
-    mask is now reversed too, while a functional model keeps the masks that Keras wired into it.
+    Predictions are equal to rounding, except in two cases where Keras computes on padding and the
+    layers of this library do not. Keras drops the mask of the inputs if a layer is given
+    `initial_state`: a decoder after `Embedding(mask_zero=True)` that starts from an encoder's
+    states gives other outputs on padded rows. And Keras does not reverse the mask of a layer with
+    `go_backwards`, although the outputs are reversed. In a sequential model the mask is now
+    reversed too; a functional model keeps the masks that Keras wired into it.
 
-    Every other layer is not copied but used as it is, so that nothing of it can be lost: the
-    returned model shares those layers with `model`. Go on with one of the two, or accelerate a
-    copy (`keras.models.clone_model`). `layer.output` of such a layer belongs to `model`.
+    The other layers are not copied: the returned model shares them with `model`. Use only one of
+    the two models from then on, or accelerate a copy (`keras.models.clone_model`). `layer.output`
+    of a shared layer belongs to `model`.
 
     Args:
-        model: A functional or sequential model, built or not, or a subclass of `keras.Model` made
-            as a functional model and without an `__init__` of its own.
+        model: A functional or sequential model, built or not, or a subclass of `keras.Model` that
+            was made as a functional model and has no `__init__` of its own.
 
     Returns:
         A new model of the same class, or `model` itself if there is nothing to exchange.
 
     Warns:
-        UserWarning: naming each recurrent layer that stays, by its path, and why: subclasses of
-            the layers above, `RNN` of other or stacked cells, `ConvLSTM1D` to `3D`, and all that a
-            subclassed model or a custom layer holds, since Keras lets nobody exchange the layers
-            of another's code. Write `rnnlayers.LSTM` for `keras.layers.LSTM` there and hand the
-            weights on with `get_weights` and `set_weights`. It also says if the model must be
-            compiled again.
+        UserWarning: names each recurrent layer that stays, by its path, with the reason. These are
+            subclasses of the layers above, `RNN` of other or stacked cells, `ConvLSTM1D` to `3D`,
+            and the layers inside a subclassed model or a custom layer, which Keras cannot exchange
+            from outside. There, write `rnnlayers.LSTM` for `keras.layers.LSTM` and transfer the
+            weights with `get_weights` and `set_weights`. The warning also says whether the model
+            must be compiled again.
 
     Raises:
         ValueError: if `model` is not a Keras model.
@@ -68,8 +68,8 @@ def accelerate(model: keras.Model) -> keras.Model:
 def with_keras_layers(model: keras.Model) -> keras.Model:
     """Return the model with stock Keras layers in place of this library's: undo `accelerate`.
 
-    The model can then be saved for, and loaded by, someone who does not have this library. All
-    that `accelerate` says holds here in the other direction.
+    The result can be saved, and loaded without this library. Everything that `accelerate` says
+    applies in the other direction.
 
     Args:
         model: As for `accelerate`.
@@ -78,7 +78,7 @@ def with_keras_layers(model: keras.Model) -> keras.Model:
         A new model of the same class, or `model` itself if there is nothing to exchange.
 
     Warns:
-        UserWarning: naming each layer that stays, and why.
+        UserWarning: names each layer that stays, with the reason.
 
     Raises:
         ValueError: if `model` is not a Keras model.
@@ -90,8 +90,8 @@ class _Exchange:
     """The exchange of all recurrent layers of one model.
 
     The layers of a model form a graph, in which a layer may have several holders. A layer can be
-    exchanged if all of its holders can be made anew around its twin, and if all that is inside it
-    has no other holder; else something that was shared would no longer be.
+    exchanged if all its holders can be rebuilt around its twin, and if the layers inside it have no
+    other holder: otherwise a layer would no longer be shared.
     """
 
     def __init__(self, convert: Callable[[keras.Layer], keras.Layer], recurrent: Classes) -> None:
@@ -102,7 +102,7 @@ class _Exchange:
         self.report: list[str] = []
 
     def of(self, model: keras.Model) -> keras.Model:
-        """Return the model with its recurrent layers exchanged, and warn of those that stay."""
+        """Return the model with its recurrent layers exchanged, and warn about those that stay."""
         if not isinstance(model, keras.Model):
             raise ValueError(
                 f"`model` must be a `keras.Model`; received {model!r}. "
@@ -126,7 +126,7 @@ class _Exchange:
         return new
 
     def exchange(self, layer: keras.Layer) -> keras.Layer:
-        """Return the twin of a layer, or raise a ValueError that says why it must stay."""
+        """Return the twin of a layer, or raise a ValueError with the reason why it must stay."""
         for holder in self.holders[id(layer)]:
             closed = self.closed(holder)
             if closed is not None:
@@ -142,7 +142,7 @@ class _Exchange:
         return self.convert(layer)
 
     def closed(self, layer: keras.Layer) -> keras.Layer | None:
-        """Return what keeps a layer from being made anew: itself, or a holder; None if nothing."""
+        """Return the layer or holder because of which a layer cannot be rebuilt, or None."""
         functional, its_class = _functional_class(), type(layer)
         if its_class not in (keras.Sequential, keras.layers.TimeDistributed) and not (
             issubclass(its_class, functional) and its_class.__init__ is functional.__init__
@@ -152,15 +152,15 @@ class _Exchange:
         return next((holder for holder in found if holder is not None), None)
 
     def make(self, layer: Any) -> Any:
-        """Return what stands for a layer in the new model: itself, unless it holds a new one."""
+        """Return the layer of the new model for an old one: itself, unless a new one is inside."""
         if id(layer) not in self.made:
             old = _layers_of(layer) if isinstance(layer, keras.Layer) else []
             new = [self.make(inner) for inner in old]
             same = all(a is b for a, b in zip(old, new, strict=True))
-            self.made[id(layer)] = layer if same else self.make_anew(layer, new)
+            self.made[id(layer)] = layer if same else self.rebuild(layer, new)
         return self.made[id(layer)]
 
-    def make_anew(self, old: keras.Layer, layers: list[keras.Layer]) -> keras.Layer:
+    def rebuild(self, old: keras.Layer, layers: list[keras.Layer]) -> keras.Layer:
         """Return a container like `old` around `layers`."""
         if isinstance(old, keras.layers.TimeDistributed):
             return keras.layers.TimeDistributed(
@@ -170,13 +170,13 @@ class _Exchange:
         if isinstance(old, keras.Sequential):
             new = keras.Sequential([*getattr(old, "inputs", []), *layers], name=old.name)
         else:
-            # The same graph, but not compiled: `clone_model` would compile anew, and fail where a
-            # loss is not registered.
+            # The same graph, but not compiled: `clone_model` would compile it, and fail if a loss
+            # is not registered.
             graph = type(old)(old.input, old.output, name=old.name)
             new = keras.models.clone_model(graph, input_tensors=old.input, clone_function=self.make)
         new.supports_masking = old.supports_masking
         new.dtype_policy = old.dtype_policy  # `compile` scales the loss by it
-        if new.trainable != old.trainable:  # setting it sets all layers inside too
+        if new.trainable != old.trainable:  # setting it also sets all layers inside
             flags = [(layer, layer.trainable) for _, layer in _walk(new)][1:]
             new.trainable = old.trainable
             for layer, trainable in flags:
@@ -186,7 +186,7 @@ class _Exchange:
         return new
 
     def compile(self, old: keras.Model, new: keras.Model) -> None:
-        """Compile the new model as the old one, with the state of its optimizer."""
+        """Compile the new model like the old one, with the state of its optimizer."""
         losses = [loss for loss in keras.tree.flatten(old.loss) if hasattr(loss, "__name__")]
         try:
             with keras.saving.custom_object_scope({loss.__name__: loss for loss in losses}):
@@ -201,22 +201,22 @@ class _Exchange:
 
 
 def _walk(
-    layer: keras.Layer, stop: Classes = (), path: str = "", seen: set[int] | None = None
+    layer: keras.Layer, stop: Classes = (), path: str = "", visited: set[int] | None = None
 ) -> Iterator[tuple[str, keras.Layer]]:
     """Yield a layer and all layers inside it, each once, with its path; do not enter `stop`."""
-    seen = set() if seen is None else seen
-    if id(layer) in seen:
+    visited = set() if visited is None else visited
+    if id(layer) in visited:
         return
-    seen.add(id(layer))
+    visited.add(id(layer))
     yield path or layer.name, layer
     if not isinstance(layer, stop):
         for inner in _layers_of(layer):
-            yield from _walk(inner, stop, f"{path}/{inner.name}" if path else inner.name, seen)
+            yield from _walk(inner, stop, f"{path}/{inner.name}" if path else inner.name, visited)
 
 
 def _layers_of(layer: keras.Layer) -> list[keras.Layer]:
-    """Return the layers that a layer holds itself, each once."""
-    # Only models list them; elsewhere they are found among the attributes, in any nesting.
+    """Return the layers that a layer holds directly, each once."""
+    # Only models list them. In other layers they are among the attributes, in any nesting.
     held = layer.layers if isinstance(layer, keras.Model) else keras.tree.flatten(vars(layer))
     return list({id(x): x for x in held if isinstance(x, keras.Layer)}.values())
 

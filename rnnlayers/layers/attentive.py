@@ -1,4 +1,4 @@
-"""A recurrent decoder that attends to a memory, over a whole target sequence."""
+"""A recurrent decoder with attention to a memory, over a whole target sequence."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,8 +7,8 @@ import keras
 from keras import ops
 
 from rnnlayers.cells.attention import Memory, hide
-from rnnlayers.cells.attentive import NO_DROPS, AttentionCell
-from rnnlayers.engines.attentive import run
+from rnnlayers.cells.attentive import NO_DROPOUT, AttentionCell
+from rnnlayers.engines.attentive import run_attentive
 from rnnlayers.engines.choose import check_engine
 from rnnlayers.layers.recurrent import Recurrent
 from rnnlayers.types import Tensor
@@ -16,25 +16,26 @@ from rnnlayers.types import Tensor
 
 @keras.saving.register_keras_serializable(package="rnnlayers")
 class AttentiveDecoder(keras.Layer):
-    """An `AttentionCell` over a target sequence that is known: teacher forcing.
+    """An `AttentionCell` over a known target sequence: teacher forcing.
 
-    It gives the numbers that the cell gives step by step. Where the cell feeds back nothing that
-    was attended to, the recurrence runs as any `Recurrent` layer does, and attention is taken of
-    all steps at once, in one product; else the steps run one after the other. To produce a
-    sequence instead, hand steps of `cell` to `rnnlayers.decoding.decode`.
+    It gives the numbers that the cell gives step by step. If the cell feeds neither context nor
+    output back, the recurrence runs like any `Recurrent` layer, and attention is computed for all
+    steps in one product. Otherwise the steps run one after another. To produce a sequence instead,
+    pass steps of `cell` to `rnnlayers.decoding.decode`.
 
     Args:
         cell: An `AttentionCell`.
         return_state: Whether to return the final states too.
         return_attention: Whether to return the weights of the attention too.
-        engine: How the recurrence runs, see `Recurrent`, where nothing is fed back.
+        engine: How the recurrence runs if nothing is fed back, see `Recurrent`.
         **kwargs: `name`, `dtype`, `trainable` of `keras.Layer`.
 
     Call arguments:
         sequences: `(batch, target, features)`.
         memory: `(batch, source, features)`, such as the outputs of an encoder.
-        initial_state: One tensor `(batch, units)` for each of `cell.state_names`; the last, the
-            output that is fed, may be left out for zeros. None starts from zeros.
+        initial_state: One tensor `(batch, units)` for each of `cell.state_names`. With input
+            feeding the last one, the output that is fed back, may be left out: it is zero then.
+            None starts from zeros.
         mask: Booleans `(batch, target)`, False at steps to skip, in any pattern. By default the
             mask that comes with `sequences`.
         memory_mask: Booleans `(batch, source)`, False where there is nothing to attend to. By
@@ -47,9 +48,9 @@ class AttentiveDecoder(keras.Layer):
         `return_attention` then the weights `(batch, target, source)`.
 
     Masking:
-        A masked step leaves the states as they are; its output and its weights are zero. A row of
-        the memory may be masked entirely: contexts and weights are zero. The mask of the sequences
-        goes on to the next layer.
+        A masked step keeps the states; its output and its weights are zero. A row of the memory may
+        be masked entirely: its contexts and weights are zero. The mask of the sequences is passed
+        on to the next layer.
 
     Raises:
         ValueError: if an argument or the shape of an input does not fit.
@@ -76,17 +77,17 @@ class AttentiveDecoder(keras.Layer):
     ) -> None:
         if not isinstance(cell, AttentionCell):
             raise ValueError(
-                f"`cell` must be an `rnnlayers.AttentionCell`; received {cell!r}. For example: "
-                "AttentionCell(GRUCell(512))."
+                "`cell` must be an `rnnlayers.AttentionCell`, such as AttentionCell(GRUCell(512)); "
+                f"received {cell!r}."
             )
-        check_engine(engine)
+        engine = check_engine(engine)
         super().__init__(**kwargs)
         self.cell = cell
         self.return_state = return_state
         self.return_attention = return_attention
         self.engine = engine
         self.recurrent: Recurrent | None = None
-        if not cell.feeds:
+        if not cell.feeds_back:
             self.recurrent = Recurrent(
                 cell.cell,
                 return_sequences=True,
@@ -151,17 +152,22 @@ class AttentiveDecoder(keras.Layer):
     def _step_by_step(
         self, sequences: Tensor, states: list[Tensor], memory: Memory, mask: Any, training: bool
     ) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Return outputs, weights and states of a cell that must wait for itself."""
+        """Return outputs, weights and states of a cell that feeds context or output back."""
         if mask is not None:
             sequences = hide(sequences, mask)
         inputs = ops.transpose(sequences, (1, 0, 2))
-        drops = self.cell.draw_drops(states[0]) if training else NO_DROPS
-        if drops.inputs is not None:
-            inputs = inputs * drops.inputs
+        dropout_masks = self.cell.draw_dropout_masks(states[0]) if training else NO_DROPOUT
+        if dropout_masks.inputs is not None:
+            inputs = inputs * dropout_masks.inputs
         if mask is not None:
             mask = ops.expand_dims(ops.transpose(mask), -1)
-        outputs, weights, after = run(
-            self.cell, self.cell.project(inputs), tuple(states), memory, mask=mask, drops=drops
+        outputs, weights, after = run_attentive(
+            self.cell,
+            self.cell.project(inputs),
+            tuple(states),
+            memory,
+            mask=mask,
+            dropout_masks=dropout_masks,
         )
         return ops.transpose(outputs, (1, 0, 2)), ops.transpose(weights, (1, 0, 2)), list(after)
 
@@ -187,7 +193,7 @@ class AttentiveDecoder(keras.Layer):
         return states
 
     def compute_mask(self, sequences: Any, mask: Any = None) -> Any:
-        """Return the mask of each output: that of the sequences for the outputs, else None."""
+        """Return the mask of each result: the sequences' for the outputs, None for the others."""
         mask = mask[0] if isinstance(mask, list | tuple) else mask
         others = len(self.cell.state_names) * self.return_state + self.return_attention
         return [mask, *[None] * others] if others else mask
@@ -208,7 +214,7 @@ class AttentiveDecoder(keras.Layer):
         return tuple(shapes) if len(shapes) > 1 else shapes[0]
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that create this layer anew."""
+        """Return the arguments that make an equal layer."""
         return {
             **super().get_config(),
             "cell": keras.saving.serialize_keras_object(self.cell),
@@ -219,7 +225,7 @@ class AttentiveDecoder(keras.Layer):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "AttentiveDecoder":
-        """Create a layer from what `get_config` returned."""
+        """Create a layer from the result of `get_config`."""
         cell = keras.saving.deserialize_keras_object(config["cell"])
         return cls(**{**config, "cell": cell})
 

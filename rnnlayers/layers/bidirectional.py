@@ -1,4 +1,4 @@
-"""A layer run forwards and a layer run backwards over the same sequence."""
+"""Two layers over the same sequence, one forwards and one backwards."""
 
 import inspect
 from collections.abc import Sequence
@@ -18,18 +18,18 @@ _COMMON = ("return_sequences", "return_state", "stateful")
 class Bidirectional(keras.Layer):
     """Run a recurrent layer in both directions and merge, the twin of `keras.layers.Bidirectional`.
 
-    Each step's output then knows the whole sequence, which suits classifying and tagging; a model
-    that predicts the future must not use it. Both directions skip masked steps, so padding on
-    either side changes nothing.
+    The output of each step then depends on the whole sequence. That suits classification and
+    tagging, but not a model that predicts the future. Both directions skip masked steps, so padding
+    on either side changes nothing.
 
     Args:
         layer: A `Recurrent` layer such as `LSTM`, or any layer with `go_backwards`,
-            `return_sequences`, `return_state`, `stateful` and `get_config`. It serves as the
-            pattern: a new layer of its configuration runs forwards.
-        merge_mode: "concat", "sum", "mul", "ave", or None for both outputs apart.
-        weights: Initial weights, the forward layer's and then the backward layer's.
-        backward_layer: The layer to run backwards, with `go_backwards` opposite to the other's.
-            By default of the same configuration as `layer`.
+            `return_sequences`, `return_state`, `stateful` and `get_config`. It is a pattern: a new
+            layer of the same configuration runs forwards.
+        merge_mode: "concat", "sum", "mul", "ave", or None for two separate outputs.
+        weights: Initial weights of the forward layer and then of the backward layer.
+        backward_layer: The layer to run backwards, with the opposite `go_backwards`. By default it
+            has the same configuration as `layer`.
         **kwargs: `name`, `dtype`, `trainable`, `activity_regularizer` of `keras.Layer`.
 
     Call arguments:
@@ -38,19 +38,19 @@ class Bidirectional(keras.Layer):
         mask: Booleans `(batch, timesteps)`, False at steps to skip. By default the mask that
             comes with `sequences`.
         training: Whether dropout applies.
-        sequences_mask: Keras passes the mask of `sequences` here where `initial_state` is given.
+        sequences_mask: Keras passes the mask of `sequences` here if `initial_state` is given.
 
     Returns:
         The merged outputs (two tensors with `merge_mode=None`), then with `return_state` the
         forward and the backward states.
 
     Masking:
-        With `return_sequences` the outputs of masked steps are zero, as in Keras, and the mask
-        goes on to the next layer.
+        With `return_sequences` the outputs of masked steps are zero, as in Keras, and the mask is
+        passed on to the next layer.
 
     Raises:
-        ValueError: if `layer` is no such layer, if the two do not fit together, or for an unknown
-            merge mode.
+        ValueError: if a layer lacks an attribute listed above, if the two do not fit together, or
+            if the merge mode is unknown.
 
     Example:
 
@@ -79,7 +79,7 @@ class Bidirectional(keras.Layer):
         _check_layer("backward_layer", backward_layer)
         if self.forward_layer.go_backwards == backward_layer.go_backwards:
             raise ValueError(
-                "`backward_layer` must run against `layer`: one of them with "
+                "`backward_layer` must run in the opposite direction of `layer`, one of them with "
                 f"`go_backwards=True`; received {layer.go_backwards} for both."
             )
         for name in _COMMON:
@@ -89,7 +89,7 @@ class Bidirectional(keras.Layer):
                     f"{getattr(layer, name)} and {getattr(backward_layer, name)}."
                 )
         for direction in (self.forward_layer, self.backward_layer):
-            if hasattr(layer, "use_cudnn"):  # no part of the configuration, as in Keras
+            if hasattr(layer, "use_cudnn"):  # not in the configuration, as in Keras
                 direction.use_cudnn = layer.use_cudnn
         self._zero_masked_outputs()
         self.merge_mode = merge_mode
@@ -119,14 +119,14 @@ class Bidirectional(keras.Layer):
             direction.return_state = value
 
     def _zero_masked_outputs(self) -> None:
-        """Make the outputs of masked steps zero in both layers, where each step has one."""
+        """Make both layers output zeros at masked steps, if each step has an output."""
         for direction in (self.forward_layer, self.backward_layer):
             if hasattr(direction, "zero_output_for_mask"):
                 direction.zero_output_for_mask = direction.return_sequences
 
     @property
     def stateful(self) -> bool:
-        """Whether both layers carry their states over; set when the layer is made."""
+        """Whether both layers carry their states to the next batch."""
         return self.forward_layer.stateful
 
     def build(self, sequences_shape: Sequence[int | None], initial_state_shape: Any = None) -> None:
@@ -154,26 +154,28 @@ class Bidirectional(keras.Layer):
         training: bool = False,
         sequences_mask: Any = None,
     ) -> Any:
-        """Run both layers over `sequences` and merge."""
+        """Run both layers over `sequences` and merge their outputs."""
         mask = mask if mask is not None else sequences_mask
         forward_state, backward_state = _halves(initial_state, self.name)
-        how = {"mask": mask, "training": training}
-        forward, forward_states = self._run(self.forward_layer, sequences, forward_state, how)
-        backward, backward_states = self._run(self.backward_layer, sequences, backward_state, how)
+        options = {"mask": mask, "training": training}
+        forward, forward_states = self._run(self.forward_layer, sequences, forward_state, options)
+        backward, backward_states = self._run(
+            self.backward_layer, sequences, backward_state, options
+        )
         results = (*self._merge(forward, backward), *forward_states, *backward_states)
         return results if len(results) > 1 else results[0]
 
     def _run(
-        self, layer: keras.Layer, sequences: Tensor, initial_state: Any, how: dict[str, Any]
+        self, layer: keras.Layer, sequences: Tensor, initial_state: Any, options: dict[str, Any]
     ) -> tuple[Tensor, list[Tensor]]:
-        """Return the outputs of a direction, each at its step, and the final states."""
+        """Return the outputs of one direction, each at its step, and the final states."""
         aligns = "in_time_order" in inspect.signature(layer.call).parameters
         if aligns:
-            how = {**how, "in_time_order": True}
-        outputs = layer(sequences, initial_state=initial_state, **how)
+            options = {**options, "in_time_order": True}
+        outputs = layer(sequences, initial_state=initial_state, **options)
         outputs, *states = outputs if self.return_state else (outputs,)
         if self.return_sequences and layer.go_backwards:
-            # A copy, for the layer's own tensor carries a mask in the order of computation.
+            # A copy, since the layer's tensor carries a mask in the order of computation.
             outputs = ops.copy(outputs) if aligns else ops.flip(outputs, axis=1)
         return ops.cast(outputs, self.compute_dtype), states
 
@@ -214,7 +216,7 @@ class Bidirectional(keras.Layer):
         return shapes if len(shapes) > 1 else shapes[0]
 
     def reset_state(self) -> None:
-        """Set the states of both layers to zeros, where they are stateful."""
+        """Set the states of both layers to zeros, if they are stateful."""
         self.forward_layer.reset_state()
         self.backward_layer.reset_state()
 
@@ -228,7 +230,7 @@ class Bidirectional(keras.Layer):
         return (*self.forward_layer.states, *self.backward_layer.states)
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that create this layer anew."""
+        """Return the arguments that make an equal layer."""
         return {
             **super().get_config(),
             "layer": keras.saving.serialize_keras_object(self.forward_layer),
@@ -238,7 +240,7 @@ class Bidirectional(keras.Layer):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Bidirectional":
-        """Create a layer from what `get_config` returned."""
+        """Create a layer from the result of `get_config`."""
         layers = {
             name: keras.saving.deserialize_keras_object(config[name])
             for name in ("layer", "backward_layer")
@@ -261,12 +263,12 @@ def _like(layer: keras.Layer, direction: str, go_backwards: bool) -> keras.Layer
     config = {**layer.get_config(), "name": f"{direction}_{name}", "go_backwards": go_backwards}
     of_cell = config["cell"]["config"] if "cell" in config else config
     if direction == "backward" and of_cell.get("seed") is not None:
-        of_cell["seed"] += 1  # from one seed both directions would drop the same
+        of_cell["seed"] += 1  # with one seed both directions would drop the same units
     return type(layer).from_config(config)
 
 
 def _halves(initial_state: Any, name: str) -> tuple[Any, Any]:
-    """Cut the initial states in the forward and the backward layer's."""
+    """Return the initial states of the forward and of the backward layer."""
     if initial_state is None:
         return None, None
     if not isinstance(initial_state, list | tuple) or len(initial_state) % 2:
@@ -279,5 +281,5 @@ def _halves(initial_state: Any, name: str) -> tuple[Any, Any]:
 
 
 def _flat(shapes: Any) -> list[Any]:
-    """Return the output shapes of a layer as a list, also where it has one output."""
+    """Return the output shapes of a layer as a list, even if it has one output."""
     return list(shapes) if isinstance(shapes[0], list | tuple) else [shapes]

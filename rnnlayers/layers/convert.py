@@ -27,7 +27,7 @@ _TO_KERAS: dict[type, type] = {
 _FROM_KERAS = {stock: ours for ours, stock in _TO_KERAS.items()}
 _INNER = {"cell": "cell", "layer": "forward_layer", "backward_layer": "backward_layer"}
 
-# PyTorch's `module.mode`, and the layer and its functions that it stands for.
+# PyTorch's `module.mode`, with the layer and the activations that it stands for.
 _FUNCTIONS = ("activation", "recurrent_activation")
 _MODES: dict[str, tuple[Any, ...]] = {
     "RNN_TANH": (Elman, keras.activations.tanh),
@@ -47,11 +47,11 @@ _TORCH_KEY = re.compile(r"(weight|bias)_(ih|hh|hr)_l\d+(_reverse)?")
 def from_keras(layer: keras.Layer) -> keras.Layer:
     """Return this library's twin of a stock Keras layer: same arguments, name, weights and states.
 
-    Weights, trainable flags, the dtype policy and the states of a stateful layer are copied; a
-    layer that is not built yields one that is not built. Initializers, regularizers, constraints
-    and activations are taken as objects, so custom ones need not be registered, except under
+    Weights, trainable flags, the dtype policy and the states of a stateful layer are copied. The
+    twin of a layer that is not built is not built. Initializers, regularizers, constraints and
+    activations are passed as objects, so custom ones need not be registered, except in
     `Bidirectional`, which copies its layer by configuration as Keras does. `use_cudnn` and
-    `implementation` are not carried over: they choose how Keras computes, not what.
+    `implementation` are not copied: they choose how Keras computes, not what.
 
     Args:
         layer: A `keras.layers.SimpleRNN`, `LSTM`, `GRU`, `RNN` of a stock cell, `Bidirectional` of
@@ -77,7 +77,7 @@ def from_keras(layer: keras.Layer) -> keras.Layer:
 def to_keras(layer: keras.Layer) -> keras.Layer:
     """Return the stock Keras twin of a layer of this library; the inverse of `from_keras`.
 
-    `engine`, `truncate` and `remat` are not carried over: Keras has nothing like them.
+    `engine`, `truncate` and `remat` are not copied, since Keras has no such arguments.
 
     Args:
         layer: An `Elman`, `LSTM`, `GRU`, `Recurrent` of `ElmanCell`, `LSTMCell` or `GRUCell`,
@@ -103,7 +103,7 @@ def _twin(layer: keras.Layer, twins: dict[type, type]) -> keras.Layer:
     if forward is not None and forward.go_backwards and layer.return_sequences:
         raise ValueError(
             f"`layer` must have a forward layer with `go_backwards=False`; received {layer!r}, "
-            "whose outputs come in another order in Keras than here. Swap its two layers."
+            "whose outputs come in a different order in Keras. Swap its two layers."
         )
     twin = twins[type(layer)](**_arguments(layer, twins))
     if layer.built:
@@ -118,7 +118,7 @@ def _twin(layer: keras.Layer, twins: dict[type, type]) -> keras.Layer:
 
 
 def _arguments(layer: keras.Layer, twins: dict[type, type]) -> dict[str, Any]:
-    """Return what makes `layer` anew: the arguments that Keras names, as live objects."""
+    """Return the arguments that make an equal `layer`, by Keras' names, as live objects."""
     stock = _TO_KERAS.get(type(layer), type(layer))
     names = {*inspect.signature(stock).parameters} - {"kwargs", "use_cudnn", "weights"}
     names |= {"name", "trainable", "activity_regularizer"}
@@ -138,23 +138,24 @@ def from_torch_state_dict(
 ) -> list[keras.Layer]:
     """Return the layers of a PyTorch `nn.RNN`, `nn.LSTM` or `nn.GRU`, with its weights.
 
-    PyTorch has two bias vectors. Of `nn.RNN` and `nn.LSTM` only their sum matters, and the sum is
-    what `Elman` and `LSTM` hold; `GRU` holds both. The dropout between PyTorch's layers is not in
-    a state dict: put `keras.layers.Dropout` between these. `docs/conventions.md` has the tables.
+    PyTorch has two bias vectors. In `nn.RNN` and `nn.LSTM` only their sum matters: `Elman` and
+    `LSTM` have one bias, the sum, and `GRU` has both. A state dict does not contain the dropout
+    between PyTorch's layers: put `keras.layers.Dropout` between the layers. `docs/conventions.md`
+    has the tables.
 
     Args:
-        state_dict: Arrays by PyTorch's names (`weight_ih_l0`, `bias_hh_l1_reverse`, ...), as
-            anything that `numpy.asarray` takes: `module.cpu().state_dict()` itself will do. Other
-            keys are left alone.
+        state_dict: Arrays by PyTorch's names (`weight_ih_l0`, `bias_hh_l1_reverse`, ...), in any
+            form that `numpy.asarray` takes, such as `module.cpu().state_dict()`. Other keys are
+            ignored.
         mode: `module.mode`: "RNN_TANH", "RNN_RELU", "LSTM" or "GRU".
-        prefix: What stands before the names in the state dict of a larger module, with its dot:
+        prefix: The prefix of the names in the state dict of a larger module, with its dot:
             "encoder.lstm.".
 
     Returns:
-        One built layer `(batch, timesteps, features) -> (batch, timesteps, outputs)` for each of
-        PyTorch's, to be called in turn: `Elman`, `LSTM` or `GRU` with `return_sequences=True`, in
-        a `Bidirectional` where the module was bidirectional. Their dtype is Keras' default. For
-        other arguments hand the weights on: `mine.set_weights(layer.get_weights())`.
+        One built layer `(batch, timesteps, features) -> (batch, timesteps, outputs)` for each layer
+        of the module, to be called in turn: `Elman`, `LSTM` or `GRU` with `return_sequences=True`,
+        in a `Bidirectional` if the module is bidirectional. Their dtype is Keras' default. For
+        other arguments, transfer the weights: `mine.set_weights(layer.get_weights())`.
 
     Raises:
         ValueError: if `mode` is unknown, a key is missing or unexpected, a shape does not fit, or
@@ -171,12 +172,12 @@ def from_torch_state_dict(
     }
     if any(key.startswith("weight_hr") for key in found):
         raise ValueError(
-            f"`state_dict` has {prefix}weight_hr_l0: an nn.LSTM with `proj_size`, whose outputs "
-            "are projected, has no counterpart here. Train it with `proj_size=0`."
+            f"`state_dict` has {prefix}weight_hr_l0, the projection of an nn.LSTM with "
+            "`proj_size`, which has no counterpart here. Train it with `proj_size=0`."
         )
 
     def take(key: str, *shape: int | None) -> Any:
-        """Take an array out of `found`; None in `shape` stands for any size."""
+        """Remove an array from `found` and return it; None in `shape` stands for any size."""
         if key not in found:
             alike = ", ".join(name for name in state_dict if name.endswith(key)) or "none"
             raise ValueError(
@@ -229,16 +230,16 @@ def from_torch_state_dict(
 def to_torch_state_dict(
     layers: keras.Layer | Sequence[keras.Layer], *, prefix: str = ""
 ) -> dict[str, np.ndarray[Any, Any]]:
-    """Return the state dict of the PyTorch module that computes what `layers` compute in turn.
+    """Return the state dict of the PyTorch module that is equal to `layers`, called in turn.
 
-    A bias of `Elman` or `LSTM` becomes `bias_ih`, and `bias_hh` is zero. Load it with
+    A bias of `Elman` or `LSTM` becomes `bias_ih`, and `bias_hh` is zero. Load the result with
     `module.load_state_dict({key: torch.from_numpy(array) for key, array in ...items()})`.
 
     Args:
         layers: One built layer or several: `Elman` (tanh or relu), `LSTM`, `GRU` with
             `reset_after=True`, or `Bidirectional` of these with `merge_mode="concat"`; all of one
-            kind and of the same units. `from_keras` makes them of stock layers.
-        prefix: What to put before each name, with its dot: "encoder.lstm.".
+            kind and with the same units. `from_keras` converts stock layers to them.
+        prefix: A prefix for each name, with its dot: "encoder.lstm.".
 
     Returns:
         Arrays by PyTorch's names, in its order.
@@ -278,16 +279,15 @@ def to_torch_state_dict(
     return state_dict
 
 
-def _require(layer: keras.Layer, holds: bool, what: str) -> None:
-    if not holds:
+def _require(layer: keras.Layer, condition: bool, what: str) -> None:
+    if not condition:
         raise ValueError(
-            "`layers` must be what one nn.RNN, nn.LSTM or nn.GRU computes: "
-            f"{layer!r} must be {what}."
+            f"`layers` must be equal to one nn.RNN, nn.LSTM or nn.GRU, so {layer!r} must be {what}."
         )
 
 
 def _mode(layer: keras.Layer) -> str | None:
-    """Return PyTorch's mode for a layer, None if there is none."""
+    """Return the mode of PyTorch for a layer, or None."""
     functions = [getattr(layer, name) for name in _FUNCTIONS if hasattr(layer, name)]
     for mode, made in _MODES.items():
         if made == (type(layer), *functions) and getattr(layer, "reset_after", True):
@@ -296,6 +296,6 @@ def _mode(layer: keras.Layer) -> str | None:
 
 
 def _reorder(array: Any, before: Sequence[str], after: Sequence[str]) -> Any:
-    """Return `array` with the blocks of its first axis, one a gate, in another order."""
+    """Return `array` with the blocks of its first axis, one for each gate, reordered."""
     blocks = dict(zip(before, np.split(array, len(before)), strict=True))
     return np.concatenate([blocks[gate] for gate in after])

@@ -1,4 +1,4 @@
-"""Layers that carry their cell's name and take its arguments: Elman, LSTM, GRU."""
+"""Layers that are named after their cell and take its arguments: Elman, LSTM, GRU."""
 
 import difflib
 import inspect
@@ -13,21 +13,20 @@ from rnnlayers.cells import ElmanCell, GRUCell, LSTMCell, RecurrentCell
 from rnnlayers.checks import check_one_of
 from rnnlayers.layers.recurrent import Recurrent
 
-# Those of `keras.Layer`, and those of them that the cell must be told too.
+# Arguments of `keras.Layer`, and those of them that are passed to the cell too.
 _OF_EVERY_LAYER = ("name", "dtype", "trainable", "autocast", "input_shape", "input_dim")
 _SHARED = ("dtype", "trainable", "autocast")
 
 
 class CellLayer(Recurrent):
-    """A `Recurrent` layer that makes its cell: its arguments are the cell's and `Recurrent`'s.
+    """A `Recurrent` layer that makes its cell, and takes the arguments of both.
 
-    A subclass names its cell in `class LSTM(CellLayer, cell=LSTMCell)`, and has the signature that
-    follows from it. What the cell was made with can be read from the layer, as in Keras:
-    `layer.units`.
+    A subclass names its cell, `class LSTM(CellLayer, cell=LSTMCell)`, and gets its signature from
+    it. The arguments of the cell can be read from the layer, as in Keras: `layer.units`.
     """
 
     cell_class: ClassVar[type[RecurrentCell]]
-    _of_cell: ClassVar[frozenset[str]]  # names of the arguments that are the cell's own
+    _of_cell: ClassVar[frozenset[str]]  # names of the arguments of the cell
     __signature__: ClassVar["_OfClass"]  # what `help` shows
 
     def __init_subclass__(
@@ -36,9 +35,9 @@ class CellLayer(Recurrent):
         """Give a layer the signature of its cell over time.
 
         Args:
-            cell: Class of the cell. A subclass of such a layer has none to name.
+            cell: Class of the cell. None, for a subclass of such a layer, keeps the cell.
             last: Arguments of the cell that come after those of `Recurrent`, as in Keras.
-            **kwargs: Of other base classes.
+            **kwargs: Arguments of other base classes.
         """
         super().__init_subclass__(**kwargs)
         if cell is not None:
@@ -55,7 +54,7 @@ class CellLayer(Recurrent):
         use_cudnn = given.pop("use_cudnn", "auto")
         self._check_cudnn(use_cudnn)
         names = self._of_cell
-        # A fixed name, as in Keras, so that the paths of weights do not count the layers made.
+        # A fixed name, as in Keras: an automatic one would number the paths of weights.
         cell_name = f"{type(self).__name__.lower()}_cell"
         of_cell = {name: given[name] for name in given if name in names or name in _SHARED}
         of_layer = {name: given[name] for name in given if name not in names or name in _SHARED}
@@ -64,14 +63,14 @@ class CellLayer(Recurrent):
 
     @classmethod
     def _bind(cls, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """Return the arguments that were given, by name, or raise an error that names the layer."""
-        named = next(c for c in cls.__mro__ if "cell_class" in vars(c))
-        signature = inspect.signature(named)
+        """Return the given arguments by name, or raise an error that names the layer."""
+        owner = next(c for c in cls.__mro__ if "cell_class" in vars(c))
+        signature = inspect.signature(owner)
         known = [name for name in signature.parameters if name != "kwargs"]
         for name in kwargs:
             if name not in (*known, *_OF_EVERY_LAYER):
                 alike = difflib.get_close_matches(name, known, n=1)
-                hint = f"Did you mean `{alike[0]}`?" if alike else f"Known are {', '.join(known)}."
+                hint = f"Did you mean `{alike[0]}`?" if alike else f"It has {', '.join(known)}."
                 raise ValueError(f"{cls.__name__} has no argument `{name}`. {hint}")
         try:
             bound = signature.bind(*args, **kwargs).arguments
@@ -92,23 +91,23 @@ class CellLayer(Recurrent):
             )
 
     def __getattr__(self, name: str) -> Any:
-        """Read an attribute of the cell where the layer has none."""
+        """Return an attribute of the cell that the layer does not have."""
         cell = self.__dict__.get("cell")
         if cell is None or name.startswith("_"):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return getattr(cell, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Set an attribute, but none that the cell would not know of."""
+        """Set an attribute, unless it belongs to the cell."""
         if name in self._of_cell:
             raise AttributeError(
-                f"`{name}` of {type(self).__name__} cannot be set: it belongs to the cell, and is "
-                f"given when the layer is made. Make a new layer, or set `layer.cell.{name}`."
+                f"`{name}` of {type(self).__name__} cannot be set, since it belongs to the cell. "
+                f"Make a new layer, or set `layer.cell.{name}`."
             )
         super().__setattr__(name, value)
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that create this layer anew."""
+        """Return the arguments that make an equal layer."""
         config = {**self.cell.get_config(), **super().get_config()}
         del config["cell"]
         regularizer = keras.regularizers.serialize(self.activity_regularizer)
@@ -116,12 +115,12 @@ class CellLayer(Recurrent):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "CellLayer":
-        """Create a layer from what `get_config` returned."""
+        """Create a layer from the result of `get_config`."""
         return cls(**config)
 
 
 class _OfClass:
-    """A signature that a class has and its instances have not: they are called otherwise."""
+    """The signature of a class. Its instances are called with other arguments."""
 
     def __init__(self, signature: inspect.Signature) -> None:
         self.signature = signature
@@ -133,18 +132,18 @@ class _OfClass:
 
 
 def _signature(cell: type[RecurrentCell], last: Sequence[str]) -> inspect.Signature:
-    """Return the arguments of a cell over time in the order in which Keras has them."""
+    """Return the arguments of a cell over time in the order of Keras."""
     of_cell = dict(inspect.signature(cell).parameters)
     of_cell.pop("implementation", None)
     kwargs = of_cell.pop("kwargs")
     at_the_end = [of_cell.pop(name) for name in last]
-    found = []
+    parameters = []
     for parameter in of_cell.values():
-        found.append(parameter)
+        parameters.append(parameter)
         if parameter.name == "bias_regularizer":
-            found.append(parameter.replace(name="activity_regularizer"))
+            parameters.append(parameter.replace(name="activity_regularizer"))
     of_layer = dict(inspect.signature(Recurrent.__init__).parameters)
-    found += [
+    parameters += [
         of_layer[name]
         for name in ("return_sequences", "return_state", "go_backwards", "stateful", "unroll")
     ]
@@ -155,7 +154,10 @@ def _signature(cell: type[RecurrentCell], last: Sequence[str]) -> inspect.Signat
     ]
     return inspect.Signature(
         [
-            *(parameter.replace(annotation=Any) for parameter in (*found, *at_the_end, use_cudnn)),
+            *(
+                parameter.replace(annotation=Any)
+                for parameter in (*parameters, *at_the_end, use_cudnn)
+            ),
             *(parameter.replace(kind=Parameter.KEYWORD_ONLY) for parameter in by_name_only),
             kwargs,
         ]
@@ -167,12 +169,12 @@ class Elman(CellLayer, cell=ElmanCell, last=("seed",)):
     """Elman's simple recurrent network over time, the twin of `keras.layers.SimpleRNN`.
 
     The equations and weights are those of `ElmanCell`: h = activation(W x + b + U h_prev). It is
-    the cheapest layer and a baseline; `LSTM` and `GRU` remember longer.
+    the cheapest layer, and a baseline. `LSTM` and `GRU` remember longer.
 
     Args:
         units: Positive integer, the size of the output.
         activation: "tanh", "relu", "sigmoid" or anything `keras.activations.get` takes.
-        use_cudnn: Accepted for exchange with Keras; True warns that there is no such kernel.
+        use_cudnn: Accepted for exchange with Keras; True warns that there is no cuDNN kernel.
         **kwargs: All other arguments of `ElmanCell` and of `Recurrent`.
 
     Call arguments, returns, masking and errors are those of `Recurrent`.
@@ -188,15 +190,15 @@ class Elman(CellLayer, cell=ElmanCell, last=("seed",)):
 class LSTM(CellLayer, cell=LSTMCell):
     """Long short-term memory over time, the twin of `keras.layers.LSTM`.
 
-    The equations, weights and gate order are those of `LSTMCell`. Use it where the network must
-    remember over long spans; `GRU` is the lighter sibling.
+    The equations, weights and gate order are those of `LSTMCell`. Use it if the network must
+    remember over long spans; `GRU` is lighter.
 
     Args:
         units: Positive integer, the size of the output and of each of the states h and c.
-        activation: Function of the candidate and of the shown cell state.
+        activation: Function of the candidate and of the cell state in the output.
         recurrent_activation: Function of the three gates.
         unit_forget_bias: Whether the forget gate's bias starts at one.
-        use_cudnn: Accepted for exchange with Keras; True warns that there is no such kernel.
+        use_cudnn: Accepted for exchange with Keras; True warns that there is no cuDNN kernel.
         **kwargs: All other arguments of `LSTMCell` and of `Recurrent`.
 
     Call arguments, returns, masking and errors are those of `Recurrent`; the states are h and c.
@@ -214,8 +216,8 @@ class LSTM(CellLayer, cell=LSTMCell):
 class GRU(CellLayer, cell=GRUCell, last=("reset_after",)):
     """The gated recurrent unit over time, the twin of `keras.layers.GRU`.
 
-    The equations, weights and gate order are those of `GRUCell`. It does with three products a
-    step and one state what `LSTM` does with four and two.
+    The equations, weights and gate order are those of `GRUCell`. It has three products in each step
+    and one state, where `LSTM` has four and two.
 
     Args:
         units: Positive integer, the size of the output and of the state.
@@ -223,7 +225,7 @@ class GRU(CellLayer, cell=GRUCell, last=("reset_after",)):
         recurrent_activation: Function of the two gates.
         reset_after: Whether the reset gate applies after the recurrent product (cuDNN, PyTorch)
             or before it (the paper).
-        use_cudnn: Accepted for exchange with Keras; True warns that there is no such kernel.
+        use_cudnn: Accepted for exchange with Keras; True warns that there is no cuDNN kernel.
         **kwargs: All other arguments of `GRUCell` and of `Recurrent`.
 
     Call arguments, returns, masking and errors are those of `Recurrent`; the state is h.

@@ -1,6 +1,7 @@
-"""Whole models: what an encoder and a decoder are together."""
+"""Whole models of an encoder and a decoder."""
 
-from rnnlayers.models.encoder_decoder import Encoded, EncoderDecoder
+from rnnlayers.models.encoded import Encoded
+from rnnlayers.models.encoder_decoder import EncoderDecoder
 from rnnlayers.models.endpoints import StepEndpoints
 from rnnlayers.models.self_critical import SelfCritical
 

@@ -1,7 +1,7 @@
-"""A sequence of tokens from whatever can be encoded, as one Keras model."""
+"""An encoder and a recurrent decoder of tokens, as one Keras model."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -11,75 +11,60 @@ from rnnlayers.cells.attention import Memory, hide
 from rnnlayers.decoding import Decoded, Greedy, Sampler, decode
 from rnnlayers.layers.attentive import AttentiveDecoder
 from rnnlayers.layers.recurrent import Recurrent
-from rnnlayers.models.parts import check_decoder, check_head, check_ids, check_sampling
+from rnnlayers.models.encoded import Encoded, ReadMask, mean_over_time
+from rnnlayers.models.parts import check_decoder, check_head, check_ids, check_sampling, state_sizes
+from rnnlayers.models.scheduled_sampling import mix_targets
 from rnnlayers.types import Tensor
-
-
-class Encoded(NamedTuple):
-    """Sources, encoded.
-
-    Attributes:
-        values: The memory to attend to, `(batch, source, features)`.
-        mask: Booleans `(batch, source)`, False where there is nothing, or None.
-        states: The states before the first step, `(batch, units)` each, a list for each recurrent
-            layer of the decoder.
-    """
-
-    values: Tensor
-    mask: Tensor | None
-    states: list[list[Tensor]]
 
 
 @keras.saving.register_keras_serializable(package="rnnlayers")
 class EncoderDecoder(keras.Model):
-    """An encoder and a recurrent decoder: `call` trains, `generate` answers.
+    """An encoder and a recurrent decoder. `call` is for training, `generate` for inference.
 
         memory = encoder(sources)                          (batch, source, features)
         s_0    = tanh(B mean(memory) + b)                  each state of the decoder
         logits = head(decoder(embedding(targets), s_0, memory))
 
-    The mean leaves out what is masked. Text, images and series differ in the encoder alone. It is
-    trained with teacher forcing: at each step it is given the target of the step before, so that
-    `targets` begin with the start token and the labels, one step ahead, end with the stop token.
-    The mask of the padded targets reaches losses and metrics by itself.
+    The mean leaves masked places out. Text, images and series differ in the encoder alone. The
+    model is trained with teacher forcing: each step is given the target of the step before, so
+    `targets` begin with the start token, and the labels, one step ahead, end with the stop token.
+    Losses and metrics get the mask of the padded targets from Keras.
 
-    With `sampling_rate`, scheduled sampling: that part of the tokens, drawn for each call, is
-    replaced by what the model itself would have said there. As the model has no such tokens before
-    it has run, it runs first with the targets and then with the mixture (Mihaylova and Martins
-    2019); after as many such passes as there are steps the mixture is that of Bengio et al. (2015),
-    which goes step by step.
+    `sampling_rate` turns on scheduled sampling: in each call, a random part of the tokens is
+    replaced by predictions of the model. The model runs first with the targets, to get predictions,
+    and then with the mixture (Mihaylova and Martins 2019). With as many passes as steps, the
+    mixture equals that of Bengio et al. (2015), which is made step by step.
 
     Args:
-        encoder: A layer or model that makes of sources the memory, `(batch, source, features)`, or
-            a pair of the memory and its mask, booleans `(batch, source)`. A memory that comes with
-            a mask, as Keras passes it on from `Embedding(mask_zero=True)`, needs no pair.
-        embedding: A layer that makes vectors `(..., features)` of tokens `(...)`.
-        decoder: A layer, or a list of layers one after the other: `AttentiveDecoder`, at most once,
+        encoder: A layer or model that returns the memory `(batch, source, features)` for sources,
+            or a pair of the memory and its mask, booleans `(batch, source)`. A memory with a mask
+            of Keras, for example from `Embedding(mask_zero=True)`, needs no pair.
+        embedding: A layer that returns vectors `(..., features)` for tokens `(...)`.
+        decoder: A layer, or a list of successive layers: `AttentiveDecoder`, at most once,
             recurrent layers with `return_sequences=True`, and layers that treat each step alone,
             such as `Dropout` or `Dense`.
-        head: A layer that makes logits `(..., vocabulary)` of the decoder's outputs. None uses the
-            embedding the other way round, which must be a `keras.layers.ReversibleEmbedding`.
-        start_token_id: What the first step is given.
-        stop_token_id: What ends a sequence.
-        pad_token_id: What stands after the end.
-        sampling_rate: The part of the tokens replaced while training, from 0 to 1, or a schedule of
-            it over the steps of the optimizer, a
-            `keras.optimizers.schedules.LearningRateSchedule`.
-        sampling_passes: How often the mixture is made.
-        seed: Of the mixture.
+        head: A layer that returns logits `(..., vocabulary)` for the outputs of the decoder. None
+            reverses the embedding, which must be a `keras.layers.ReversibleEmbedding`.
+        start_token_id: The token that the first step is given.
+        stop_token_id: The token that ends a sequence.
+        pad_token_id: The token after the end.
+        sampling_rate: The share of tokens replaced in training, from 0 to 1, or a schedule over the
+            steps of the optimizer, a `keras.optimizers.schedules.LearningRateSchedule`.
+        sampling_passes: The number of times that predictions are mixed in.
+        seed: Seed of the mixture.
         **kwargs: `name`, `dtype`, `trainable` of `keras.Model`.
 
     Call arguments:
-        inputs: A pair: the sources, as the encoder takes them, and the targets `(batch, target)`,
-            integers.
+        inputs: A pair: the sources, which are the inputs of the encoder, and the targets
+            `(batch, target)`, integers.
         training: Whether dropout and scheduled sampling apply.
 
     Returns:
         Logits `(batch, target, vocabulary)`.
 
     Masking:
-        Padding changes nothing, of the targets and, where the encoder returns a mask or passes one
-        on, of the sources. Losses and metrics leave padded targets out.
+        Padding of the targets changes nothing, nor does padding of the sources if the encoder
+        returns a mask or passes one on. Losses and metrics leave padded targets out.
 
     Raises:
         ValueError: if an argument does not fit.
@@ -142,7 +127,7 @@ class EncoderDecoder(keras.Model):
         self.bridges = [
             [
                 keras.layers.Dense(size, activation="tanh", name=f"bridge_{i}_{j}")
-                for j, size in enumerate(_state_sizes(layer))
+                for j, size in enumerate(state_sizes(layer))
             ]
             for i, layer in enumerate(decoder)
         ]
@@ -150,8 +135,8 @@ class EncoderDecoder(keras.Model):
 
     @property
     def state_counts(self) -> list[int]:
-        """How many states each recurrent layer of the decoder has."""
-        cells = [layer.cell for layer in self.decoder if _state_sizes(layer)]
+        """The number of states of each recurrent layer of the decoder."""
+        cells = [layer.cell for layer in self.decoder if state_sizes(layer)]
         return [len(cell.state_names) for cell in cells]
 
     def build(self, inputs_shape: Any) -> None:
@@ -182,21 +167,18 @@ class EncoderDecoder(keras.Model):
         targets = ops.cast(targets, "int32")
         encoded = self.encode(sources, training=training)
         if training and self.sampling_rate != 0.0:
-            targets = self._mix(targets, encoded)
+            targets = self._mix_targets(targets, encoded)
         return self.logits(targets, encoded, training)
 
     def encode(self, sources: Any, training: bool = False) -> Encoded:
-        """Encode sources, as the encoder takes them."""
+        """Encode sources, the inputs of the encoder."""
         values = self.encoder(sources, training=training)
         values, mask = values if isinstance(values, list | tuple) else (values, None)
-        mask = MaskOf(name="mask_of")(values) if mask is None else mask
-        if mask is None:
-            count = ops.cast(tf.maximum(ops.shape(values)[1], 1), values.dtype)
-        else:
+        mask = ReadMask(name="mask_of")(values) if mask is None else mask
+        if mask is not None:
             mask = ops.cast(mask, "bool")
             values = hide(values, mask)
-            count = ops.maximum(ops.sum(ops.cast(mask, values.dtype), 1, keepdims=True), 1.0)
-        mean = ops.sum(values, 1) / count
+        mean = mean_over_time(values, mask)
         states = []
         for layer, bridges in zip(self.decoder, self.bridges, strict=True):
             first = [bridge(mean) for bridge in bridges]
@@ -232,28 +214,26 @@ class EncoderDecoder(keras.Model):
         return self._head(outputs)
 
     def _head(self, outputs: Tensor) -> Tensor:
-        outputs = ops.copy(outputs)  # without the mask, which not every layer wants to see
+        outputs = ops.copy(outputs)  # without the mask, which not every layer accepts
         return self.embedding(outputs, reverse=True) if self.head is None else self.head(outputs)
 
-    def _mix(self, targets: Tensor, encoded: Encoded) -> Tensor:
-        """Return the targets, some of them replaced by what the model says after the others."""
+    def _mix_targets(self, targets: Tensor, encoded: Encoded) -> Tensor:
+        """Return the targets, some of them replaced by predictions of the model."""
         rate = self.sampling_rate
         if callable(rate):
             optimizer = getattr(self, "optimizer", None)
             rate = rate(0 if optimizer is None else optimizer.iterations)
-        chance = keras.random.uniform(ops.shape(targets), seed=self.seed_generator)
-        # The first token is the start token, and padding stays.
-        replaced = (chance < rate) & (targets != self.pad_token_id)
-        replaced = replaced & (ops.arange(ops.shape(targets)[1]) > 0)
-        mixed = targets
-        for _ in range(self.sampling_passes):
-            said = ops.argmax(self.logits(mixed, encoded), -1)
-            before = ops.concatenate([targets[:, :1], ops.cast(said[:, :-1], targets.dtype)], 1)
-            mixed = ops.where(replaced, before, targets)
-        return ops.stop_gradient(mixed)
+        return mix_targets(
+            targets,
+            lambda mixed: self.logits(mixed, encoded),
+            rate=rate,
+            passes=self.sampling_passes,
+            pad_token_id=self.pad_token_id,
+            seed=self.seed_generator,
+        )
 
     def prepare(self, encoded: Encoded) -> Memory | None:
-        """Return the memory as `decode_step` takes it; None where nothing attends to it."""
+        """Return the memory for `decode_step`, or None if no layer attends to it."""
         for layer in self.decoder:
             if isinstance(layer, AttentiveDecoder):
                 return layer.cell.prepare(encoded.values, encoded.mask)
@@ -265,7 +245,7 @@ class EncoderDecoder(keras.Model):
         """Take one step.
 
         Args:
-            tokens: `(rows,)`, integers, those before this step.
+            tokens: `(rows,)`, integers, the tokens before this step.
             states: Like `Encoded.states`, `(rows, units)` each.
             memory: From `prepare`; its batch size divides the number of rows.
 
@@ -298,16 +278,16 @@ class EncoderDecoder(keras.Model):
         """Produce the tokens of sources.
 
         Args:
-            sources: As the encoder takes them.
-            sampler: How tokens are chosen, see `rnnlayers.decoding`; greedily by default.
-            max_length: Largest number of tokens, the stop token among them: an integer, or integers
+            sources: The inputs of the encoder.
+            sampler: How tokens are chosen, see `rnnlayers.decoding`; `Greedy()` by default.
+            max_length: Largest number of tokens, including the stop token: an integer, or integers
                 `(batch,)`.
-            forbidden_tokens: Ids that are never chosen, beside those that start and pad.
+            forbidden_tokens: Ids that are never chosen, in addition to the start and pad tokens.
             **options: `min_length` and `forced_tokens` of `rnnlayers.decoding.decode`.
 
         Returns:
             A `Decoded`. Its `extras` are the weights of the attention,
-            `(batch, n, time, source)`, or None where nothing attends.
+            `(batch, n, time, source)`, or None without attention.
         """
         sampler = Greedy() if sampler is None else sampler
         options = {"max_length": max_length, "forbidden_tokens": forbidden_tokens, **options}
@@ -322,7 +302,7 @@ class EncoderDecoder(keras.Model):
         forbidden_tokens: Sequence[int] = (),
         **options: Any,
     ) -> Decoded:
-        """Produce the tokens of sources that `encode` has encoded; for the rest see `generate`."""
+        """Produce the tokens of encoded sources, from `encode`; otherwise as `generate`."""
         memory = self.prepare(encoded)
 
         def step(tokens: Tensor, states: Any) -> Any:
@@ -348,7 +328,7 @@ class EncoderDecoder(keras.Model):
         return ops.not_equal(ops.cast(inputs[1], "int32"), self.pad_token_id)
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that create this model anew."""
+        """Return the arguments that make an equal model."""
         rate = self.sampling_rate
         return {
             **super().get_config(),
@@ -367,7 +347,7 @@ class EncoderDecoder(keras.Model):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "EncoderDecoder":
-        """Create a model from what `get_config` returned."""
+        """Create a model from the result of `get_config`."""
         layers = {
             name: keras.saving.deserialize_keras_object(config[name], custom_objects)
             for name in ("encoder", "embedding", "head")
@@ -377,30 +357,3 @@ class EncoderDecoder(keras.Model):
             for layer in config["decoder"]
         ]
         return cls(**{**config, **layers, "decoder": decoder})
-
-
-class MaskOf(keras.Layer):
-    """Returns the mask that Keras hands on with a tensor, or None.
-
-    A layer is told it in its call, where a model that calls layers is not.
-    """
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.supports_masking = True
-
-    def call(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor | None:
-        """Return the mask of the inputs."""
-        return mask
-
-    def compute_mask(self, inputs: Tensor, mask: Tensor | None = None) -> None:
-        """Return None: a mask has none."""
-        return
-
-
-def _state_sizes(layer: keras.Layer) -> list[int]:
-    """Return the sizes of the states of a layer of a decoder, those that a bridge makes."""
-    if not isinstance(layer, AttentiveDecoder | Recurrent):
-        return []
-    cell = layer.cell.cell if isinstance(layer, AttentiveDecoder) else layer.cell
-    return [cell.output_size] * len(cell.state_names)

@@ -1,4 +1,4 @@
-"""An encoder and a decoder step by step, for whoever runs the loop elsewhere."""
+"""An encoder and a decoder step by step, for programs that run the loop themselves."""
 
 from typing import Any
 
@@ -10,10 +10,10 @@ from rnnlayers.types import Tensor
 
 
 class StepEndpoints(tf.Module):
-    """`EncoderDecoder.encode` and `decode_step` with flat dicts, as an export takes endpoints.
+    """`EncoderDecoder.encode` and `decode_step` with flat dicts, as endpoints of an export.
 
-    A program that is served the two can run a loop of its own: it encodes once, and then gives each
-    step the token before it, what `encode` returned, and the states of the step before.
+    A program can run its own loop with these two: it encodes once, and then passes to each step the
+    token before it, the results of `encode`, and the states of the step before.
 
     Args:
         model: A built `EncoderDecoder`.
@@ -50,9 +50,9 @@ class StepEndpoints(tf.Module):
         """Encode sources.
 
         Returns:
-            `state_0`, `state_1`, ...: the states before the first step, `(batch, units)`. Where the
-            decoder attends: `values` and `keys`, `(batch, source, features)`, and, of an encoder
-            that returns one, `mask`, booleans `(batch, source)`.
+            `state_0`, `state_1`, ...: the states before the first step, `(batch, units)`. If the
+            decoder attends: `values` and `keys`, `(batch, source, features)`, and `mask`, booleans
+            `(batch, source)`, if the encoder returns one.
         """
         encoded = self.model.encode(sources)
         memory = self.model.prepare(encoded)
@@ -66,12 +66,12 @@ class StepEndpoints(tf.Module):
         """Take one step.
 
         Args:
-            token: `(batch,)`, int32, the token before; `start_token_id` at first.
-            **encoded: What `encode` returned, with the states of the step before.
+            token: `(batch,)`, int32, the token before; `start_token_id` at the first step.
+            **encoded: The results of `encode`, with the states of the step before.
 
         Returns:
-            `log_probability` of the tokens to follow, `(batch, vocabulary)`; the states after the
-            step; and, where the decoder attends, `attention`, `(batch, source)`.
+            `log_probability` of the next token, `(batch, vocabulary)`; the states after the step;
+            and, if the decoder attends, `attention`, `(batch, source)`.
         """
         names = sorted(
             (name for name in encoded if name.startswith("state_")),
@@ -90,7 +90,7 @@ class StepEndpoints(tf.Module):
         return found if attention is None else {**found, "attention": attention}
 
     def signature(self, sources: tf.TensorSpec) -> dict[str, tf.TensorSpec]:
-        """Return the inputs of `decode_step`, for sources like these."""
+        """Return the signature of `decode_step`, for sources of this kind."""
         encode = tf.function(self.encode, autograph=False, input_signature=[sources])
         encoded = encode.get_concrete_function().structured_outputs
         steps = {}

@@ -1,4 +1,4 @@
-"""What an encoder-decoder is made of, checked."""
+"""The parts of an encoder-decoder: what they must be, and the states of the decoder."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,12 +11,12 @@ from rnnlayers.layers.recurrent import Recurrent
 
 
 def check_head(head: Any, embedding: Any) -> None:
-    """Raise a ValueError where logits cannot be made."""
+    """Raise a ValueError unless a head or the embedding can make logits."""
     reversible = getattr(keras.layers, "ReversibleEmbedding", ())  # from Keras 3.11 on
     if head is None and not isinstance(embedding, reversible):
         raise ValueError(
-            "`head` may be None where `embedding` is a `keras.layers.ReversibleEmbedding`; "
-            f"received {embedding!r}. Give a head, such as Dense(vocabulary)."
+            "`head` may be None only if `embedding` is a `keras.layers.ReversibleEmbedding`; "
+            f"received {embedding!r}. Pass a head, such as Dense(vocabulary)."
         )
 
 
@@ -30,12 +30,12 @@ def check_ids(start_token_id: int, stop_token_id: int, pad_token_id: int) -> Non
 
 
 def check_sampling(sampling_rate: Any, sampling_passes: Any) -> None:
-    """Raise a ValueError unless scheduled sampling can be done like this."""
+    """Raise a ValueError unless these are arguments of scheduled sampling."""
     scheduled = isinstance(sampling_rate, keras.optimizers.schedules.LearningRateSchedule)
     if not scheduled:
         meaning = "the share of tokens to replace, or a Keras LearningRateSchedule"
         check_number("sampling_rate", sampling_rate, "[0, 1]", meaning)
-    meaning = "how often the tokens to mix in are computed"
+    meaning = "the number of times that predictions are mixed in"
     check_positive_integer("sampling_passes", sampling_passes, meaning)
 
 
@@ -64,6 +64,14 @@ def check_decoder(decoder: Sequence[Any]) -> None:
         if wrong:
             raise ValueError(
                 f"The layer {layer.name!r} of `decoder` must return all its outputs in the order "
-                "of time, and nothing else: return_sequences=True, and return_state, "
-                f"return_attention, go_backwards and stateful False; it has {wrong}."
+                "of time, and nothing else, with return_sequences=True, and return_state, "
+                f"return_attention, go_backwards and stateful False; received {wrong}."
             )
+
+
+def state_sizes(layer: keras.Layer) -> list[int]:
+    """Return the sizes of the states of a decoder's layer that a bridge computes."""
+    if not isinstance(layer, AttentiveDecoder | Recurrent):
+        return []
+    cell = layer.cell.cell if isinstance(layer, AttentiveDecoder) else layer.cell
+    return [cell.output_size] * len(cell.state_names)

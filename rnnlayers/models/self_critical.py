@@ -1,4 +1,4 @@
-"""Training by a reward for what the model says itself."""
+"""Training by a reward for the sequences that the model generates."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -9,54 +9,54 @@ import tensorflow as tf
 
 from rnnlayers.checks import check_positive_integer
 from rnnlayers.decoding import Greedy, Sampler, Sampling
-from rnnlayers.models.encoder_decoder import Encoded, EncoderDecoder
+from rnnlayers.models.encoded import Encoded
+from rnnlayers.models.encoder_decoder import EncoderDecoder
 from rnnlayers.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="rnnlayers")
 class SelfCritical(keras.Model):
-    """Trains an `EncoderDecoder` to be rewarded for what it says, as `compile` and `fit` train.
+    """Trains an `EncoderDecoder` on the reward of the sequences it generates, with `fit`.
 
-    Teacher forcing teaches the next token after those of a reference. What counts in the end is a
-    whole sequence, said without a reference at hand, and by a measure such as BLEU that has no
-    gradient. So several sequences are drawn for each source, and each becomes likelier the more it
-    is rewarded above the others:
+    Teacher forcing trains the next token after those of a reference. In the end a whole sequence
+    counts, generated without a reference and judged by a measure such as BLEU that has no gradient.
+    So several sequences are drawn for each source, and each becomes likelier the more its reward
+    exceeds that of the others:
 
         w_1 ... w_n ~ p(w | source)
         b_k      = mean of r(w_j) over j != k
         gradient = mean over k of  -(r(w_k) - b_k) d log p(w_k | source)
 
-    which is, in expectation, the gradient of minus the expected reward, where the reward of a
-    sequence depends on no other. Begin with a model that teacher forcing has trained, and with a
-    learning rate a tenth of that or less: of tokens drawn by an untrained one, hardly any are
-    rewarded.
+    Its expectation is the gradient of minus the expected reward, if the reward of a sequence does
+    not depend on the others. Begin with a model that was trained with teacher forcing, and with a
+    tenth of its learning rate or less: hardly any sequence of an untrained model gets a reward.
 
-    While training, the encoder does what it does in training, dropout and augmentation too; the
-    decoder draws as it is used, without dropout. `fit` and `evaluate` report the `reward`, and as
-    `loss` minus that, so that callbacks which watch `val_loss` choose the highest. Validation
-    rewards the greedy sequence.
+    In training, the encoder applies dropout and augmentation; the decoder draws without dropout, as
+    in use. `fit` and `evaluate` report the `reward`, and minus the reward as `loss`, so that
+    callbacks which monitor `val_loss` choose the highest reward. Validation uses the greedy
+    sequence.
 
     Args:
-        model: The model, built. It is trained in place: save and use this one.
+        model: The built model. It is trained in place: save and use this model.
         reward: A function of NumPy arrays `(tokens, references)` that returns a number for each
-            row. `tokens` are `(rows, time)`, int32, padded after the stop token; `references` the
-            labels given to `fit`, a row of them for each row of tokens. To be saved with this
-            object it must be registered with `keras.saving.register_keras_serializable`.
-        max_length: Largest number of tokens, the stop token among them.
-        num_samples: Sequences drawn for each source, 2 or more.
-        forbidden_tokens: Ids that are never drawn, beside those that start and pad.
-        seed: Of what is drawn.
+            row. `tokens` are `(rows, time)`, int32, padded after the stop token; `references` are
+            the labels given to `fit`, a row for each row of tokens. To be saved with this object,
+            it must be registered with `keras.saving.register_keras_serializable`.
+        max_length: Largest number of tokens, including the stop token.
+        num_samples: The number of sequences drawn for each source, at least 2.
+        forbidden_tokens: Ids that are never drawn, in addition to the start and pad tokens.
+        seed: Seed of the draws.
         **kwargs: `name`, `dtype` of `keras.Model`.
 
     Call arguments:
-        inputs: As of `model`.
+        inputs: The inputs of `model`.
 
     Returns:
-        What `model` returns. `fit` takes `(sources, references)`: sources as the encoder takes
-        them, and an array of whatever the reward needs to know.
+        The outputs of `model`. `fit` takes `(sources, references)`: the inputs of the encoder, and
+        an array of what the reward needs.
 
     Masking:
-        As of `model`.
+        As in `model`.
 
     Raises:
         ValueError: if an argument does not fit.
@@ -71,7 +71,7 @@ class SelfCritical(keras.Model):
     ...     stop_token_id=2,
     ... )
     >>> model.build(((None, None, 5), (None, None)))
-    >>> def reward(tokens, references):  # how often the wanted token is said
+    >>> def reward(tokens, references):  # the share of the wanted token
     ...     return (tokens == references[:, None]).mean(axis=1)
     >>> tuned = rnnlayers.SelfCritical(model, reward, max_length=6)
     >>> tuned.compile(keras.optimizers.Adam(0.05))
@@ -82,7 +82,7 @@ class SelfCritical(keras.Model):
 
     References: Rennie et al. (2017), Self-critical sequence training for image captioning,
     equation 8; Kool, van Hoof and Welling (2019), Buy 4 REINFORCE samples, get a baseline for free,
-    equation 8 (the others as baseline).
+    equation 8 (the other samples as baseline).
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class SelfCritical(keras.Model):
                 f"`num_samples` must be at least 2, since each sequence is compared with the "
                 f"others; received {num_samples}."
             )
-        # Of a model that computes in float16 it is this object whose optimizer scales the loss.
+        # If the model computes in float16, the optimizer of this object scales the loss.
         kwargs.setdefault("dtype", model.dtype_policy)
         super().__init__(**kwargs)
         self.model = model
@@ -133,19 +133,19 @@ class SelfCritical(keras.Model):
 
     def train_step(self, data: Any) -> dict[str, Tensor]:
         """Draw sequences and take one step of the optimizer."""
-        sources, references = self._unpacked(data)
+        sources, references = self._unpack(data)
         # The generator counts the steps in the second half of its state.
         state = tf.cast(self.seed_generator.next(), "int32")
         seed = tf.random.stateless_uniform((), state, None, None, "int32")
-        replicas = tf.distribute.get_strategy().num_replicas_in_sync  # their gradients are summed
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync  # gradients are summed
         with tf.GradientTape() as tape:
             encoded = self.model.encode(sources, training=True)
-            tokens = self._said(encoded, Sampling(num_return=self.num_samples, seed=seed))
-            rewards = self._rewarded(tokens, references)
+            tokens = self._generate(encoded, Sampling(num_return=self.num_samples, seed=seed))
+            rewards = self._compute_rewards(tokens, references)
             others = tf.reduce_sum(rewards, axis=1, keepdims=True) - rewards
             advantages = rewards - others / (self.num_samples - 1)
-            chances = self.log_probabilities(tokens, encoded)
-            loss = -tf.reduce_mean(tf.stop_gradient(advantages) * chances)
+            log_probs = self.log_probabilities(tokens, encoded)
+            loss = -tf.reduce_mean(tf.stop_gradient(advantages) * log_probs)
             loss = self.optimizer.scale_loss((loss + sum(self.losses)) / replicas)
         weights = self.trainable_variables
         self.optimizer.apply(tape.gradient(loss, weights), weights)
@@ -154,18 +154,18 @@ class SelfCritical(keras.Model):
 
     def test_step(self, data: Any) -> dict[str, Tensor]:
         """Reward the greedy sequence of each source."""
-        sources, references = self._unpacked(data)
-        tokens = self._said(self.model.encode(sources), Greedy())
-        self.rewards.update_state(self._rewarded(tokens, references))
+        sources, references = self._unpack(data)
+        tokens = self._generate(self.model.encode(sources), Greedy())
+        self.rewards.update_state(self._compute_rewards(tokens, references))
         return self.get_metrics_result()
 
     def get_metrics_result(self) -> dict[str, Tensor]:
-        """Return the mean reward, and minus that as the loss."""
+        """Return the mean reward, and its negative as the loss."""
         mean = self.rewards.result()
         return {"loss": -mean, "reward": mean}
 
     def log_probabilities(self, tokens: Tensor, encoded: Encoded) -> Tensor:
-        """Return the log probability of sequences, among those that may be drawn.
+        """Return the log probability of sequences, given the tokens that are not forbidden.
 
         Args:
             tokens: `(batch, n, time)`, int32, padded after the stop token.
@@ -183,24 +183,24 @@ class SelfCritical(keras.Model):
         )
         logits = tf.cast(model.logits(before, copies), "float32")
         forbidden = [*self.forbidden_tokens, model.start_token_id, model.pad_token_id]
-        barred = np.isin(np.arange(logits.shape[-1]), forbidden)
-        logits = tf.where(barred, -np.inf, logits)
+        excluded = np.isin(np.arange(logits.shape[-1]), forbidden)
+        logits = tf.where(excluded, -np.inf, logits)
         there = after != model.pad_token_id
-        labels = tf.where(there, after, model.stop_token_id)  # of padding, one that is not barred
+        labels = tf.where(there, after, model.stop_token_id)  # padding gets a label that is allowed
         costs = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
         return tf.reshape(-tf.reduce_sum(tf.where(there, costs, 0.0), axis=1), (-1, count))
 
-    def _unpacked(self, data: Any) -> tuple[Any, Tensor]:
+    def _unpack(self, data: Any) -> tuple[Any, Tensor]:
         sources, references, weights = keras.utils.unpack_x_y_sample_weight(data)
         if references is None or weights is not None:
             raise ValueError(
-                "`fit` and `evaluate` must be given sources and references, and no weights of "
-                f"samples; received {'weights too' if weights is not None else 'sources alone'}."
+                "`fit` and `evaluate` must be given sources and references, and no sample weights; "
+                f"received {'weights too' if weights is not None else 'sources alone'}."
             )
         return sources, references
 
-    def _said(self, encoded: Encoded, sampler: Sampler) -> Tensor:
-        """Return tokens `(batch, n, time)`."""
+    def _generate(self, encoded: Encoded, sampler: Sampler) -> Tensor:
+        """Generate tokens `(batch, n, time)`."""
         return self.model.generate_encoded(
             encoded,
             sampler,
@@ -208,7 +208,7 @@ class SelfCritical(keras.Model):
             forbidden_tokens=self.forbidden_tokens,
         ).tokens
 
-    def _rewarded(self, tokens: Tensor, references: Tensor) -> Tensor:
+    def _compute_rewards(self, tokens: Tensor, references: Tensor) -> Tensor:
         """Return the reward of each sequence, `(batch, n)`."""
         count = tf.shape(tokens)[1]
         rows = tf.reshape(tokens, (-1, tf.shape(tokens)[2]))
@@ -227,7 +227,7 @@ class SelfCritical(keras.Model):
         return rewards
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that create this object anew."""
+        """Return the arguments that make an equal object."""
         return {
             **super().get_config(),
             "model": keras.saving.serialize_keras_object(self.model),
@@ -240,7 +240,7 @@ class SelfCritical(keras.Model):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "SelfCritical":
-        """Create an object from what `get_config` returned."""
+        """Create an object from the result of `get_config`."""
         parts = {
             name: keras.saving.deserialize_keras_object(config[name], custom_objects)
             for name in ("model", "reward")

@@ -9,7 +9,7 @@ from keras import ops
 
 from rnnlayers.cells.base import RecurrentCell
 from rnnlayers.engines.choose import ENGINES
-from rnnlayers.engines.derivatives import OwnDerivative, derivative_of, holds
+from rnnlayers.engines.derivatives import OwnDerivative, declares, derivative_of
 from rnnlayers.layers.recurrent import Recurrent
 from rnnlayers.testing.contract import (
     PRECISIONS,
@@ -155,7 +155,7 @@ def _check_update(
         cell.update(cell.split(projected), cell.split(recurrent), states),
         new,
     )
-    if holds(cell, "sums_gates"):
+    if declares(cell, "sums_gates"):
         expect_same(
             f"{name}: with `sums_gates`, `update` of two parts and of their sum",
             cell.update(projected + recurrent, ops.zeros_like(recurrent), states),
@@ -180,7 +180,7 @@ def _check_own_derivative(
         tape.watch(given)
         new = cell.update(*given)
     expected = tape.gradient(new, given, upstream, unconnected_gradients="zero")
-    if holds(cell, "linearizes_states"):  # then it must not read the gates: it gets NaN
+    if declares(cell, "linearizes_states"):  # then it must not read the gates: it gets NaN
         projected, recurrent = (ops.full_like(gates, np.nan) for gates in given[:2])
     steps = tf.nest.map_structure(lambda one: one[None], (projected, recurrent, states, new))
     factors = cell.linearize(*steps)

@@ -156,7 +156,7 @@ def test_dropout_applies_while_training(way):
     calm = cell(x[:, 0], states, prepared)[0]
     assert_same(cell(x[:, 0], states, prepared)[0], calm)
     assert np.max(np.abs(cell(x[:, 0], states, prepared, training=True)[0] - calm)) > 0.01
-    drops = cell.draw_drops(tf.zeros((1000, UNITS), "float64"))
+    drops = cell.draw_dropout_masks(tf.zeros((1000, UNITS), "float64"))
     fed = {"before": SIZE}.get(way.get("attend"), 6 if way else 0)
     assert (drops.inputs.shape, drops.fed.shape) == ((1000, FEATURES), (1000, fed))
     assert set(np.unique(tf.concat(drops, -1))) == {0.0, 2.0}

@@ -1,4 +1,4 @@
-"""Cells unlike those of the library: what the fused engine must find out by itself."""
+"""Cells unlike those of the library: what the compiled engine must find out by itself."""
 
 import keras
 from keras import ops

@@ -27,13 +27,13 @@ def is_compiled(layer, shape, training):
 @pytest.mark.parametrize(
     ("engine", "shape", "training", "chosen", "why"),
     [
-        ("auto", (None, 5, 3), True, "fused", "is known"),
-        ("auto", (None, None, 3), True, "fused", "padded"),
-        ("auto", (2, 5, 3), False, "fused", "is known"),
-        ("auto", (None, 5, 3), False, "fused", "multiple of 32 rows; others run stepwise"),
+        ("auto", (None, 5, 3), True, "compiled", "is known"),
+        ("auto", (None, None, 3), True, "compiled", "padded"),
+        ("auto", (2, 5, 3), False, "compiled", "is known"),
+        ("auto", (None, 5, 3), False, "compiled", "multiple of 32 rows; others run stepwise"),
         ("auto", (2, None, 3), False, "stepwise", "changes"),
         ("auto", (2, 0, 3), True, "stepwise", "no step"),
-        ("fused", (2, None, 3), False, "fused", "engine='fused'"),
+        ("compiled", (2, None, 3), False, "compiled", "engine='compiled'"),
         ("stepwise", (2, 5, 3), True, "stepwise", "engine='stepwise'"),
     ],
 )
@@ -42,7 +42,7 @@ def test_the_engine_explained_is_the_engine_that_runs(engine, shape, training, c
     sentence = rnnlayers.explain_engine(layer, shape, training)
     assert sentence.startswith(f"memory runs on the {chosen} engine: ")
     assert why in sentence
-    assert is_compiled(layer, shape, training) == (chosen == "fused")
+    assert is_compiled(layer, shape, training) == (chosen == "compiled")
 
 
 def test_nothing_is_compiled_in_an_export():
@@ -55,7 +55,7 @@ def test_nothing_is_compiled_in_an_export():
 
 def test_nothing_is_compiled_in_an_eager_call_that_is_no_training():
     assert choose("auto", 2, 5, training=False).engine == "stepwise"
-    assert choose("auto", 2, 5, training=True).engine == "fused"
+    assert choose("auto", 2, 5, training=True).engine == "compiled"
 
 
 def test_nothing_is_compiled_where_functions_run_eagerly():
@@ -64,6 +64,18 @@ def test_nothing_is_compiled_where_functions_run_eagerly():
         assert choose("auto", 2, 5, training=True).engine == "stepwise"
     finally:
         tf.config.run_functions_eagerly(False)
+
+
+def test_the_name_of_the_first_version_is_still_accepted():
+    layer = rnnlayers.GRU(4, engine="fused", name="memory")
+    assert layer.engine == layer.get_config()["engine"] == "compiled"
+    for made in (rnnlayers.GRU, rnnlayers.Recurrent, rnnlayers.AttentiveDecoder):
+        inner = {rnnlayers.GRU: 4, rnnlayers.Recurrent: rnnlayers.GRUCell(4)}
+        cell = inner.get(made, rnnlayers.AttentionCell(rnnlayers.GRUCell(4)))
+        config = {**made(cell, engine="stepwise").get_config(), "engine": "fused"}
+        assert made.from_config(config).engine == "compiled"
+    layer.engine = "fused"  # set later
+    assert rnnlayers.explain_engine(layer, (2, 5, 3)).startswith("memory runs on the compiled")
 
 
 def test_a_shape_of_another_rank_cannot_be_explained():
@@ -112,7 +124,7 @@ def losses(strategy, engine):
 
 mirrored = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 assert mirrored.num_replicas_in_sync == 2
-print(json.dumps([losses(tf.distribute.get_strategy(), "stepwise"), losses(mirrored, "fused")]))
+print(json.dumps([losses(tf.distribute.get_strategy(), "stepwise"), losses(mirrored, "compiled")]))
 """
 
 
@@ -129,7 +141,7 @@ LOADED = """
 import sys
 sys.modules["keras"] = sys.modules["rnnlayers"] = None  # importing them is an error
 import numpy as np, tensorflow as tf
-for name in ("fused", "portable"):
+for name in ("compiled", "portable"):
     loaded = tf.saved_model.load(f"{sys.argv[1]}/{name}")
     with np.load(f"{sys.argv[1]}/data.npz") as data:
         answers = loaded.serve(tf.constant(data["x"]), tf.constant(data["mask"]))
@@ -151,11 +163,11 @@ def test_both_kinds_of_saved_model_answer_in_a_fresh_process(tmp_path):
         tf.saved_model.save(module, str(tmp_path / name))
         return (tmp_path / name / "saved_model.pb").read_bytes()
 
-    assert b"_XlaMustCompile" in save("fused")
+    assert b"_XlaMustCompile" in save("compiled")
     with portable():
         save("portable")
     np.savez(tmp_path / "data.npz", x=x, mask=mask)
     done = subprocess.run([sys.executable, "-c", LOADED, str(tmp_path)], capture_output=True)
     assert done.returncode == 0, done.stderr.decode()
-    for name in ("fused", "portable"):
+    for name in ("compiled", "portable"):
         assert_same(np.load(tmp_path / f"{name}.npy"), layer(x, mask=mask))

@@ -1,4 +1,4 @@
-"""The fused engine's derivatives: those of cells that bring none, and all against differences."""
+"""Derivatives of the compiled engine: of cells that bring none, and all against differences."""
 
 import functools
 

@@ -1,4 +1,4 @@
-"""The fused engine gives the numbers of the stepwise one, gradients too, in all that layers do."""
+"""The compiled engine gives the numbers of the stepwise one, gradients too, in every layer."""
 
 import functools
 import re
@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis.extra import numpy as hnp
 
 import rnnlayers
-from rnnlayers.engines.fused import _length_to_pad_to, _span
+from rnnlayers.engines.compiled import _length_to_pad_to, _segment_length
 from tests.cases import BY_NAME, CORE, MASKS, each_case, each_core, randomize, sample, sample_states
 from tests.engines.twins import assert_engines_agree, twins
 from tests.numbers import assert_same, differentiate, differentiate_twice, refused
@@ -243,13 +243,13 @@ def test_a_gradient_of_slices():
     "options", [{}, {"truncate": 4, "remat": 2, "go_backwards": True}], ids=str
 )
 def test_second_derivatives_equal_stepwise(case, options):
-    fused, stepwise = twins(case.make_layer, dtype="float64", **ALL, **options)
+    compiled, stepwise = twins(case.make_layer, dtype="float64", **ALL, **options)
     x = tf.constant(sample(dtype="float64"))
-    states = [tf.constant(state) for state in sample_states(fused, dtype="float64")]
+    states = [tf.constant(state) for state in sample_states(compiled, dtype="float64")]
     call = {"mask": EVERY_PATTERN, "training": True}
     expected = differentiate_twice(stepwise, x, states, **call)
     for run in (differentiate_twice, tf.function(differentiate_twice)):
-        assert_same(run(fused, x, states, **call), expected, "float64")
+        assert_same(run(compiled, x, states, **call), expected, "float64")
 
 
 def test_second_derivatives_are_those_of_differences():
@@ -324,8 +324,9 @@ def test_remat_that_does_not_divide_truncate_is_refused():
 
 
 def test_long_sequences_are_rematerialised():
-    assert _span(None) is None
-    assert _span(1999) is None
+    assert _segment_length(None) is None
+    assert _segment_length(1999) is None
     for steps in (2000, 2001, 4000, 12345):
-        assert 100 < _span(steps) <= 125
-        assert -steps % _span(steps) <= steps // 100  # of masked steps, a hundredth at most
+        length = _segment_length(steps)
+        assert 100 < length <= 125
+        assert -steps % length <= steps // 100  # of masked steps, a hundredth at most

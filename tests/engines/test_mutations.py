@@ -17,7 +17,7 @@ import tensorflow as tf
 import rnnlayers
 from rnnlayers import cells
 from rnnlayers.cells import slopes
-from rnnlayers.engines import fused, program, segments
+from rnnlayers.engines import compiled, program, segments
 from tests.cases import CASES, MASKS, randomize, sample, sample_states
 from tests.engines.odd_cells import PeepholeCell
 from tests.numbers import assert_same, differentiate, differentiate_twice
@@ -68,8 +68,8 @@ def differentiated(name, engine):
     states = [tf.constant(state) for state in sample_states(layer, dtype="float64")]
     if once != name:
         return differentiate_twice(layer, tf.constant(sample(dtype="float64")), states, **call)
-    padding = (lambda x: x.shape[0] + 3) if name in PADDED else fused._length_to_pad_to
-    with mock.patch.object(fused, "_length_to_pad_to", padding):
+    padding = (lambda x: x.shape[0] + 3) if name in PADDED else compiled._length_to_pad_to
+    with mock.patch.object(compiled, "_length_to_pad_to", padding):
         return differentiate(layer, tf.constant(sample(dtype="float64")), states, **call)
 
 
@@ -81,7 +81,7 @@ def expected(name):
 def agrees(name):
     """Return whether the engines agree in a run."""
     try:
-        assert_same(differentiated(name, "fused"), expected(name), "float64")
+        assert_same(differentiated(name, "compiled"), expected(name), "float64")
     except Exception:  # a change may break anything
         return False
     return True

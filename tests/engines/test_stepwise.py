@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from rnnlayers.engines import stepwise
+from rnnlayers.engines.stepwise import run_stepwise
 from tests import equations
 from tests.cases import MASKS, each_case, each_core, each_mask, randomize, sample
 from tests.numbers import assert_same
@@ -27,7 +27,7 @@ def make(case, batch=6, timesteps=6, dtype="float64", seed=1):
 
 def run(cell, sequences, states, mask=None, **options):
     """Run the engine on batch-major arrays."""
-    outputs, finals = stepwise.run(
+    outputs, finals = run_stepwise(
         cell,
         tf.transpose(sequences, (1, 0, 2)),
         tuple(map(tf.convert_to_tensor, states)),
@@ -147,7 +147,7 @@ def test_a_graph_with_dynamic_shapes_gives_the_same(case, jit_compile):
     )
     def in_graph(sequences, states, mask):
         inputs = tf.transpose(sequences, (1, 0, 2))
-        outputs, finals = stepwise.run(cell, inputs, tuple(states), mask=mask, reverse=True)
+        outputs, finals = run_stepwise(cell, inputs, tuple(states), mask=mask, reverse=True)
         return tf.transpose(outputs, (1, 0, 2)), finals
 
     for batch, timesteps in [(6, 6), (1, 1)]:

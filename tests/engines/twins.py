@@ -1,4 +1,4 @@
-"""A layer on the fused engine beside its slow twin, of the same weights on the stepwise one."""
+"""A layer on the compiled engine and its slow twin of the same weights on the stepwise engine."""
 
 import numpy as np
 import tensorflow as tf
@@ -7,7 +7,7 @@ from rnnlayers.engines.choose import ENGINES
 from tests.cases import randomize, sample
 from tests.numbers import assert_same, differentiate
 
-assert list(ENGINES) == ["fused", "stepwise"], "a new engine belongs into these comparisons"
+assert list(ENGINES) == ["compiled", "stepwise"], "compare a new engine here too"
 
 
 def twins(make, features=3, batch=None, **options):

@@ -68,7 +68,7 @@ def test_every_cell_with_every_mask_at_a_length_never_seen(case, return_sequence
 
 
 def test_a_layer_that_was_told_its_engine(runtime):
-    layer = randomize(rnnlayers.GRU(4, engine="fused"))
+    layer = randomize(rnnlayers.GRU(4, engine="compiled"))
     run = runtime(layer, layer, {"x": tf.TensorSpec([None, None, 3], tf.float32)})
     np.testing.assert_allclose(run(x=sample(1, 5))["outputs"], layer(sample(1, 5)), atol=1e-6)
 

@@ -229,7 +229,7 @@ def test_the_rate_is_the_part_that_is_replaced():
     targets = np.full((200, 20), 5, "int32")
     targets[:, 0], targets[:, 15:] = START, 0
     encoded = model.encode(np.ones((200, 4), "int32"))
-    mixed = np.asarray(model._mix(ops.convert_to_tensor(targets), encoded))
+    mixed = np.asarray(model._mix_targets(ops.convert_to_tensor(targets), encoded))
     assert (mixed[:, 0] == START).all()
     assert (mixed[:, 15:] == 0).all()
     said = np.argmax(model((np.ones((200, 4), "int32"), targets)), -1)[:, :14]

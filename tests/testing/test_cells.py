@@ -298,7 +298,7 @@ class HasAWrongGradient(ElmanCell):
 
 @registered
 class DiffersInAGraph(ElmanCell):
-    """outputs and gradients on the fused engine and in `keras.layers.RNN` must be the same"""
+    """outputs and gradients on the compiled engine and in `keras.layers.RNN` must be the same"""
 
     def step(self, projected, states, recurrent_dropout_mask=None):
         (h,) = super().step(projected, states, recurrent_dropout_mask)

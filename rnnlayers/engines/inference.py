@@ -1,4 +1,4 @@
-"""Inference in a graph: all that a layer does, from inputs to outputs, compiled as one function."""
+"""Inference in a graph: the whole computation of a layer, compiled as one function."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -10,11 +10,11 @@ from rnnlayers.cells.base import RecurrentCell
 from rnnlayers.engines.choose import FULL_BATCH, Choice
 from rnnlayers.engines.derivatives import Tensors
 from rnnlayers.engines.gradients import with_gradient
-from rnnlayers.engines.kept import call_with_weights, values_of
+from rnnlayers.engines.graph_cache import call_with_weights, values_of
 from rnnlayers.types import States, Tensor
 
 
-def run_whole(
+def run_inference(
     cell: RecurrentCell,
     choice: Choice,
     through_time: Callable[..., tuple[Tensor, States]],
@@ -22,17 +22,17 @@ def run_whole(
     states: States,
     mask: Tensor | None,
 ) -> tuple[Tensor, States]:
-    """Return what `through_time` does, compiled.
+    """Compile `through_time` and call it.
 
-    Without a backward pass, nothing need leave the function. It belongs to the graph that is being
-    traced, and is not kept: here weights may stand for values of this graph only. Where a gradient
-    is asked for in the end, the forward pass is run again, as in training.
+    Without a backward pass, nothing needs to leave the function. It belongs to the graph that is
+    being traced and is not cached, since weights may have values of this graph only. If a gradient
+    is asked for after all, the forward pass runs again, as in training.
 
     Args:
         cell: The cell whose weights `through_time` reads.
         choice: The engine.
-        through_time: Takes the name of an engine, sequences, states and mask, and
-            `to_differentiate`; returns the outputs and the final states.
+        through_time: Takes the name of an engine, sequences, states, mask and `to_differentiate`;
+            returns the outputs and the final states.
         sequences: `(batch, timesteps, features)`.
         states: The states before the first step, `(batch, units)` each.
         mask: Booleans `(timesteps, batch, 1)`, or None.

@@ -1,12 +1,12 @@
-"""What is kept with a layer from one eager call to the next: graphs, never a value of a weight.
+"""The graphs of a layer's eager calls, which are reused from one call to the next.
 
-A graph is expensive to trace, so eager calls keep theirs. It must not outlive what it was traced
-from. Weights therefore go in as arguments: under a `keras.StatelessScope`, as Keras builds models
-in and as `stateless_call` computes in, a weight stands for a value that is true for this call
+A graph is expensive to trace, so eager calls reuse it. It must not outlive what it was traced from,
+so it never contains the value of a weight: weights are its arguments. In a `keras.StatelessScope`,
+which Keras uses while it builds models and in `stateless_call`, a weight has a value for this call
 only. Everything else that a trace reads of a layer, such as its activation or its dtype, is
-compared at each call, and the graph is traced again when something has changed.
+compared at each call, and the graph is traced again if something has changed.
 
-Inside a graph nothing is kept: what is traced there belongs to that graph.
+Inside another graph nothing is cached: what is traced there belongs to that graph.
 """
 
 import functools
@@ -20,17 +20,17 @@ from keras import ops
 from rnnlayers.types import Tensor
 
 
-def call_as_graph(
+def call_in_graph(
     layer: keras.Layer, name: str, function: Callable[..., Any], *arguments: Any, **options: Any
 ) -> Any:
-    """Call a function of a layer outside a graph as if inside: ten times as fast as step by step.
+    """Call a function of a layer eagerly through a graph, ten times as fast as op by op.
 
     Args:
-        layer: What `function` reads weights and attributes of.
-        name: Of the function. A layer keeps one graph under each name.
+        layer: The layer whose weights and attributes `function` reads.
+        name: Name of the function. A layer caches one graph under each name.
         function: Takes the layer, `arguments` and `options`.
         *arguments: Tensors, or nests of them.
-        **options: Tensors, or plain values, for each of which the function is traced.
+        **options: Tensors or plain values. The function is traced for each plain value.
     """
 
     def make() -> Callable[..., Any]:
@@ -41,22 +41,22 @@ def call_as_graph(
 
         return tf.function(with_weights, autograph=False, reduce_retracing=True)
 
-    return kept(layer, name, make)(values_of(layer.weights), arguments, options)
+    return cached(layer, name, make)(values_of(layer.weights), arguments, options)
 
 
-def kept(layer: keras.Layer, name: str, make: Callable[[], Any]) -> Any:
-    """Return what `make` has made for a layer as it is now; it is made again when that changes."""
-    # Past Keras' and TensorFlow's tracking, which would save functions with the model.
-    shelf = layer.__dict__.setdefault("_rnnlayers_kept", _Shelf())
-    now = _settings(layer)
-    made = shelf.get(name)
-    if made is None or made[0] != now:
-        made = shelf[name] = (now, make())
-    return made[1]
+def cached(layer: keras.Layer, name: str, make: Callable[[], Any]) -> Any:
+    """Return the cached result of `make`, which is called again if the layer has changed."""
+    # In `__dict__`, since Keras and TensorFlow would track an attribute and save it with the model.
+    cache = layer.__dict__.setdefault("_rnnlayers_graphs", _Cache())
+    settings = _settings(layer)
+    entry = cache.get(name)
+    if entry is None or entry[0] != settings:
+        entry = cache[name] = (settings, make())
+    return entry[1]
 
 
 def values_of(weights: Sequence[keras.Variable]) -> list[Tensor]:
-    """Return the values of weights as tensors, in the dtype in which a layer reads them now."""
+    """Return the values of weights as tensors, in the dtype in which the layer reads them now."""
     # Keras may return a variable where no cast is needed.
     return [tf.convert_to_tensor(ops.convert_to_tensor(weight)) for weight in weights]
 
@@ -67,28 +67,28 @@ def call_with_weights(
     values: Sequence[Tensor],
     function: Callable[[], Any],
 ) -> Any:
-    """Return what `function` computes where a layer that reads `weights` gets `values`.
+    """Call `function` with `values` in place of the weights of a layer.
 
     Args:
-        layer: What `function` reads weights of.
-        weights: Those that are replaced.
-        values: As `values_of` returned them.
-        function: Without arguments.
+        layer: The layer whose weights `function` reads.
+        weights: The weights to replace.
+        values: Tensors as `values_of` returns them.
+        function: A function without arguments.
     """
-    # A graph that is being traced is no place to initialise the variables of others.
+    # A graph that is being traced must not initialise variables of other layers.
     scope = keras.StatelessScope(initialize_variables=False)
     for update in zip(weights, values, strict=True):
         scope.add_update(update)  # the argument `state_mapping` would cast to the variable's dtype
     with scope:
         if layer.compute_dtype == layer.variable_dtype:
             return function()
-        # Keras casts what a layer of mixed precision reads during its call; a gradient is computed
-        # after that call has ended.
+        # Keras casts the weights of a layer of mixed precision during its call only, and gradients
+        # are computed after the call.
         return _Call(layer)(function=function)
 
 
 class _Call(keras.Layer):
-    """A call with the dtypes of another layer's."""
+    """A call with the dtypes of another layer."""
 
     def __init__(self, like: keras.Layer) -> None:
         super().__init__(dtype=like.dtype_policy, autocast=like.autocast, name=like.name)
@@ -98,18 +98,18 @@ class _Call(keras.Layer):
         return function()
 
 
-class _Shelf(dict[str, Any]):
+class _Cache(dict[str, Any]):
     """A dictionary that is not copied with its layer."""
 
-    def __deepcopy__(self, memo: Any) -> "_Shelf":
-        return _Shelf()
+    def __deepcopy__(self, memo: Any) -> "_Cache":
+        return _Cache()
 
     def __reduce__(self) -> Any:
-        return _Shelf, ()
+        return _Cache, ()
 
 
 class _Same:
-    """An object, equal to nothing but itself. Holding it keeps its identity from being reused."""
+    """An object that equals only itself. The reference prevents its identity from being reused."""
 
     def __init__(self, thing: Any) -> None:
         self.thing = thing
@@ -121,7 +121,7 @@ class _Same:
 
 
 def _settings(layer: keras.Layer, holders: tuple[keras.Layer, ...] = ()) -> tuple[Any, ...]:
-    """Return all that a trace may have read of a layer beside the values of its weights."""
+    """Return all that a trace may have read of a layer, except the values of its weights."""
     ignored, holders = _of_every_layer(), (*holders, layer)
     own = vars(layer).items()
     compared = [(name, _comparable(value, holders)) for name, value in own if name not in ignored]
@@ -129,7 +129,7 @@ def _settings(layer: keras.Layer, holders: tuple[keras.Layer, ...] = ()) -> tupl
 
 
 def _comparable(value: Any, holders: tuple[keras.Layer, ...]) -> Any:
-    """Return what can be compared of the value of an attribute of a layer and of its holders."""
+    """Return an attribute of a layer in a form that can be compared."""
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, list | tuple):
@@ -143,7 +143,7 @@ def _comparable(value: Any, holders: tuple[keras.Layer, ...]) -> Any:
 
 @functools.cache
 def _of_every_layer() -> frozenset[str]:
-    """Return the names of the attributes that Keras gives every layer, for its own accounts."""
+    """Return the names of the attributes that Keras gives to every layer for its own use."""
     layer = keras.layers.Identity()
     layer.build((1,))
-    return frozenset({*vars(layer), "_rnnlayers_kept"} - {"autocast"})
+    return frozenset({*vars(layer), "_rnnlayers_graphs"} - {"autocast"})

@@ -1,6 +1,6 @@
-"""The fast engine: backpropagation through time by hand, compiled with XLA.
+"""The compiled engine: backpropagation through time written by hand, compiled with XLA.
 
-`program.py` holds the two passes; here they are made one differentiable function.
+`program.py` has the two passes; this module makes one differentiable function of them.
 """
 
 from collections.abc import Callable
@@ -10,17 +10,18 @@ from typing import Any
 import tensorflow as tf
 
 from rnnlayers.cells.base import RecurrentCell
-from rnnlayers.engines import segments, stepwise
 from rnnlayers.engines.derivatives import Tensors
 from rnnlayers.engines.gradients import with_gradient
-from rnnlayers.engines.kept import kept
+from rnnlayers.engines.graph_cache import cached
 from rnnlayers.engines.program import Masks, Program, Weights
+from rnnlayers.engines.segments import run_in_segments
+from rnnlayers.engines.stepwise import run_stepwise
 from rnnlayers.types import States, Tensor
 
-Run = Callable[..., tuple[Tensor | None, States]]
+ThroughTime = Callable[..., tuple[Tensor | None, States]]
 
 
-def run(
+def run_compiled(
     cell: RecurrentCell,
     inputs: Tensor,
     initial_states: States,
@@ -33,19 +34,19 @@ def run(
     truncate: int | None = None,
     remat: int | None = None,
 ) -> tuple[Tensor | None, States]:
-    """Run a cell over time; see `stepwise.run`. It compiles once for each (batch, time)."""
+    """Run a cell over time; see `run_stepwise`. XLA compiles it once for each (batch, time)."""
     options: dict[str, Any] = {
         "recurrent_dropout_mask": recurrent_dropout_mask,
         "return_sequences": return_sequences,
     }
-    through_time: Run = partial(_through_time, cell, **options)
+    through_time: ThroughTime = partial(_through_time, cell, **options)
     steps = inputs.shape[0]
-    span = remat or truncate or _span(steps)
+    span = remat or truncate or _segment_length(steps)
     if span is None or (steps is not None and steps <= span):
         return through_time(inputs, initial_states, mask, reverse=reverse, training=training)
-    return segments.run(
+    return run_in_segments(
         through_time,
-        partial(stepwise.run, cell, truncate=truncate, **options),
+        partial(run_stepwise, cell, truncate=truncate, **options),
         cell,
         inputs,
         initial_states,
@@ -68,14 +69,14 @@ def _through_time(
     return_sequences: bool,
     training: bool,
 ) -> tuple[Tensor | None, States]:
-    """Run a cell over all steps in one pass, of which all states are kept."""
+    """Run a cell over all steps in one pass that saves all states."""
     projected = cell.project(inputs)
-    if recurrent_dropout_mask is not None:  # no tape may follow it into the compiled passes
+    if recurrent_dropout_mask is not None:  # no tape may watch it in the compiled passes
         recurrent_dropout_mask = tf.stop_gradient(recurrent_dropout_mask)
     time, length = None, _length_to_pad_to(projected)
     if length is not None:
         time = tf.shape(projected)[0]
-        projected, mask = (_lengthened(x, length) for x in (projected, mask))
+        projected, mask = (_pad_to(x, length) for x in (projected, mask))
     masks = Masks(mask, recurrent_dropout_mask, time)
     program = _program_of(cell)
     count = len(initial_states)
@@ -86,28 +87,28 @@ def _through_time(
 
     def forward(*inputs: Tensor) -> tuple[Tensors, Tensors]:
         sequences, after = program.forward(
-            *unpack(inputs), masks, reverse, outputs=return_sequences, keep=training
+            *unpack(inputs), masks, reverse, outputs=return_sequences, save=training
         )
         return (*sequences[: int(return_sequences)], *after), sequences
 
-    def backward(inputs: Tensors, kept: Tensors, upstream: Tensors) -> Tensors:
+    def backward(inputs: Tensors, saved: Tensors, upstream: Tensors) -> Tensors:
         projected, before, weights = unpack(inputs)
-        if not training:  # a call that was not said to be training may be differentiated
-            kept, _ = program.forward(
-                projected, before, weights, masks, reverse, outputs=False, keep=True
+        if not training:  # a call without `training` may be differentiated too
+            saved, _ = program.forward(
+                projected, before, weights, masks, reverse, outputs=False, save=True
             )
         d_outputs = upstream[0] if return_sequences else None
         d_after = tuple(upstream[-count:])
         gradients = program.backward(
-            projected, before, weights, masks, kept, d_outputs, d_after, reverse
+            projected, before, weights, masks, saved, d_outputs, d_after, reverse
         )
-        # Outside the compiled part, where TensorFlow's own large products are faster.
-        d_products = program.sum_over_time(gradients, before[0], kept[0], weights, masks, reverse)
+        # TensorFlow's own large products are faster than those of the compiled part.
+        d_products = program.sum_over_time(gradients, before[0], saved[0], weights, masks, reverse)
         return (gradients.projected, *gradients.before, *d_products, *gradients.others)
 
     def plain(*inputs: Tensor) -> Tensors:
         sequences, after = program.plain(
-            *unpack(inputs), masks, reverse, outputs=return_sequences, keep=False
+            *unpack(inputs), masks, reverse, outputs=return_sequences, save=False
         )
         return (*sequences, *after)
 
@@ -120,20 +121,21 @@ def _through_time(
 
 
 def _program_of(cell: RecurrentCell) -> Program:
-    """Return the compiled passes of a cell: of this graph, or kept from one eager call to the next.
+    """Return the compiled passes of a cell, in eager calls those of an earlier call.
 
-    Eager calls go without a graph around the passes: where several tapes watch, TensorFlow would
-    prepare to differentiate all of it again, which it cannot do with loops that XLA compiles.
+    Eager calls put no graph around the passes: under several tapes TensorFlow would prepare to
+    differentiate that graph again, which it cannot do with loops that XLA compiles.
     """
     if tf.executing_eagerly():
-        return kept(cell, "program", partial(Program, cell))
+        return cached(cell, "program", partial(Program, cell))
     return Program(cell)
 
 
-def _span(steps: int | None) -> int | None:
-    """Return the length of segments for long sequences: there they save half the memory for free.
+def _segment_length(steps: int | None) -> int | None:
+    """Return the number of steps in a segment of a long sequence, None for a short one.
 
-    `python -m benchmarks length memory` measures it; shorter ones take longer in segments.
+    Segments halve the memory of long sequences and cost no time. They slow short sequences down.
+    `python -m benchmarks length memory` measures both.
     """
     if steps is None or steps < 2000:
         return None
@@ -143,19 +145,19 @@ def _span(steps: int | None) -> int | None:
 def _length_to_pad_to(sequence: Tensor) -> Tensor | None:
     """Return the length to compile for, of a sequence `(time, ...)`; None for its own.
 
-    XLA compiles for each length anew. Lengths that are not known yet are padded to one of two
-    between a power of two and the next: few to compile. The loops run as many steps as there are,
-    so that the rest costs memory and what is computed for all steps at once.
+    XLA compiles for each length. A length that is not known yet is padded to one of two lengths
+    between a power of two and the next, so that few are compiled. The loops run only the steps that
+    exist; the padding costs memory, and time in what is computed for all steps at once.
     """
     if sequence.shape[0] is not None:
         return None if sequence.shape[0] else 1
-    some = tf.maximum(tf.shape(sequence)[0], 8)
-    octave = tf.cast(tf.math.log(tf.cast(some, "float32")) / tf.math.log(2.0), "int32")
+    length = tf.maximum(tf.shape(sequence)[0], 8)
+    octave = tf.cast(tf.math.log(tf.cast(length, "float32")) / tf.math.log(2.0), "int32")
     unit = tf.bitwise.left_shift(1, tf.maximum(octave - 1, 3))
-    return some + -some % unit
+    return length + -length % unit
 
 
-def _lengthened(sequence: Tensor | None, length: Tensor) -> Tensor | None:
+def _pad_to(sequence: Tensor | None, length: Tensor) -> Tensor | None:
     """Return a sequence `(time, batch, ...)` with zeros at its end, up to a length."""
     if sequence is None:
         return None
