@@ -229,7 +229,7 @@ def test_every_way_to_compute_uses_the_weights_of_now(kind, holder, tmp_path):
 
 anything = given(
     kind=st.sampled_from([*(case.name for case in CORE_TWINS), "bidirectional"]),
-    engine=st.sampled_from(["auto", "fused", "stepwise"]),
+    engine=st.sampled_from(["auto", "compiled", "stepwise"]),
     holder=st.sampled_from(sorted(HOLDERS)),
     build=st.sampled_from(sorted(BUILDS)),
     ways=st.lists(st.sampled_from(sorted(WAYS)), min_size=2, max_size=3),

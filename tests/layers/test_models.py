@@ -200,7 +200,7 @@ HALF = [("mixed_float16", None), ("mixed_bfloat16", 3), ("mixed_float16", 3)]
 def assert_fit_equals_stepwise(case, dtype, remat):
     """Fit on both engines, with an activation whose derivative is taken automatically."""
     trained = []
-    for options in ({"engine": "stepwise"}, {"engine": "fused", "remat": remat}):
+    for options in ({"engine": "stepwise"}, {"engine": "compiled", "remat": remat}):
         keras.utils.set_random_seed(1)
         model = classifier(case.make_layer(dtype=dtype, activation=ops.sin, **options))
         model.compile(keras.optimizers.SGD(0.1), "mse")
@@ -264,7 +264,7 @@ def _float64():
 
 @pytest.mark.usefixtures("_float64", "eagerly")
 @pytest.mark.parametrize("layer", [Elman, LSTM, GRU])
-@pytest.mark.parametrize("engine", ["stepwise", "fused"])
+@pytest.mark.parametrize("engine", ["stepwise", "compiled"])
 def test_float64_as_the_type_of_keras(layer, engine):
     x, mask = np.ones((2, 3, 3)), np.array([[1, 0, 1], [0, 0, 1]], bool)
     made = layer(4, return_sequences=True, engine=engine, truncate=2)

@@ -21,7 +21,7 @@ def assert_padding_counts_nowhere(layer, value, training, run=differentiate):
     assert_same(*results)
 
 
-@pytest.mark.parametrize("engine", ["stepwise", "fused"])
+@pytest.mark.parametrize("engine", ["stepwise", "compiled"])
 @pytest.mark.parametrize(("value", "training"), [(np.nan, True), (np.inf, False)])
 @each_core
 def test_what_masked_steps_hold_reaches_neither_outputs_nor_gradients(
@@ -34,8 +34,8 @@ def test_what_masked_steps_hold_reaches_neither_outputs_nor_gradients(
 @pytest.mark.parametrize(
     "training", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["training", "inference"]
 )
-def test_nor_where_it_is_compiled(training, compiled):
-    layer = randomize(rnnlayers.LSTM(4, engine="fused", return_sequences=True))
+def test_nor_where_it_is_compiled(training, not_eagerly):
+    layer = randomize(rnnlayers.LSTM(4, engine="compiled", return_sequences=True))
     assert_padding_counts_nowhere(layer, np.nan, training, tf.function(differentiate))
 
 
