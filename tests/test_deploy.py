@@ -1,23 +1,31 @@
+import re
 from pathlib import Path
 
 import kubernetes_validate
 import pytest
 import yaml
 
-from apps.common.serving.models import read_config
-from apps.demo import INPUTS
+from apps.common.applications import find_applications
+from apps.serve.models import read_config
 
 DEPLOY = Path(__file__).parent.parent / "deploy"
 
 
 def test_the_models_config_names_every_application():
     sources = read_config(DEPLOY / "models.config")
-    assert sources.keys() == INPUTS.keys()
-    assert {str(source.base) for source in sources.values()} == {f"/models/{n}" for n in INPUTS}
+    bases = {name: str(source.base) for name, source in sources.items()}
+    assert bases == {name: f"/models/{name}" for name in find_applications()}
+
+
+def test_nothing_else_names_an_application():
+    names = "|".join(find_applications())
+    for path in DEPLOY.rglob("*.*"):
+        if path.name != "models.config":
+            assert re.findall(rf"\b({names})\b", path.read_text("utf-8")) == [], path
 
 
 def manifests():
-    return yaml.safe_load_all((DEPLOY / "kubernetes" / "serving.yaml").read_text())
+    return [*yaml.safe_load_all((DEPLOY / "kubernetes" / "serving.yaml").read_text())]
 
 
 @pytest.mark.parametrize("document", manifests(), ids=lambda document: document["kind"])
@@ -34,8 +42,9 @@ def test_the_manifests_fit_together():
     kinds = {document["kind"]: document for document in documents}
     pods = kinds["Deployment"]["spec"]["template"]
     (container,) = pods["spec"]["containers"]
-    assert container["readinessProbe"]["httpGet"]["path"].removeprefix("/v1/models/") in INPUTS
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+        assert container[probe]["tcpSocket"]["port"] in ports
     for port in kinds["Service"]["spec"]["ports"]:
         assert port["port"] == ports[port["targetPort"]]
     for kind in ("Service", "PodDisruptionBudget"):

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 def without_keras() -> Iterator[None]:
     """Hide Keras while TensorFlow is imported.
 
-    TensorFlow imports Keras where it can, and Keras imports pandas, scikit-learn and Matplotlib,
-    which takes as long again. The server needs none of them, and starts in half the time.
+    TensorFlow imports Keras if it is installed, and Keras imports pandas, scikit-learn and
+    Matplotlib, which takes as long again. The server needs none of them. `__main__.py` hides Keras
+    in the server's own process. Whoever imports a module of this package keeps theirs.
     """
     hidden = "keras" not in sys.modules
     if hidden:

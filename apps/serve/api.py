@@ -1,4 +1,4 @@
-"""The routes of the server: TensorFlow Serving's REST API, health, metrics, and the page."""
+"""The routes of the server: TensorFlow Serving's REST API, health, metrics, the page."""
 
 import asyncio
 import contextlib
@@ -12,12 +12,12 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 
 from apps.serve import examples
-from apps.serve.answers import error_response, json_response
-from apps.serve.errors import ServingError, refused
+from apps.serve.errors import ServingError, invalid_argument
 from apps.serve.gate import Gate, Limits
 from apps.serve.json_tensors import check_lengths, parse, read_inputs, signature_name, write_outputs
 from apps.serve.metrics import Metrics
 from apps.serve.models import LOG, Models
+from apps.serve.responses import error_response, json_response
 
 PAGE = Path(__file__).with_name("page.html")
 PAGE_HEADERS = {
@@ -27,7 +27,7 @@ PAGE_HEADERS = {
     "Referrer-Policy": "no-referrer",
 }
 MODEL = "/v1/models/{name}"
-WHICH = {
+VERSION_PATHS = {
     "": {},
     "/versions/{version}": {"version": "integer"},
     "/labels/{label}": {"label": "string"},
@@ -48,15 +48,15 @@ def make_app(
     api_key: str | None = None,
     allow_origins: tuple[str, ...] = (),
 ) -> FastAPI:
-    """Makes the application.
+    """Return the ASGI application.
 
     Args:
-        models: What is served.
-        metrics: What is counted.
-        limits: What is refused.
-        refresh_every: Seconds between looks at the folders of the models.
-        api_key: What requests have to bring; see `Gate`.
-        allow_origins: Sites whose pages may ask, beside the server's own.
+        models: The models to serve.
+        metrics: The counters.
+        limits: The limits of a request.
+        refresh_every: Seconds between searches for new versions.
+        api_key: The key of requests; see `Gate`.
+        allow_origins: Other sites whose pages may send requests.
     """
 
     @contextlib.asynccontextmanager
@@ -74,7 +74,7 @@ def make_app(
     async def index() -> Response:
         return Response(page, media_type="text/html; charset=utf-8", headers=PAGE_HEADERS)
 
-    @app.get("/healthz", **_described("Whether every model has a version that answers.", 503))
+    @app.get("/healthz", **_described("Whether every model has a version that is loaded.", 503))
     async def health() -> Response:
         if models.ready():
             return json_response({"status": "ready"})
@@ -84,33 +84,36 @@ def make_app(
     async def names() -> Response:
         return json_response({"models": sorted(models.sources)})
 
-    async def count() -> Response:
+    async def prometheus() -> Response:
         return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
-    for path in ("/metrics", "/monitoring/prometheus/metrics"):  # the second is TF Serving's
-        app.add_api_route(path, count, include_in_schema=False)
+    # The second path is TensorFlow Serving's.
+    for path in ("/metrics", "/monitoring/prometheus/metrics"):
+        app.add_api_route(path, prometheus, include_in_schema=False)
 
     async def status(request: Request) -> Response:
-        return json_response(models.status(*_asked(request)))
+        return json_response(models.status(*_addressed(request)))
 
     async def metadata(request: Request) -> Response:
-        name, *which = _asked(request)
-        with models.use(name, *which) as chosen:
+        name, *version = _addressed(request)
+        with models.use(name, *version) as chosen:
             spec = {"name": name, "signature_name": "", "version": str(chosen.version)}
             return json_response({"model_spec": spec, "metadata": chosen.servable.metadata()})
 
-    for which, parameters in WHICH.items():
-        for path, ask, summary in (
-            (MODEL + which, status, "How the versions of a model are."),
-            (f"{MODEL}{which}/metadata", metadata, "The signatures of a model."),
+    for version_path, parameters in VERSION_PATHS.items():
+        for path, answer, summary in (
+            (MODEL + version_path, status, "The states of the versions of a model."),
+            (f"{MODEL}{version_path}/metadata", metadata, "The signatures of a model."),
         ):
             described = _described(summary, 400, 404, parameters=parameters)
-            app.add_api_route(path, ask, methods=["GET"], **described)
+            app.add_api_route(path, answer, methods=["GET"], **described)
         for verb, body in BODIES.items():
             codes = (400, 404, 408, 413, 429, 500, 503, 504)
-            described = _described(f"Has a model {verb}.", *codes, parameters=parameters, body=body)
-            ask = _inference(models, limits, verb)
-            app.add_api_route(f"{MODEL}{which}:{verb}", ask, methods=["POST"], **described)
+            described = _described(
+                f"Make a model {verb}.", *codes, parameters=parameters, body=body
+            )
+            infer = _inference(models, limits, verb)
+            app.add_api_route(f"{MODEL}{version_path}:{verb}", infer, methods=["POST"], **described)
 
     app.add_exception_handler(ServingError, lambda _, error: error_response(error))
     app.add_exception_handler(HTTPException, _no_such_route)
@@ -130,51 +133,53 @@ async def _watch(models: Models, every: float) -> None:
     while True:
         try:
             await models.refresh()
-        except Exception:  # such as a config that is being edited; what is loaded goes on
-            LOG.exception("cannot look for models")
+        except Exception:  # such as a config that is being edited; loaded models go on
+            LOG.exception("cannot search for models")
         await asyncio.sleep(every)
 
 
 def _inference(models: Models, limits: Limits, verb: str) -> Callable:
-    """Returns what answers requests of one kind."""
+    """Return the function that answers requests of one kind."""
 
     async def infer(request: Request) -> Response:
         document = parse(await request.body())
-        with models.use(*_asked(request)) as chosen:
+        with models.use(*_addressed(request)) as chosen:
             name, signature = chosen.servable.signature(signature_name(document))
             if verb == "predict":
                 inputs, by_row = read_inputs(document, signature.inputs, limits.max_rows)
                 check_lengths(inputs, limits.max_length)
             else:
-                inputs = examples.read(verb, document, signature, limits.max_rows)
+                inputs = examples.read_request(verb, document, signature, limits.max_rows)
             try:
                 async with asyncio.timeout(limits.timeout):
-                    outputs = await chosen.run(name, inputs)
+                    outputs = await chosen.predict(name, inputs)
             except TimeoutError as error:
                 raise ServingError(
-                    "DEADLINE_EXCEEDED", f"No answer within {limits.timeout:g} s"
+                    "DEADLINE_EXCEEDED", f"The model did not answer within {limits.timeout:g} s"
                 ) from error
         if verb == "predict":
             answer = write_outputs(outputs, by_row)
         else:
-            answer = examples.write(verb, outputs)
+            answer = examples.write_results(verb, outputs)
         return Response(answer, media_type="application/json")
 
     return infer
 
 
-def _asked(request: Request) -> tuple[str, int | None, str | None]:
-    """Returns the model, the version and the label that a path names."""
+def _addressed(request: Request) -> tuple[str, int | None, str | None]:
+    """Return the model, the version and the label that a path names."""
     parts = request.path_params
     version = parts.get("version")
     if version is not None and not (version.isascii() and version.isdigit() and len(version) < 19):
-        raise refused(f"Failed to convert version: {version} to numeric.")
+        raise invalid_argument(f"Failed to convert version: {version} to numeric.")
     return parts["name"], None if version is None else int(version), parts.get("label")
 
 
 async def _no_such_route(request: Request, error: HTTPException) -> Response:
     if request.url.path.startswith("/v1/"):
-        return error_response(refused(f"Malformed request: {request.method} {request.url.path}"))
+        return error_response(
+            invalid_argument(f"Malformed request: {request.method} {request.url.path}")
+        )
     response = json_response({"error": error.detail}, error.status_code)
     response.headers.update(error.headers or {})
     return response
@@ -186,7 +191,7 @@ def _described(
     parameters: dict[str, str] | None = None,
     body: dict[str, str | None] | None = None,
 ) -> dict[str, Any]:
-    """Describes a route for OpenAPI, which the server answers under `/openapi.json`."""
+    """Return the OpenAPI description of a route, which `/openapi.json` answers with."""
     anything = {"application/json": {"schema": {"type": "object"}}}
     error = {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]}
     extra: dict[str, Any] = {"summary": summary}

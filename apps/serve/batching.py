@@ -1,4 +1,4 @@
-"""Rows of requests that come at about the same time are computed together."""
+"""Requests that arrive at about the same time are computed as one batch."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -17,15 +17,15 @@ Shape = tuple[tuple[int, ...], ...]
 
 @dataclass(frozen=True)
 class Batching:
-    """How requests are put together."""
+    """How requests are computed together."""
 
-    max_batch_size: int = 32  # rows computed together; 1 computes each request by itself
-    max_delay: float = 0.0  # seconds to wait for further rows when nothing is being computed
-    max_queue: int = 1024  # rows that wait for their batch; more are refused with 503
-    pad: bool = False  # compute sequences of different lengths together, zeros behind the shorter
+    max_batch_size: int = 32  # rows computed together; 1 computes each request alone
+    max_delay: float = 0.0  # seconds to wait for further rows while nothing is computed
+    max_queue: int = 1024  # rows that wait for a batch; further ones are refused with 503
+    pad: bool = False  # compute sequences of different lengths together, padded with zeros
 
     def check(self) -> None:
-        """Refuses what cannot work."""
+        """Refuse settings outside their range."""
         check(self, ["max_batch_size", "max_queue"], lambda size: size >= 1, "at least 1")
         check(self, ["max_delay"], lambda seconds: seconds >= 0, "at least 0")
 
@@ -39,16 +39,16 @@ class _Request:
 
 
 class Batcher:
-    """Computes requests to one signature of one model.
+    """Compute the requests to one signature of one model.
 
-    While a batch is computed the next one gathers, so that requests wait for one another only
-    when the machine is busy anyway.
+    The next batch collects requests while one is computed, so that requests wait for each other
+    only when the machine is busy.
 
     Args:
         compute: Returns outputs of inputs, all with the batch as first dimension.
-        executor: Where that happens.
-        batching: How requests are put together.
-        observe: Is told the number of rows of each batch.
+        executor: Runs `compute`.
+        batching: How requests are computed together.
+        observe: Called with the number of rows of each batch.
     """
 
     def __init__(
@@ -67,10 +67,10 @@ class Batcher:
         self.timer: asyncio.TimerHandle | None = None
 
     async def __call__(self, inputs: Tensors) -> Tensors:
-        """Computes one request.
+        """Compute one request.
 
         Raises:
-            ServingError: If too many wait already, or the model refuses the inputs.
+            ServingError: If the queue is full, or the model refuses the inputs.
         """
         rows = {len(tensor) for tensor in inputs.values()}
         loop = asyncio.get_running_loop()
@@ -84,30 +84,30 @@ class Batcher:
             )
         request = _Request(inputs, count, self._shape(inputs), loop.create_future())
         self.waiting.append(request)
-        self._start()
+        self._schedule()
         return await request.answer
 
     def _shape(self, inputs: Tensors) -> Shape:
-        """Returns what requests that fit together have in common."""
+        """Return the shapes that requests of one batch have in common."""
         pad = self.batching.pad
         return tuple(
             (tensor.ndim,) if pad and tensor.dtype != object else tensor.shape[1:]
             for _, tensor in sorted(inputs.items())
         )
 
-    def _start(self) -> None:
-        """Begins with a batch, if there is one to begin with."""
+    def _schedule(self) -> None:
+        """Start a batch, or the timer for one, if there are requests and none is computed."""
         if self.computing or not self.waiting:
             return
         full = sum(request.rows for request in self.waiting) >= self.batching.max_batch_size
         if self.batching.max_delay and not full:
             if self.timer is None:
                 loop = asyncio.get_running_loop()
-                self.timer = loop.call_later(self.batching.max_delay, self._begin)
+                self.timer = loop.call_later(self.batching.max_delay, self._start_batch)
             return
-        self._begin()
+        self._start_batch()
 
-    def _begin(self) -> None:
+    def _start_batch(self) -> None:
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
@@ -115,20 +115,20 @@ class Batcher:
             return
         if batch := self._take():
             self.computing = True
-            task = asyncio.get_running_loop().create_task(self._run(batch))
+            task = asyncio.get_running_loop().create_task(self._answer(batch))
             task.add_done_callback(self._done)
 
     def _done(self, task: asyncio.Task) -> None:
         self.computing = False
         task.result()
-        self._start()
+        self._schedule()
 
     def _take(self) -> list[_Request]:
-        """Takes the oldest request from the queue, and those after it that fit."""
+        """Take the oldest request from the queue, and those after it that fit."""
         batch: list[_Request] = []
         left, rows = [], 0
         for request in self.waiting:
-            if request.answer.done():  # its client has gone
+            if request.answer.done():  # its client is gone
                 continue
             fits = not batch or request.shape == batch[0].shape
             if fits and rows + request.rows <= self.batching.max_batch_size:
@@ -139,7 +139,7 @@ class Batcher:
         self.waiting = left
         return batch
 
-    async def _run(self, batch: Sequence[_Request]) -> None:
+    async def _answer(self, batch: Sequence[_Request]) -> None:
         loop = asyncio.get_running_loop()
         answers = await loop.run_in_executor(self.executor, self._compute, batch)
         for request, answer in zip(batch, answers, strict=True):
@@ -151,7 +151,7 @@ class Batcher:
                 request.answer.set_result(answer)
 
     def _compute(self, batch: Sequence[_Request]) -> list[Tensors | Exception]:
-        """Computes a batch; where it is refused, each request by itself, for the others' sake."""
+        """Compute a batch. If the model refuses it, compute each request alone."""
         self.observe(sum(request.rows for request in batch))
         if len(batch) > 1:
             try:
@@ -171,7 +171,7 @@ class Batcher:
 
 
 def _joined(parts: Sequence[Tensors]) -> Tensors:
-    """Puts tensors one after another, with zeros where they are shorter than the longest."""
+    """Concatenate tensors, padded with zeros to the longest."""
     joined = {}
     for name in parts[0]:
         tensors = [part[name] for part in parts]
@@ -181,14 +181,16 @@ def _joined(parts: Sequence[Tensors]) -> Tensors:
 
 
 def _padded(tensor: np.ndarray, size: np.ndarray) -> np.ndarray:
-    missing = [(0, most - had) for most, had in zip(size, tensor.shape[1:], strict=True)]
+    missing = [(0, longest - own) for longest, own in zip(size, tensor.shape[1:], strict=True)]
     return np.pad(tensor, [(0, 0), *missing]) if any(map(any, missing)) else tensor
 
 
 def _split(outputs: Tensors, rows: Sequence[int]) -> list[Tensors]:
     ends = np.cumsum(rows)
     if any(len(tensor) != ends[-1] for tensor in outputs.values()):
-        raise ServingError("INTERNAL", "the outputs have not as many rows as the inputs")
+        raise ServingError(
+            "INTERNAL", "The outputs of the model do not have as many rows as its inputs"
+        )
     return [
         {name: tensor[end - count : end] for name, tensor in outputs.items()}
         for end, count in zip(ends, rows, strict=True)

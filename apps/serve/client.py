@@ -1,4 +1,4 @@
-"""A client of TensorFlow Serving's REST API, whoever answers it."""
+"""A client of TensorFlow Serving's REST API. It needs neither TensorFlow nor Keras."""
 
 import base64
 import time
@@ -9,22 +9,23 @@ import httpx
 import numpy as np
 
 RETRY = (429, 503)
-MOST_SECONDS = 60  # that an answer may tell us to wait
+MAX_WAIT = 60  # seconds, if the server asks for more
 
 
 class Client:
-    """Asks models that `apps.serve` or TensorFlow Serving serves.
+    """A client for models that `apps.serve` or TensorFlow Serving serves.
 
     Args:
-        address: Where it listens, such as `http://127.0.0.1:8501`.
-        api_key: The key that it asks for.
+        address: The address of the server.
+        api_key: The key that the server requires, if it does.
         timeout: Seconds to wait for an answer.
-        retries: How often to ask again when it is busy, after as long as it says.
-        http: What to ask with, instead of a connection of our own.
+        retries: How often to repeat a request while the server is busy. The server says how many
+            seconds to wait before each.
+        http: An HTTP client to use instead of a new one.
 
     Example:
         client = Client("http://127.0.0.1:8501")
-        client.predict("sentiment", {"text": ["A fine film."]})["probability"]
+        client.predict("my_model", {"text": ["A fine film."]})
     """
 
     def __init__(
@@ -49,56 +50,56 @@ class Client:
         version: int | None = None,
         label: str | None = None,
     ) -> dict[str, np.ndarray]:
-        """Returns the outputs of a model by name; one that has no name is `outputs`.
+        """Return the outputs of a model by name. A single output is called `outputs`.
 
         Args:
             model: The name of the model.
-            inputs: By name arrays or nested lists; bytes are sent as such.
-            signature: What to ask the model for.
-            version: The version to ask; the newest, if neither it nor a label is given.
-            label: The label of the version to ask.
+            inputs: Arrays or nested lists by name. Bytes arrive as bytes.
+            signature: The signature of the model that answers.
+            version: The version. Without version and label it is the newest.
+            label: The label of a version.
 
         Raises:
-            RuntimeError: If the server refuses; the message is its own.
-            httpx.HTTPError: If there is no answer.
+            RuntimeError: If the server answers with an error. The message is the server's.
+            httpx.HTTPError: If the server does not answer.
         """
         columns = {name: _encoded(value) for name, value in inputs.items()}
         body = {"signature_name": signature, "inputs": columns}
-        outputs = self._ask("POST", f"{_path(model, version, label)}:predict", body)["outputs"]
+        outputs = self._request("POST", f"{_path(model, version, label)}:predict", body)["outputs"]
         named = outputs if isinstance(outputs, dict) and "b64" not in outputs else None
         return {name: _decoded(value) for name, value in (named or {"outputs": outputs}).items()}
 
     def status(self, model: str, version: int | None = None) -> dict[int, str]:
-        """Returns the state of each version of a model, such as `AVAILABLE`.
+        """Return the state of each version of a model, such as `AVAILABLE`.
 
         Raises:
             RuntimeError: If there is no such model.
-            httpx.HTTPError: If there is no answer.
+            httpx.HTTPError: If the server does not answer.
         """
-        found = self._ask("GET", _path(model, version, None))["model_version_status"]
-        return {int(status["version"]): status["state"] for status in found}
+        answer = self._request("GET", _path(model, version, None))
+        return {int(one["version"]): one["state"] for one in answer["model_version_status"]}
 
     def metadata(self, model: str) -> dict[str, Any]:
-        """Returns the signatures of a model, each with its `inputs` and `outputs`.
+        """Return the signatures of a model, each with its `inputs` and `outputs`.
 
         Raises:
             RuntimeError: If there is no such model.
-            httpx.HTTPError: If there is no answer.
+            httpx.HTTPError: If the server does not answer.
         """
-        found = self._ask("GET", f"{_path(model, None, None)}/metadata")
-        return found["metadata"]["signature_def"]["signature_def"]
+        answer = self._request("GET", f"{_path(model, None, None)}/metadata")
+        return answer["metadata"]["signature_def"]["signature_def"]
 
-    def _ask(self, method: str, path: str, body: Any = None) -> Any:
-        for left in reversed(range(self.retries + 1)):
+    def _request(self, method: str, path: str, body: Any = None) -> Any:
+        for retries_left in reversed(range(self.retries + 1)):
             response = self.http.request(method, path, json=body, headers=self.headers)
-            if response.status_code not in RETRY or not left:
+            if response.status_code not in RETRY or not retries_left:
                 break
             wait = response.headers.get("Retry-After", "1")
-            time.sleep(min(int(wait) if wait.isdigit() else 1, MOST_SECONDS))
+            time.sleep(min(int(wait) if wait.isdigit() else 1, MAX_WAIT))
         if response.is_error:
             try:
                 reason = response.json()["error"]
-            except (ValueError, KeyError, TypeError):  # of something between the server and us
+            except (ValueError, KeyError, TypeError):  # a proxy's answer
                 reason = response.text[:200]
             raise RuntimeError(f"{response.status_code}: {reason}")
         return response.json()
@@ -122,7 +123,7 @@ def _encoded(value: Any) -> Any:
 
 
 def _decoded(value: Any) -> np.ndarray:
-    """Returns numbers as NumPy takes them; strings and bytes as objects, which keep all of them."""
+    """Return an array. Strings and bytes become objects, since NumPy would cut trailing zeros."""
     array = np.array(value)
     if array.dtype.kind == "U":
         return np.array(value, object)

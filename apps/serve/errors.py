@@ -1,10 +1,10 @@
-"""What can go wrong with a request, in TensorFlow's words and as HTTP says it."""
+"""Errors of requests, by TensorFlow's codes and HTTP's status."""
 
 from http import HTTPStatus
 
 import tensorflow as tf
 
-# As TensorFlow Serving translates them (model_servers/http_server.cc).
+# As TensorFlow Serving maps them (model_servers/http_server.cc).
 STATUS = {
     "CANCELLED": 499,
     "INVALID_ARGUMENT": HTTPStatus.BAD_REQUEST,
@@ -19,21 +19,21 @@ STATUS = {
     "UNAVAILABLE": HTTPStatus.SERVICE_UNAVAILABLE,
     "UNAUTHENTICATED": HTTPStatus.UNAUTHORIZED,
 }
-# What only HTTP has a word for.
+# Codes of our own, for what only HTTP names.
 STATUS |= {
     "BODY_TOO_LARGE": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "BODY_TOO_SLOW": HTTPStatus.REQUEST_TIMEOUT,
 }
 RETRY = {"RESOURCE_EXHAUSTED", "UNAVAILABLE"}  # answered with a Retry-After
-ABOUT_THE_PLACE = ("Graph execution error", "Detected at node", "File ", "<stack", "[[")
+LOCATION_PREFIXES = ("Graph execution error", "Detected at node", "File ", "<stack", "[[")
 
 
 class ServingError(Exception):
-    """An answer that is an error.
+    """An error that answers a request.
 
     Args:
         code: A key of `STATUS`.
-        message: For the client: what was expected, what came.
+        message: For the client: what was expected and what was received.
     """
 
     def __init__(self, code: str, message: str):
@@ -51,17 +51,17 @@ class ServingError(Exception):
         return {"Retry-After": "1"} if self.code in RETRY else {}
 
 
-def refused(message: str) -> ServingError:
-    """Returns the error for a request that is wrong in itself."""
+def invalid_argument(message: str) -> ServingError:
+    """Return the error for a request that cannot be answered as it is."""
     return ServingError("INVALID_ARGUMENT", message)
 
 
-def of_tensorflow(error: tf.errors.OpError) -> ServingError:
-    """Returns what an error of an operator means to the client."""
+def from_tensorflow(error: tf.errors.OpError) -> ServingError:
+    """Return the error of an operator as the client is told it."""
     code = next(
         (name for name in STATUS if getattr(tf.errors, name, None) == error.error_code), "INTERNAL"
     )
-    # The reason stands among lines about where in the graph it came up.
+    # The reason stands among lines about its place in the graph.
     lines = [line.strip() for line in (error.message or "").splitlines()]
-    reasons = [line for line in lines if line and not line.startswith(ABOUT_THE_PLACE)]
+    reasons = [line for line in lines if line and not line.startswith(LOCATION_PREFIXES)]
     return ServingError(code, reasons[0] if reasons else code)

@@ -1,4 +1,4 @@
-"""What every request passes before it is answered: the key, the limits, the log."""
+"""Middleware for every request: the API key, the limits, the log."""
 
 import asyncio
 import hmac
@@ -11,45 +11,45 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from apps.common.cli import check
-from apps.serve.answers import error_response
 from apps.serve.errors import ServingError
 from apps.serve.metrics import Metrics
+from apps.serve.responses import error_response
 
 LOG = logging.getLogger("apps.serve")
-GONE = 499  # the status of requests whose client did not wait for an answer
-OPEN = ("/", "/healthz")  # asked without a key: nothing of the models is told there
-QUIET = ("/healthz", "/metrics", "/monitoring/prometheus/metrics")  # asked by machines
+CLIENT_GONE = 499  # the status of requests whose client did not wait for an answer
+WITHOUT_KEY = ("/", "/healthz")  # they reveal nothing of the models
+POLLED = ("/healthz", "/metrics", "/monitoring/prometheus/metrics")  # logged at level debug
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a request may ask for; beyond it, it is refused."""
+    """The limits of a request; one beyond them is refused."""
 
     max_body: int = 32 * 2**20  # bytes of a request
     max_rows: int = 1024  # of a request
-    max_length: int = 100_000  # steps of a sequence
-    max_concurrent: int = 256  # requests answered at once; more are refused with 429
+    max_length: int = 100_000  # time steps of a sequence
+    max_concurrent: int = 256  # requests in progress; further ones are refused with 429
     timeout: float = 30.0  # seconds for the body of a request to arrive, and again for its answer
 
     def check(self) -> None:
-        """Refuses what cannot work."""
+        """Refuse limits outside their range."""
         sizes = ["max_body", "max_rows", "max_length", "max_concurrent"]
         check(self, sizes, lambda size: size >= 1, "at least 1")
         check(self, ["timeout"], lambda seconds: seconds > 0, "above 0")
 
 
 class Gate:
-    """Lets requests through to an application, within limits, and logs how they went.
+    """Middleware that checks requests, counts them and logs them.
 
-    What users send is not logged: of a request its route, model, size and time.
+    The log holds the route, model, status and time of a request, and nothing that users send.
 
     Args:
-        app: The application.
-        limits: What is refused.
-        metrics: What is counted.
-        api_key: What requests have to bring, as `Authorization: Bearer` or `X-API-Key`; none if
-            None.
-        is_model: Tells whether a model has this name; others are not counted by name.
+        app: The application behind it.
+        limits: The limits of a request.
+        metrics: The counters.
+        api_key: The key that a request must have in its header `Authorization: Bearer` or
+            `X-API-Key`, or None if it needs none.
+        is_model: Returns whether a model has this name. Other names are not counted by name.
     """
 
     def __init__(
@@ -68,13 +68,13 @@ class Gate:
         self.in_flight = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handles a request."""
+        """Handle a request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        began, status = time.perf_counter(), GONE
+        began, status = time.perf_counter(), CLIENT_GONE
 
-        async def noted(message: Message) -> None:
+        async def send_and_note(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -84,30 +84,32 @@ class Gate:
         self.metrics.in_flight.set(self.in_flight)
         try:
             self._check(scope)
-            await self.app(scope, self._limited(receive), noted)
+            await self.app(scope, self._limited(receive), send_and_note)
         except ServingError as error:
-            await error_response(error)(scope, receive, noted)
+            await error_response(error)(scope, receive, send_and_note)
         except Exception:
             LOG.exception("failed")
-            if status == GONE:  # nothing has been sent yet
-                error = ServingError("INTERNAL", "The server failed; its log says more")
-                await error_response(error)(scope, receive, noted)
+            if status == CLIENT_GONE:  # nothing has been sent yet
+                error = ServingError("INTERNAL", "The server failed; its log has the reason")
+                await error_response(error)(scope, receive, send_and_note)
         finally:
             self.in_flight -= 1
             self.metrics.in_flight.set(self.in_flight)
-            self._note(scope, status, time.perf_counter() - began)
+            self._record(scope, status, time.perf_counter() - began)
 
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
-        if self.api_key is not None and scope["path"] not in OPEN:
+        if self.api_key is not None and scope["path"] not in WITHOUT_KEY:
             given = headers.get("x-api-key") or headers.get("authorization", "")
             given = given.removeprefix("Bearer ").encode()
             if not hmac.compare_digest(given, self.api_key.encode()):
-                raise ServingError("UNAUTHENTICATED", "This server asks for an API key")
+                raise ServingError(
+                    "UNAUTHENTICATED", "This server requires an API key, in the header X-API-Key"
+                )
         if scope["method"] == "POST" and self.in_flight > self.limits.max_concurrent:
             raise ServingError(
                 "RESOURCE_EXHAUSTED",
-                f"{self.limits.max_concurrent:,} requests are being answered; try again later",
+                f"{self.limits.max_concurrent:,} requests are in progress already; try again later",
             )
         length = headers.get("content-length", "0")
         if length.isdigit() and int(length) > self.limits.max_body:
@@ -115,11 +117,12 @@ class Gate:
 
     def _too_large(self) -> ServingError:
         return ServingError(
-            "BODY_TOO_LARGE", f"The body of a request may have {self.limits.max_body:,} bytes"
+            "BODY_TOO_LARGE",
+            f"The body of a request may have at most {self.limits.max_body:,} bytes",
         )
 
     def _limited(self, receive: Receive) -> Receive:
-        """Returns a way to receive a body that is neither too large nor too slow."""
+        """Return a way to receive a body that is neither too large nor too slow."""
         size, more = 0, True
         deadline = asyncio.get_running_loop().time() + self.limits.timeout
 
@@ -142,13 +145,13 @@ class Gate:
 
         return limited
 
-    def _note(self, scope: Scope, status: int, seconds: float) -> None:
+    def _record(self, scope: Scope, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "unknown")
         name = scope.get("path_params", {}).get("name", "")
         model = name if self.is_model(name) else ""
         self.metrics.requests.labels(model, route, status).inc()
         self.metrics.seconds.labels(model, route).observe(seconds)
-        level = logging.DEBUG if route in QUIET else logging.INFO
+        level = logging.DEBUG if route in POLLED else logging.INFO
         if LOG.isEnabledFor(level):
             fields = {"method": scope["method"], "route": route, "model": model}
             fields |= {"status": status, "seconds": round(seconds, 4)}

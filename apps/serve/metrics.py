@@ -1,4 +1,4 @@
-"""What the server counts, for Prometheus."""
+"""Counters of the server, for Prometheus."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -7,16 +7,19 @@ ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
 class Metrics:
-    """Counters of one server, in a registry of their own."""
+    """The counters of one server, in their own registry."""
 
     def __init__(self):
         self.registry = CollectorRegistry()
         self.requests = Counter(
-            "serve_requests", "Answers.", ("model", "route", "status"), registry=self.registry
+            "serve_requests",
+            "Requests answered.",
+            ("model", "route", "status"),
+            registry=self.registry,
         )
         self.seconds = Histogram(
             "serve_request_seconds",
-            "Time from the request to its answer.",
+            "Seconds from the request to its answer.",
             ("model", "route"),
             buckets=SECONDS,
             registry=self.registry,
@@ -29,9 +32,9 @@ class Metrics:
             registry=self.registry,
         )
         self.in_flight = Gauge(
-            "serve_requests_in_flight", "Requests being answered.", registry=self.registry
+            "serve_requests_in_flight", "Requests in progress.", registry=self.registry
         )
 
     def batch(self, model: str, rows: int) -> None:
-        """Counts a batch."""
+        """Count a batch of a model."""
         self.rows.labels(model).observe(rows)

@@ -1,4 +1,4 @@
-"""The models of a server: which versions there are, which of them answer, and new ones taken up."""
+"""The models of a server: their versions, which of them are loaded, and when they change."""
 
 import asyncio
 import contextlib
@@ -21,37 +21,37 @@ LOG = logging.getLogger("apps.serve")
 
 
 class Source(NamedTuple):
-    """Where the versions of a model are, and which of them are wanted."""
+    """The folder of a model's versions, and which of them to serve."""
 
     base: Path
-    newest: int | None = 1  # so many of the newest that can be loaded; all if None
-    versions: tuple[int, ...] | None = None  # of these alone; of all there are if None
+    newest: int | None = 1  # how many of the newest that can be loaded; all if None
+    versions: tuple[int, ...] | None = None  # only these; any if None
     labels: Mapping[str, int] = {}
 
 
 class Chosen(NamedTuple):
-    """What answers a request."""
+    """The version that answers a request."""
 
     servable: Servable
     version: int
-    run: Callable[[str, Tensors], Awaitable[Tensors]]
+    predict: Callable[[str, Tensors], Awaitable[Tensors]]
 
 
 @dataclass
 class Version:
-    """A version of a model and how it is."""
+    """A version of a model and its state."""
 
     number: int
     state: str = "START"  # START, LOADING, AVAILABLE, UNLOADING or END
     code: str = "OK"
     message: str = ""
     servable: Servable | None = None
-    stamp: tuple = ()  # of its files; a version that did not load is tried again when they change
-    busy: int = 0  # requests that it is answering
+    stamp: tuple = ()  # of its files; if loading failed, it is tried again when they change
+    busy: int = 0  # requests in progress
     batchers: dict[str, Batcher] = field(default_factory=dict)
 
     def status(self) -> dict:
-        """Returns the status as TensorFlow Serving words it."""
+        """Return the status in TensorFlow Serving's form."""
         return {
             "version": str(self.number),
             "state": self.state,
@@ -60,16 +60,16 @@ class Version:
 
 
 class Models:
-    """Loads what its folders hold, and keeps to it when they change.
+    """The models in some folders, loaded, and reloaded when the folders change.
 
-    A version that cannot be loaded is reported and the one before goes on answering. One that is
-    replaced answers the requests it has, and is then let go.
+    If a version cannot be loaded, it is reported and the version before it goes on answering. A
+    version that is replaced answers its last requests and is then unloaded.
 
     Args:
-        find: Returns the sources by the name of the model; asked anew each time.
-        executor: Where models are run.
-        batching: How requests are put together.
-        observe: Is told the name of a model and the number of rows of each batch.
+        find: Returns the sources by the name of the model. It is called for each refresh.
+        executor: Runs the models.
+        batching: How requests are computed together.
+        observe: Called with the name of the model and the number of rows of each batch.
     """
 
     def __init__(
@@ -88,18 +88,18 @@ class Models:
         self.warming: set[asyncio.Task] = set()
 
     async def refresh(self) -> None:
-        """Loads versions that have come and lets go of those that are no longer wanted."""
+        """Load new versions, and unload those that are no longer wanted."""
         self.sources = await asyncio.to_thread(self.find)
-        before = self._available()
+        before = self._loaded()
         await asyncio.gather(*map(self._refresh_model, self.sources.keys() | self.versions.keys()))
-        if self._available() != before:
-            # Python looks through all objects for unused ones now and then, which takes a fifth of
-            # a second with TensorFlow's. What is there after loading is left out from now on.
+        if self._loaded() != before:
+            # A full garbage collection takes a fifth of a second with TensorFlow's objects. Those
+            # that exist after loading are exempt from later collections.
             gc.unfreeze()
             gc.collect()
             gc.freeze()
 
-    def _available(self) -> set[tuple[str, int]]:
+    def _loaded(self) -> set[tuple[str, int]]:
         return {
             (name, version.number)
             for name, versions in self.versions.items()
@@ -108,13 +108,13 @@ class Models:
         }
 
     def _wanted(self, name: str) -> dict[int, tuple]:
-        """Returns the versions wanted, the newest first, and the stamps of their files."""
+        """Return the stamps of the versions that may be served, the newest first."""
         if (source := self.sources.get(name)) is None:
             return {}
-        found = sorted(versions_in(source.base), reverse=True)
+        numbers = sorted(versions_in(source.base), reverse=True)
         if source.versions is not None:
-            found = [number for number in found if number in source.versions]
-        return {number: _stamp(source.base / str(number)) for number in found}
+            numbers = [number for number in numbers if number in source.versions]
+        return {number: _stamp(source.base / str(number)) for number in numbers}
 
     async def _refresh_model(self, name: str) -> None:
         wanted = await asyncio.to_thread(self._wanted, name)
@@ -123,9 +123,9 @@ class Models:
         kept: list[int] = []
         for number, stamp in wanted.items():
             version = versions.setdefault(number, Version(number))
-            if version.state == "UNLOADING":  # wanted again before it has gone
+            if version.state == "UNLOADING":  # wanted again before it is unloaded
                 version.state = "AVAILABLE"
-            # Loading is tried from the newest on; a damaged one is left until its files change.
+            # The newest is tried first. A damaged one is skipped until its files change.
             if version.state in ("START", "END") and version.stamp != stamp:
                 version.stamp = stamp
                 await self._load(name, version)
@@ -147,14 +147,14 @@ class Models:
         try:
             path = self.sources[name].base / str(version.number)
             version.servable = await asyncio.to_thread(Servable, path)
-        except Exception as error:  # whatever is wrong with a file of a user
+        except Exception as error:  # TensorFlow raises many kinds for a damaged file
             version.state, version.code = "END", "INTERNAL"
             version.message = f"{type(error).__name__}: {error}"
             LOG.error("not loaded", extra={"fields": {**fields, "error": version.message}})
         else:
             version.state = "AVAILABLE"
             LOG.info("loaded", extra={"fields": fields})
-            # What else it can do gets warm beside the first requests.
+            # The other signatures are warmed up while the first requests are answered.
             warming = asyncio.create_task(self._warm_up(version.servable, fields))
             self.warming.add(warming)
             warming.add_done_callback(self.warming.discard)
@@ -163,15 +163,15 @@ class Models:
         try:
             count = await asyncio.to_thread(servable.warm_up)
         except ServingError as error:
-            LOG.error("not warm", extra={"fields": {**fields, "error": str(error)}})
+            LOG.error("not warmed up", extra={"fields": {**fields, "error": str(error)}})
         else:
-            LOG.info("warm", extra={"fields": {**fields, "further_requests": count}})
+            LOG.info("warmed up", extra={"fields": {**fields, "further_requests": count}})
 
     def status(self, name: str, version: int | None, label: str | None) -> dict:
-        """Returns the status of all versions of a model, or of one.
+        """Return the status of all versions of a model, or of one.
 
         Raises:
-            ServingError: If there is none.
+            ServingError: If there is no such version.
         """
         versions = self.versions.get(name, {})
         number = self._number(name, version, label)
@@ -184,10 +184,10 @@ class Models:
 
     @contextlib.contextmanager
     def use(self, name: str, version: int | None, label: str | None) -> Iterator[Chosen]:
-        """Chooses what answers a request and keeps it loaded meanwhile.
+        """Choose the version that answers a request, and keep it loaded meanwhile.
 
         Raises:
-            ServingError: If there is no such version that answers.
+            ServingError: If no such version is loaded.
         """
         number = self._number(name, version, label)
         available = {
@@ -200,19 +200,21 @@ class Models:
         chosen = available[max(available)]
         chosen.busy += 1
         try:
-            run = functools.partial(self._run, name, chosen)
-            yield Chosen(chosen.servable, chosen.number, run)
+            predict = functools.partial(self._predict, name, chosen)
+            yield Chosen(chosen.servable, chosen.number, predict)
         finally:
             chosen.busy -= 1
 
-    async def _run(self, name: str, version: Version, signature: str, inputs: Tensors) -> Tensors:
+    async def _predict(
+        self, name: str, version: Version, signature: str, inputs: Tensors
+    ) -> Tensors:
         servable = version.servable
         if not servable.signatures[signature].batchable:
-            compute = functools.partial(servable.run, signature, inputs)
+            compute = functools.partial(servable.predict, signature, inputs)
             return await asyncio.get_running_loop().run_in_executor(self.executor, compute)
         if signature not in version.batchers:
             version.batchers[signature] = Batcher(
-                functools.partial(servable.run, signature),
+                functools.partial(servable.predict, signature),
                 self.executor,
                 self.batching,
                 functools.partial(self.observe, name),
@@ -234,7 +236,7 @@ class Models:
         return ServingError("NOT_FOUND", f"Servable not found for request: {asked}")
 
     def ready(self) -> bool:
-        """Whether every model has a version that answers."""
+        """Return whether every model has a loaded version."""
         return bool(self.versions) and all(
             any(version.state == "AVAILABLE" for version in versions.values())
             for name, versions in self.versions.items()
@@ -243,7 +245,7 @@ class Models:
 
 
 def versions_in(base: Path) -> list[int]:
-    """Returns the versions in the folder of a model: numbers, each with a model inside."""
+    """Return the versions in the folder of a model: its numbered folders with a SavedModel."""
     if not base.is_dir():
         return []
     return [
@@ -254,7 +256,7 @@ def versions_in(base: Path) -> list[int]:
 
 
 def _stamp(folder: Path) -> tuple:
-    """Returns what changes when a file in a folder does."""
+    """Return a value that changes with the files in a folder."""
     with contextlib.suppress(OSError):
         return tuple(
             sorted(
@@ -266,7 +268,7 @@ def _stamp(folder: Path) -> tuple:
 
 
 def find_models(folders: Sequence[Path]) -> dict[str, Source]:
-    """Finds models in folders, each the folder of one model or of several."""
+    """Find the models in folders, each the folder of one model or of several."""
     sources = {}
     for folder in folders:
         children = [folder] if versions_in(folder) else sorted(folder.iterdir())
@@ -277,7 +279,7 @@ def find_models(folders: Sequence[Path]) -> dict[str, Source]:
 
 
 def read_config(file: Path) -> dict[str, Source]:
-    """Reads the models config of TensorFlow Serving, a `ModelServerConfig` in text.
+    """Read the models config of TensorFlow Serving, a `ModelServerConfig` in text.
 
     Raises:
         Refusal: If it is malformed.
@@ -289,7 +291,9 @@ def read_config(file: Path) -> dict[str, Source]:
     try:
         config = text_format.Parse(file.read_text("utf-8"), ModelServerConfig())
     except (text_format.ParseError, UnicodeDecodeError) as error:
-        raise Refusal(f"{file} is no models config of TensorFlow Serving: {error}") from error
+        raise Refusal(
+            f"config: {file} is no models config of TensorFlow Serving: {error}"
+        ) from error
     sources = {}
     for model in config.model_config_list.config:
         policy = model.model_version_policy
@@ -299,5 +303,7 @@ def read_config(file: Path) -> dict[str, Source]:
         labels = dict(model.version_labels)
         sources[model.name] = Source(Path(model.base_path), newest, versions, labels)
     if not sources:
-        raise Refusal(f"{file} names no model; give model_config_list with a config for each")
+        raise Refusal(
+            f"config: {file} names no model; it needs a model_config_list with a config for each"
+        )
     return sources

@@ -1,4 +1,4 @@
-"""One version of a model, loaded: its signatures and how they are run."""
+"""One loaded version of a model: its signatures, and predictions by them."""
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,25 +11,25 @@ from google.protobuf.json_format import MessageToDict
 
 from apps.common.refusal import Refusal
 from apps.common.signatures import DEFAULT, WARMUP, Signature, read_definitions, signature_of
-from apps.serve.errors import ServingError, of_tensorflow, refused
+from apps.serve.errors import ServingError, from_tensorflow, invalid_argument
 from apps.serve.json_tensors import Tensors
 
 
 class Servable:
-    """A SavedModel that answers requests, and those to its default signature at once.
+    """A SavedModel in memory, with its default signature warmed up.
 
     Args:
         path: The folder of the version.
 
     Raises:
         OSError: If it cannot be read.
-        Refusal: If it is no SavedModel for serving, or damaged.
+        Refusal: If it is damaged, or no SavedModel for serving.
     """
 
     def __init__(self, path: Path):
         self.definitions = read_definitions(path)
         try:
-            self._loaded = tf.saved_model.load(str(path))  # the signatures die with it
+            self._loaded = tf.saved_model.load(str(path))  # the signatures need it alive
         except (tf.errors.OpError, RuntimeError, KeyError) as error:
             raise Refusal(f"{path} cannot be loaded: {str(error).splitlines()[0]}") from error
         self.signatures = {
@@ -43,13 +43,13 @@ class Servable:
         self.warm_up([DEFAULT])
 
     def warm_up(self, names: Sequence[str] | None = None) -> int:
-        """Answers the requests that the export brought, once, so that no client's is the first.
+        """Answer the warm-up requests of the export, since a first request is slow.
 
         Args:
-            names: The signatures to warm up; all that are not yet if None.
+            names: The signatures to warm up. If None, all that are still cold.
 
         Returns:
-            How many requests were answered.
+            The number of requests answered.
 
         Raises:
             ServingError: If the model refuses one.
@@ -57,23 +57,23 @@ class Servable:
         count = 0
         for name in [*self._cold] if names is None else names:
             for inputs in self._cold.pop(name, []):
-                self.run(name, inputs)
+                self.predict(name, inputs)
                 count += 1
         return count
 
     def signature(self, name: str) -> tuple[str, Signature]:
-        """Finds a signature; without a name the default one.
+        """Return the name of a signature and the signature. Without a name it is the default one.
 
         Raises:
-            ServingError: If there is none of that name.
+            ServingError: If there is no such signature.
         """
         name = name or DEFAULT
         if name not in self.signatures:
-            raise refused(f'Serving signature name: "{name}" not found in signature def')
+            raise invalid_argument(f'Serving signature name: "{name}" not found in signature def')
         return name, self.signatures[name]
 
-    def run(self, name: str, inputs: Mapping[str, np.ndarray]) -> Tensors:
-        """Computes the outputs of a signature.
+    def predict(self, name: str, inputs: Mapping[str, np.ndarray]) -> Tensors:
+        """Compute the outputs of a signature.
 
         Raises:
             ServingError: If the graph refuses the inputs.
@@ -87,7 +87,7 @@ class Servable:
             }
 
     def metadata(self) -> dict[str, Any]:
-        """Describes the signatures as TensorFlow Serving does, as its protocol buffers in JSON."""
+        """Return the signatures as TensorFlow Serving does: its protocol buffers as JSON."""
         described = {
             name: MessageToDict(
                 definition,
@@ -104,13 +104,13 @@ def _as_serving_error() -> Iterator[None]:
     try:
         yield
     except tf.errors.OpError as error:
-        raise of_tensorflow(error) from error
+        raise from_tensorflow(error) from error
     except (TypeError, ValueError) as error:
         raise ServingError("INVALID_ARGUMENT", str(error).splitlines()[0]) from error
 
 
 def warmup_requests(file: Path) -> Iterator[tuple[str, Tensors]]:
-    """Reads the requests that an export brings with it, as TensorFlow Serving replays them."""
+    """Read the warm-up requests of an export, as TensorFlow Serving replays them."""
     if not file.exists():
         return
     from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog

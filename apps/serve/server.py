@@ -1,25 +1,25 @@
-"""Serve: SavedModels behind TensorFlow Serving's REST API, with a page to try them.
+"""Serve SavedModels by TensorFlow Serving's REST API, with a page to try them.
 
-    request ── limits ── JSON to tensors ── waits for others ── the graph ── tensors to JSON
+    request -> limits -> JSON to tensors -> batch with other requests -> graph -> tensors to JSON
 
-Production runs TensorFlow Serving; this server starts in seconds where there is Python, speaks the
-same API, so that a client written for one works with the other, and shows the models it finds. Any
-SavedModel will do, ours or not.
+Production runs TensorFlow Serving. This server needs only Python and starts in seconds. It speaks
+the same API, so a client written for one works with the other, and it serves any SavedModel.
 
     python -m apps.serve                                 # all of saved_models/, on port 8501
-    python -m apps.serve FOLDER...                       # folders of models, or of one model
+    python -m apps.serve FOLDER...                       # folders of models, or of one model each
     python -m apps.serve --config deploy/models.config   # as TensorFlow Serving reads it
-    python -m apps.serve batch saved_models/sentiment reviews.jsonl --to answers
+    python -m apps.serve batch FOLDER lines.jsonl --to answers
 
-    curl http://localhost:8501/v1/models/sentiment:predict -d '{"instances": ["A fine film."]}'
+    curl http://127.0.0.1:8501/v1/models/MODEL:predict -d '{"instances": ["A fine film."]}'
 """
 
 import contextlib
 import logging
 import os
+import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -32,70 +32,81 @@ import uvicorn
 from apps.common.cli import check, run_command
 from apps.common.refusal import Refusal
 from apps.serve.api import make_app
-from apps.serve.batch import predict_files
 from apps.serve.batching import Batching
 from apps.serve.gate import Limits
 from apps.serve.metrics import Metrics
-from apps.serve.models import Models, find_models, read_config
+from apps.serve.models import Models, Source, find_models, read_config, versions_in
+from apps.serve.predict_files import predict_files
+
+BACKLOG = 2048  # connections that wait to be accepted
+OTHER_FILES = 256  # open at once, besides connections
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How the server is to be."""
+    """Where the server listens and what it looks after."""
 
     config: Path | None = None  # a models config of TensorFlow Serving, instead of folders
-    host: str = "127.0.0.1"  # the address to listen on; 0.0.0.0 lets other machines ask
-    port: int = 8501  # of TensorFlow Serving's REST API
-    max_connections: int = 4096  # connections held at once; requests on more are refused with 503
+    host: str = "127.0.0.1"  # the address to listen on; 0.0.0.0 admits other machines
+    port: int = 8501  # the port of TensorFlow Serving's REST API; 0 takes a free one
+    max_connections: int = 4096  # open connections; requests on further ones are refused with 503
     threads: int = 2  # batches of different models or signatures computed at once
-    refresh_every: float = 1.0  # seconds between looks for new versions
+    refresh_every: float = 1.0  # seconds between searches for new versions
     api_key_variable: str | None = None  # the environment variable with the key that clients send
-    allow_origins: tuple[str, ...] = ()  # sites whose pages may ask (CORS), beside our own
+    allow_origins: tuple[str, ...] = ()  # other sites whose pages may send requests (CORS)
 
     def check(self) -> None:
-        """Refuses what cannot work."""
+        """Refuse settings outside their range."""
         check(self, ["max_connections", "threads"], lambda size: size >= 1, "at least 1")
         check(self, ["port"], lambda port: 0 <= port < 2**16, "a port, 0 to 65,535")
         check(self, ["refresh_every"], lambda seconds: seconds > 0, "above 0")
-        variables = ["api_key_variable"]
-        check(self, variables, lambda name: name is None or os.environ.get(name), "one that is set")
+        check(
+            self,
+            ["api_key_variable"],
+            lambda name: name is None or os.environ.get(name),
+            "the name of an environment variable that is set",
+        )
 
 
-def run(
+def serve(
     folders: tyro.conf.Positional[tuple[Path, ...]],
     settings: Settings,
     limits: Limits,
     batching: Batching,
 ) -> None:
-    """Serve models until told to stop, which lets the requests at work finish.
+    """Serve models until stopped. Requests that are being answered are finished first.
 
     Args:
-        folders: The folders of models, or of one model each; saved_models if none are given.
-        settings: How the server is to be.
-        limits: What a request may ask for.
-        batching: How requests are put together.
+        folders: The folders of models, or of one model each; saved_models if none is given.
+        settings: Where the server listens and what it looks after.
+        limits: The limits of a request.
+        batching: How requests are computed together.
     """
     for options in (settings, limits, batching):
         options.check()
     if settings.config is not None and folders:
-        raise Refusal("folders: give these or --config, which names them, not both")
+        raise Refusal("folders and --config both name models; give one of them")
     folders = folders or (Path("saved_models"),)
-    if missing := [str(folder) for folder in folders if not folder.is_dir()]:
-        raise Refusal(f"folders: there is no folder {', '.join(missing)}; export a model first")
-    find = (
-        (lambda: find_models(folders))
-        if settings.config is None
-        else (lambda: read_config(settings.config))
-    )
-    if not (found := find()):
-        raise Refusal(
-            f"folders: no model in {', '.join(map(str, folders))}; an export makes "
-            f"<model>/<version>/saved_model.pb there, such as: python -m apps.sentiment export"
-        )
-    log_as_json()
-    allow_open_files(settings.max_connections + 256)
+    if settings.config is None:
+        sources = find_models(existing(folders))
+        if not sources:
+            raise Refusal(
+                f"folders: no <model>/<version>/saved_model.pb in {', '.join(map(str, folders))}; "
+                "export a model first: python -m apps.<application> export"
+            )
+    else:
+        sources = read_config(settings.config)
+
+    def find() -> Mapping[str, Source]:
+        return read_config(settings.config) if settings.config else find_models(folders)
+
     metrics = Metrics()
-    with ThreadPoolExecutor(settings.threads, "compute") as executor:
+    with (
+        listen(settings.host, settings.port) as listening,
+        ThreadPoolExecutor(settings.threads, "compute") as executor,
+    ):
+        log_as_json()
+        allow_open_files(settings.max_connections + OTHER_FILES)
         app = make_app(
             Models(find, executor, batching, metrics.batch),
             metrics,
@@ -104,33 +115,76 @@ def run(
             api_key=os.environ[settings.api_key_variable] if settings.api_key_variable else None,
             allow_origins=settings.allow_origins,
         )
-        where = f"http://{settings.host}:{settings.port}/"
-        print(f"Serving {', '.join(sorted(found))} on {where} (Ctrl+C stops)", file=sys.stderr)
-        uvicorn.run(
+        print(*announcement(sources, settings.host, listening), sep="\n", file=sys.stderr)
+        config = uvicorn.Config(
             app,
-            host=settings.host,
-            port=settings.port,
             limit_concurrency=settings.max_connections,
             timeout_graceful_shutdown=round(limits.timeout),
             access_log=False,
             log_config=None,
             server_header=False,
         )
+        with contextlib.suppress(KeyboardInterrupt):  # uvicorn stops first, and passes it on
+            uvicorn.Server(config).run([listening])
+
+
+def existing(folders: Sequence[Path]) -> Sequence[Path]:
+    """Return the folders.
+
+    Raises:
+        Refusal: If one does not exist.
+    """
+    for folder in folders:
+        if not folder.is_dir():
+            raise Refusal(
+                f"folders: there is no folder {folder}; export a model first: "
+                "python -m apps.<application> export"
+            )
+    return folders
+
+
+def announcement(
+    sources: Mapping[str, Source], host: str, listening: socket.socket
+) -> Iterator[str]:
+    """Yield a line that says what is served where, and one for each model without a version."""
+    host = f"[{host}]" if ":" in host else host
+    address = f"http://{host}:{listening.getsockname()[1]}/"
+    yield f"Serving {', '.join(sorted(sources))} on {address} (Ctrl+C stops)"
+    for name, source in sorted(sources.items()):
+        if not versions_in(source.base):
+            yield f"{name} is served once {source.base} holds a version of it"
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens on an address.
+
+    Raises:
+        Refusal: If the address is not to be had.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        reason = str(error.strerror).partition(" (")[0]
+        raise Refusal(
+            f"host and port: the server cannot listen on {host}:{port} ({reason}); give another "
+            "--host or --port"
+        ) from error
 
 
 def allow_open_files(count: int) -> None:
-    """Raises the number of files, connections among them, that the process may have open."""
+    """Raise the number of files and connections that the process may have open."""
     with contextlib.suppress(ImportError):  # Windows has no such limit
         import resource
 
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        most = count if hard == resource.RLIM_INFINITY else min(count, hard)
-        if soft != resource.RLIM_INFINITY and soft < most:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+        wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def log_as_json() -> None:
-    """Sends the log to standard error, an object a line."""
+    """Send the log to standard error, one object a line."""
     handler = logging.StreamHandler()
     handler.setFormatter(_AsJson())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
@@ -140,47 +194,45 @@ def log_as_json() -> None:
 
 class _AsJson(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-        entry = {"time": time, "level": record.levelname.lower(), "event": record.getMessage()}
+        created = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        entry = {"time": created, "level": record.levelname.lower(), "event": record.getMessage()}
         entry |= getattr(record, "fields", {})
         if record.exc_info:
             entry["error"] = self.formatException(record.exc_info)
         return orjson.dumps(entry, default=str).decode()
 
 
-def batch(
+def predict_batch(
     model: tyro.conf.Positional[Path],
     inputs: tyro.conf.Positional[tuple[str, ...]],
     to: Path,
     signature: str = "serving_default",
     rows: int = 64,
 ) -> None:
-    """Predict for files: JSON lines, each an instance as in a request, texts, or images.
+    """Predict for files: JSON lines with an instance each, texts, or images.
 
-    A file is answered whole or not at all, and not a second time: give a command that was broken
-    off again, and it goes on. With Ray installed the files are shared out among its workers.
+    A file is answered as a whole or not at all, and never twice: give an interrupted command again
+    and it continues. If Ray is installed, its workers share the files.
 
     Args:
-        model: The folder of a model, whose newest version is taken, or of a version.
+        model: The folder of a model, whose newest version is used, or of a version.
         inputs: Files, folders of them, or globs: .jsonl, .txt with a text a line, or images.
-        to: The folder for the answers, <name>.jsonl for each file, a line for each instance.
-        signature: What to ask the model for.
+        to: The folder for the answers: <name>.jsonl for each file, with a line for each instance.
+        signature: The signature of the model that answers.
         rows: Instances computed together.
     """
     began = time.monotonic()
-    done, skipped = predict_files(model, inputs, to, signature, rows)
+    answered, skipped = predict_files(model, inputs, to, signature, rows)
     seconds = time.monotonic() - began
-    print(f"{done:,} files answered in {seconds:.1f} s, {skipped:,} were there; see {to}")
+    print(f"{answered:,} files answered in {seconds:.1f} s, {skipped:,} skipped; see {to}")
+
+
+COMMANDS = {"run": serve, "batch": predict_batch}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs a command; `run` if none is named."""
+    """Run a command; `run`, the server, if none is named."""
     argv = list(sys.argv[1:] if argv is None else argv)
-    commands = {"run": run, "batch": batch}
-    if argv[:1] not in ([name] for name in commands) and argv[:1] not in (["-h"], ["--help"]):
+    if not argv or argv[0] not in (*COMMANDS, "-h", "--help"):
         argv.insert(0, "run")
-    run_command(commands, argv, "apps.serve", __doc__)
-
-
-if __name__ == "__main__":
-    main()
+    run_command(COMMANDS, argv, "apps.serve", __doc__)

@@ -74,7 +74,7 @@ def check(path):
     program()
     servable, asked = Servable(path), []
     for name, inputs in warmup_requests(path / WARMUP):
-        expected = servable.run(name, inputs)
+        expected = servable.predict(name, inputs)
         found = ask(path, servable.definitions[name], inputs)
         assert found.keys() == expected.keys()
         for key, array in expected.items():

@@ -103,7 +103,7 @@ def test_a_version_without_the_extra_has_no_requests(export, monkeypatch, capsys
     path = export()
     assert not (path / WARMUP).exists()
     assert "tensorflow-serving-api is not installed" in capsys.readouterr().out
-    assert np.shape(Servable(path).run("serving_default", PROBES)["label"]) == (2,)
+    assert np.shape(Servable(path).predict("serving_default", PROBES)["label"]) == (2,)
 
 
 def test_other_runtimes_get_what_they_can_hold(export, capsys):

@@ -89,9 +89,9 @@ def base(tmp_path, versions):
 
 
 def wait_for(condition, seconds=20):
-    """Wait until something is so."""
+    """Return the value of a condition as soon as it is true."""
     end = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < end, "it did not happen"
+    while not (value := condition()):
+        assert time.monotonic() < end, "the condition did not become true"
         time.sleep(0.02)
-    return found
+    return value

@@ -1,4 +1,5 @@
 import base64
+import contextlib
 import json
 import shutil
 import threading
@@ -20,32 +21,34 @@ from tests.apps.serve.conftest import wait_for
 MODEL = "/v1/models/arithmetic"
 
 
-@pytest.fixture
-def serve(base):
-    """Start a server of the model; its limits can be set."""
-    opened = []
-
-    def start(find=lambda: find_models([base.parent]), **options):
-        executor = ThreadPoolExecutor(2)
-        metrics = Metrics()
-        limits = Limits(**{key: options.pop(key) for key in [*options] if hasattr(Limits, key)})
+@contextlib.contextmanager
+def serving(find, **options):
+    """Run a server in this process and yield a client; limits are among the options."""
+    limits = Limits(**{key: options.pop(key) for key in [*options] if hasattr(Limits, key)})
+    metrics = Metrics()
+    with ThreadPoolExecutor(2) as executor:
         models = Models(find, executor, Batching(), metrics.batch)
         app = make_app(models, metrics, limits, refresh_every=0.05, **options)
-        client = TestClient(app, raise_server_exceptions=False)
-        client.__enter__()
-        opened.append((client, executor))
-        wait_for(lambda: client.get("/healthz").status_code == 200)
-        return client
-
-    yield start
-    for client, executor in opened:
-        client.__exit__(None, None, None)
-        executor.shutdown()
+        with TestClient(app, raise_server_exceptions=False) as client:
+            wait_for(lambda: client.get("/healthz").status_code == 200)
+            yield client
 
 
 @pytest.fixture
-def client(serve):
-    return serve()
+def serve(base):
+    """Start a server whose model and options a test may change."""
+    with contextlib.ExitStack() as stack:
+        yield lambda find=lambda: find_models([base.parent]), **options: stack.enter_context(
+            serving(find, **options)
+        )
+
+
+@pytest.fixture(scope="module")
+def client(versions):
+    """A client of a server that no test changes."""
+    source = Source(versions[1].parent, versions=(1,), labels={"first": 1})
+    with serving(lambda: {"arithmetic": source}) as client:
+        yield client
 
 
 def ask(client, document, path=f"{MODEL}:predict", **options):
@@ -132,7 +135,8 @@ def test_one_wrong_row_does_not_harm_those_that_wait_with_it(client):
     assert answers == {n: (200, {"predictions": [2 * n]}) for n in range(40)}
 
 
-def test_versions_change_without_a_lost_request(client, base, versions):
+def test_versions_change_without_a_lost_request(serve, base, versions):
+    client = serve()
     answers, stop = [], threading.Event()
 
     def send():
@@ -197,7 +201,7 @@ def test_more_requests_than_may_be_answered_at_once_are_told_when_to_come_again(
         assert leave.wait(10)
         return {"y": tf.zeros(1).numpy()}
 
-    monkeypatch.setattr(Servable, "run", slow)
+    monkeypatch.setattr(Servable, "predict", slow)
     first = threading.Thread(target=ask, args=(client, {"instances": [1]}))
     first.start()
     assert begun.wait(10)
@@ -212,7 +216,7 @@ def test_more_requests_than_may_be_answered_at_once_are_told_when_to_come_again(
 
 def test_an_answer_that_takes_too_long_is_given_up(serve, monkeypatch):
     client = serve(timeout=0.1)
-    monkeypatch.setattr(Servable, "run", lambda *arguments: time.sleep(0.5))
+    monkeypatch.setattr(Servable, "predict", lambda *arguments: time.sleep(0.5))
     code, answer = ask(client, {"instances": [1]})
     assert code == 504
     assert "0.1 s" in answer["error"]
@@ -224,7 +228,7 @@ def test_a_bug_is_answered_without_its_details(serve, monkeypatch):
     def broken(*arguments):
         raise KeyError("secret")
 
-    monkeypatch.setattr(Servable, "run", broken)
+    monkeypatch.setattr(Servable, "predict", broken)
     code, answer = ask(client, {"instances": [1]})
     assert code == 500
     assert "secret" not in answer["error"]
@@ -249,7 +253,8 @@ def test_other_sites_may_ask_only_if_told_so(serve):
     assert answer.headers[allowed] == "https://other.example"
 
 
-def test_counts_are_by_model_and_route_and_no_name_of_a_client_enters_them(client, caplog):
+def test_counts_are_by_model_and_route_and_no_name_of_a_client_enters_them(serve, caplog):
+    client = serve()
     caplog.set_level("INFO", "apps.serve")
     ask(client, {"instances": [1, 2]})
     ask(client, {"signature_name": "echo", "instances": ["a private word"]})
@@ -266,10 +271,9 @@ def test_counts_are_by_model_and_route_and_no_name_of_a_client_enters_them(clien
     assert "private" not in str(logged)
 
 
-def test_labels_name_versions(serve, base):
-    client = serve(lambda: {"arithmetic": Source(base, labels={"stable": 1})})
-    assert ask(client, {"instances": [1]}, f"{MODEL}/labels/stable:predict")[0] == 200
-    assert client.get(f"{MODEL}/labels/stable").json()["model_version_status"][0]["version"] == "1"
+def test_labels_name_versions(client):
+    assert ask(client, {"instances": [1]}, f"{MODEL}/labels/first:predict")[0] == 200
+    assert client.get(f"{MODEL}/labels/first").json()["model_version_status"][0]["version"] == "1"
 
 
 def test_a_server_is_not_ready_while_a_model_of_its_has_no_version_that_answers(

@@ -6,28 +6,28 @@ import numpy as np
 import pytest
 
 from apps.serve.batching import Batcher, Batching
-from apps.serve.errors import ServingError, refused
+from apps.serve.errors import ServingError, invalid_argument
 
 
 class Model:
-    """Adds one to rows, notes its batches, and waits for leave if told to."""
+    """Adds one to rows and records its batches. It can be held until released."""
 
     def __init__(self, held=False):
         self.batches = []
-        self.leave = threading.Event()
+        self.released = threading.Event()
         if not held:
-            self.leave.set()
+            self.released.set()
 
     def __call__(self, inputs):
         x = inputs["x"]
         self.batches.append(x.shape)
-        assert self.leave.wait(10)
+        assert self.released.wait(10)
         if (x < 0).any():
-            raise refused("x must not be negative")
+            raise invalid_argument("x must not be negative")
         return {"y": x + 1}
 
 
-def run(model, requests, gap=0.0, **batching):
+def answers_to(requests, model, gap=0.0, **batching):
     """Send requests one after the other, and return their answers or errors."""
 
     async def send():
@@ -38,7 +38,7 @@ def run(model, requests, gap=0.0, **batching):
                 inputs = {"x": np.array(values, "float32")}
                 tasks.append(asyncio.create_task(batcher(inputs)))
                 await asyncio.sleep(gap)
-            model.leave.set()
+            model.released.set()
             return await asyncio.gather(*tasks, return_exceptions=True)
 
     return [
@@ -50,40 +50,40 @@ def run(model, requests, gap=0.0, **batching):
 def test_what_comes_while_a_batch_is_computed_goes_together():
     model = Model(held=True)
     requests = [[n, n] for n in range(10)]
-    answers = run(model, requests, gap=0.01, max_batch_size=8)
+    answers = answers_to(requests, model, gap=0.01, max_batch_size=8)
     assert answers == [[n + 1.0, n + 1.0] for n in range(10)]
     assert model.batches == [(2,), (8,), (8,), (2,)]
 
 
 def test_requests_wait_for_one_another_no_longer_than_told():
     model = Model()
-    assert run(model, [[1], [2], [3]], gap=0.005, max_delay=0.2) == [[2], [3], [4]]
+    assert answers_to([[1], [2], [3]], model, gap=0.005, max_delay=0.2) == [[2], [3], [4]]
     assert model.batches == [(3,)]
     model = Model()
-    run(model, [[1], [2]], gap=0.2, max_delay=0.01)
+    answers_to([[1], [2]], model, gap=0.2, max_delay=0.01)
     assert model.batches == [(1,), (1,)]
 
 
 def test_a_full_batch_does_not_wait():
     model = Model()
-    assert run(model, [[1], [2]], max_batch_size=2, max_delay=60) == [[2], [3]]
+    assert answers_to([[1], [2]], model, max_batch_size=2, max_delay=60) == [[2], [3]]
 
 
 def test_only_rows_of_one_shape_go_together_unless_zeros_may_follow_them():
     requests = [[[0.0]], [[1.0]], [[1.0, 2.0]], [[3.0]]]
     expected = [[[1]], [[2]], [[2, 3]], [[4]]]
     model = Model(held=True)
-    assert run(model, requests, gap=0.01) == expected
+    assert answers_to(requests, model, gap=0.01) == expected
     assert model.batches == [(1, 1), (2, 1), (1, 2)]
     model = Model(held=True)
-    answers = run(model, requests, gap=0.01, pad=True)
+    answers = answers_to(requests, model, gap=0.01, pad=True)
     assert answers == [[[1]], [[2, 1]], [[2, 3]], [[4, 1]]]
     assert model.batches == [(1, 1), (3, 2)]
 
 
 def test_a_request_that_is_refused_does_not_take_others_with_it():
     model = Model(held=True)
-    answers = run(model, [[0], [1], [-1], [2]], gap=0.01)
+    answers = answers_to([[0], [1], [-1], [2]], model, gap=0.01)
     assert answers[:2] + answers[3:] == [[1], [2], [3]]
     assert isinstance(answers[2], ServingError)
     assert model.batches == [(1,), (3,), (1,), (1,), (1,)]
@@ -91,12 +91,12 @@ def test_a_request_that_is_refused_does_not_take_others_with_it():
 
 def test_a_request_of_a_whole_batch_is_computed_as_it_is():
     model = Model()
-    assert run(model, [range(5)], max_batch_size=3) == [[1, 2, 3, 4, 5]]
+    assert answers_to([range(5)], model, max_batch_size=3) == [[1, 2, 3, 4, 5]]
 
 
 def test_more_than_may_wait_is_refused_with_when_to_come_again():
     model = Model(held=True)
-    answers = run(model, [[0], [1], [2], [3]], gap=0.01, max_queue=2)
+    answers = answers_to([[0], [1], [2], [3]], model, gap=0.01, max_queue=2)
     assert answers[:3] == [[1], [2], [3]]
     assert answers[3].status == 503
     assert answers[3].headers == {"Retry-After": "1"}
@@ -114,7 +114,7 @@ def test_who_has_gone_is_not_computed():
             await asyncio.sleep(0.05)
             gone.cancel()
             await asyncio.sleep(0)
-            model.leave.set()
+            model.released.set()
             return await asyncio.gather(first, last)
 
     assert [answer["y"].tolist() for answer in asyncio.run(send())] == [[2], [4]]
@@ -136,4 +136,4 @@ def test_a_bug_in_a_model_reaches_whoever_asked_and_no_one_is_left_waiting():
 
 @pytest.mark.parametrize("rows", [0, 40])
 def test_empty_and_large_requests_pass(rows):
-    assert run(Model(), [np.zeros(rows)]) == [[1.0] * rows]
+    assert answers_to([np.zeros(rows)], Model()) == [[1.0] * rows]

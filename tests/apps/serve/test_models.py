@@ -25,7 +25,7 @@ def refresh(models):
 def answer(models, version=None, label=None):
     async def ask():
         with models.use("arithmetic", version, label) as chosen:
-            return (await chosen.run("serving_default", X))["y"].tolist()
+            return (await chosen.predict("serving_default", X))["y"].tolist()
 
     return asyncio.run(ask())
 
@@ -74,7 +74,7 @@ def test_a_version_at_work_is_let_go_when_it_has_finished(models, base, versions
         shutil.copytree(versions[2], base / "2")
         refresh(models)
         assert states(models) == {2: "AVAILABLE", 1: "UNLOADING"}
-        assert asyncio.run(old.run("serving_default", X))["y"].tolist() == [2, 4]
+        assert asyncio.run(old.predict("serving_default", X))["y"].tolist() == [2, 4]
     refresh(models)
     assert states(models) == {2: "AVAILABLE", 1: "END"}
 

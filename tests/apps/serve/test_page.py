@@ -23,7 +23,7 @@ def texts(count=None):
     return tf.TensorSpec([count], tf.string)
 
 
-def judge(text):
+def classify(text):
     good = tf.strings.regex_full_match(text, ".*good.*")
     return {"probability": tf.where(good, 0.9, 0.2), "label": tf.where(good, "yes", "no")}
 
@@ -61,12 +61,12 @@ def write(prompt, length, temperature, seed):
 
 
 SCALAR = tf.TensorSpec([], tf.int32)
-STAND_INS = {
-    "sentiment": (judge, {"text": texts()}),
+MODELS = {
+    "probability": (classify, {"text": texts()}),
     "translation": (translate, {"text": texts()}),
-    "captioning": (describe, {"image": texts()}),
-    "forecasting": (forecast, {"window": tf.TensorSpec([None, 3, 1])}),
-    "textgen": (
+    "caption": (describe, {"image": texts()}),
+    "forecast": (forecast, {"window": tf.TensorSpec([None, 3, 1])}),
+    "continuation": (
         write,
         {"prompt": texts(), "length": SCALAR, "temperature": tf.TensorSpec([]), "seed": SCALAR},
     ),
@@ -76,9 +76,9 @@ STAND_INS = {
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
-    """A server, on a port of its own, of models with the signatures of the applications'."""
+    """A server, on a port of its own, of models with the signatures that the page has forms for."""
     folder = tmp_path_factory.mktemp("models")
-    for name, (function, signature) in STAND_INS.items():
+    for name, (function, signature) in MODELS.items():
         traced = tf.function(function).get_concrete_function(**signature)
         path = str(folder / name / "1")
         tf.saved_model.save(tf.Module(), path, signatures={"serving_default": traced})
@@ -99,7 +99,7 @@ def address(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def page(address):
-    """The page in a browser that may reach nothing else; nothing it says of itself is an error."""
+    """The page in a browser. It reaches no other host and reports no error."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -117,7 +117,7 @@ def page(address):
             ),
         )
         page.goto(address)
-        page.locator("section").nth(len(STAND_INS) - 1).wait_for()
+        page.locator("section").nth(len(MODELS) - 1).wait_for()
         yield page
         with contextlib.suppress(Exception):
             browser.close()
@@ -132,20 +132,20 @@ def submit(page, name):
 
 def test_every_model_has_its_section_and_nothing_is_wider_than_a_phone(page):
     assert page.locator("section h2").all_inner_texts() == [
-        f"{name} version 1" for name in sorted(STAND_INS)
+        f"{name} version 1" for name in sorted(MODELS)
     ]
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
-def test_a_review_and_the_words_that_moved_it(page):
-    page.locator("#model-sentiment textarea").fill("A good film")
-    answer = submit(page, "sentiment")
-    answer.get_by_text("90.0 % positive").wait_for()
+def test_a_probability_and_the_effect_of_each_word(page):
+    page.locator("#model-probability textarea").fill("A good film")
+    answer = submit(page, "probability")
+    answer.get_by_text("Probability 90.0 %, label yes").wait_for()
     assert answer.locator("mark").all_inner_texts() == ["A", "good", "film"]
     assert "good (+70.0 %), A (+0.0 %)" in answer.inner_text()
 
 
-def test_a_translation_and_where_it_looked(page):
+def test_a_translation_and_its_attention(page):
     page.locator("#model-translation textarea").fill("<b>x</b>")
     answer = submit(page, "translation")
     answer.get_by_text("traduit : <b>x</b>").wait_for()  # as text, not as markup
@@ -154,28 +154,28 @@ def test_a_translation_and_where_it_looked(page):
     assert titles == ["0.75", "0.25", "0.00", "1.00"]
 
 
-def test_an_image_and_where_each_word_looked(page):
+def test_a_caption_and_the_attention_of_each_word(page):
     content = io.BytesIO()
     Image.new("RGB", (10, 7), "red").save(content, "PNG")
     file = {"name": "a.png", "mimeType": "image/png", "buffer": content.getvalue()}
-    page.locator("#model-captioning input").set_input_files(file)
-    answer = submit(page, "captioning")
+    page.locator("#model-caption input").set_input_files(file)
+    answer = submit(page, "caption")
     answer.get_by_text("7 pixels high").wait_for()
     assert answer.locator("figure canvas").count() == 1
 
 
-def test_a_series_and_how_it_goes_on(page):
-    page.locator("#model-forecasting textarea").fill("1, 2\n3\n4")
-    answer = submit(page, "forecasting")
+def test_a_forecast_of_a_series(page):
+    page.locator("#model-forecast textarea").fill("1, 2\n3\n4")
+    answer = submit(page, "forecast")
     answer.get_by_role("img", name="A forecast of 2 steps, ending at 4.0000").wait_for()
-    page.locator("#model-forecasting textarea").fill("1, x")
-    submit(page, "forecasting").get_by_text("must be numbers").wait_for()
+    page.locator("#model-forecast textarea").fill("1, x")
+    submit(page, "forecast").get_by_text("must be numbers").wait_for()
 
 
-def test_a_text_that_goes_on(page):
-    page.locator("#model-textgen textarea").fill("Once ")
-    page.locator("#model-textgen input[name=length]").fill("45")
-    answer = submit(page, "textgen")
+def test_a_continuation_of_a_text(page):
+    page.locator("#model-continuation textarea").fill("Once ")
+    page.locator("#model-continuation input[name=length]").fill("45")
+    answer = submit(page, "continuation")
     answer.get_by_text("Once " + 45 * "x", exact=True).wait_for()
 
 

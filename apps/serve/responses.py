@@ -9,12 +9,12 @@ from apps.serve.errors import ServingError
 
 
 def json_response(content: Any, status: int = 200) -> Response:
-    """Answers with an object."""
+    """Return a response with an object."""
     return Response(orjson.dumps(content), status, media_type="application/json")
 
 
 def error_response(error: ServingError) -> Response:
-    """Answers with an error, as TensorFlow Serving words it."""
+    """Return a response with an error, as TensorFlow Serving words it."""
     response = json_response({"error": str(error)}, error.status)
     response.headers.update(error.headers)
     return response

@@ -1,0 +1,160 @@
+import json
+import socket
+
+import numpy as np
+import pytest
+
+from apps.common.refusal import Refusal
+from apps.serve import server
+from apps.serve.models import Source
+from apps.serve.predict_files import predict_files
+
+
+def call(*argv):
+    server.main([str(argument) for argument in argv])
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def write(path, instances):
+    path.write_text("".join(json.dumps(instance) + "\n" for instance in instances))
+    return path
+
+
+def test_every_line_is_answered_in_its_place(base, tmp_path, capsys):
+    for name, count in (("a", 150), ("b", 1), ("empty", 0)):
+        write(tmp_path / f"{name}.jsonl", range(count))
+    call("batch", base, tmp_path / "*.jsonl", "--to", tmp_path / "to")
+    assert lines(tmp_path / "to" / "a.jsonl.jsonl") == [2 * n for n in range(150)]
+    assert lines(tmp_path / "to" / "b.jsonl.jsonl") == [0]
+    assert lines(tmp_path / "to" / "empty.jsonl.jsonl") == []
+    assert "3 files answered" in capsys.readouterr().out
+
+
+def test_texts_and_images_are_instances(base, tmp_path):
+    (tmp_path / "a.txt").write_bytes(b"one\r\ntwo\n")
+    (tmp_path / "b.png").write_bytes(b"\xff")
+    predict_files(base, [str(tmp_path)], tmp_path / "to", "echo", 10)
+    assert [row["length"] for row in lines(tmp_path / "to" / "a.txt.jsonl")] == [3, 3]
+    (row,) = lines(tmp_path / "to" / "b.png.jsonl")
+    assert row["raw_bytes"] == {"b64": "/w=="}
+
+
+def test_what_is_answered_is_not_answered_again(base, tmp_path):
+    files = [write(tmp_path / f"{n}.jsonl", [n]) for n in range(3)]
+    to = tmp_path / "to"
+    assert predict_files(base, [str(files[1])], to, "serving_default", 4) == (1, 0)
+    write(files[1], ["broken"])  # is not read
+    found = predict_files(base, [str(file) for file in files], to, "serving_default", 4)
+    assert found == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [("1\nx\n", "line 2 is no JSON"), ('1\n"x"\n', "instances 1 to 2"), ("-1\n", "negative")],
+)
+def test_a_wrong_line_is_named_and_leaves_nothing_half_written(base, tmp_path, content, words):
+    write(tmp_path / "a.jsonl", [1])
+    (tmp_path / "b.jsonl").write_text(content)
+    with pytest.raises(ValueError, match=words):
+        predict_files(base, [str(tmp_path)], tmp_path / "to", "serving_default", 4)
+    assert [path.name for path in (tmp_path / "to").iterdir()] == ["a.jsonl.jsonl"]
+
+
+def mistake(capsys, *argv):
+    """Give a command that cannot work, and return the line that answers it."""
+    with pytest.raises(SystemExit) as stop:
+        call(*argv)
+    assert stop.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    return error
+
+
+def test_mistakes_of_batch_are_answered_with_one_line(base, tmp_path, capsys):
+    file = write(tmp_path / "a.jsonl", [1])
+    (tmp_path / "other").mkdir()
+    same = write(tmp_path / "other" / "a.jsonl", [1])
+    table = write(tmp_path / "a.csv", [1])
+    to = ("--to", tmp_path / "to")
+    for argv, words in (
+        ((tmp_path, file, *to), "holds no SavedModel and no version"),
+        ((base, file, same, *to), f"{file} and {same} have the same name"),
+        (
+            (base, table, *to),
+            f"inputs must end in .jsonl, .txt, .jpg, .jpeg, .png, .gif; received {table}",
+        ),
+        ((base, tmp_path / "none", *to), "none' is no file"),
+        ((base, file, *to, "--rows", 0), "rows must be at least 1; received 0"),
+        ((base, file, *to, "--signature", "none"), "signature must be one of both, classified,"),
+        ((base, file), "--to"),
+    ):
+        assert words in mistake(capsys, "batch", *argv)
+    assert not (tmp_path / "to").exists()
+
+
+def test_mistakes_of_the_server_are_answered_with_one_line(base, tmp_path, capsys):
+    empty, config = tmp_path / "empty", tmp_path / "models.config"
+    empty.mkdir()
+    config.write_text("model {")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        for argv, words in (
+            ((tmp_path / "none",), f"there is no folder {tmp_path / 'none'}; export a model first"),
+            ((empty,), f"no <model>/<version>/saved_model.pb in {empty}; export a model first"),
+            ((base, "--config", config), "folders and --config both name models; give one"),
+            (("--config", config), "is no models config of TensorFlow Serving"),
+            (("--config", tmp_path / "none"), "No such file"),
+            ((base, "--port", 70_000), "port must be a port, 0 to 65,535; received 70000"),
+            ((base, "--port", port), f"cannot listen on 127.0.0.1:{port} (Address already in use)"),
+            ((base, "--threads", 0), "threads must be at least 1; received 0"),
+            ((base, "--refresh-every", 0), "refresh_every must be above 0; received 0.0"),
+            ((base, "--max-rows", 0), "max_rows must be at least 1; received 0"),
+            ((base, "--timeout", 0), "timeout must be above 0; received 0.0"),
+            ((base, "--max-batch-size", 0), "max_batch_size must be at least 1; received 0"),
+            ((base, "--max-delay", -1), "max_delay must be at least 0; received -1.0"),
+            ((base, "--api-key-variable", "UNSET"), "name of an environment variable that is set"),
+        ):
+            assert words in mistake(capsys, *argv)
+
+
+@pytest.mark.parametrize(("host", "shown"), [("127.0.0.1", "127.0.0.1"), ("::1", "[::1]")])
+def test_the_server_says_where_it_listens_and_which_model_is_missing(base, tmp_path, host, shown):
+    sources = {"arithmetic": Source(base), "later": Source(tmp_path / "later")}
+    try:
+        listening = server.listen(host, 0)
+    except Refusal:
+        pytest.skip(f"{host} is no address of this machine")
+    with listening:
+        port = listening.getsockname()[1]
+        assert [*server.announcement(sources, host, listening)] == [
+            f"Serving arithmetic, later on http://{shown}:{port}/ (Ctrl+C stops)",
+            f"later is served once {tmp_path / 'later'} holds a version of it",
+        ]
+
+
+def test_answers_are_those_of_the_model(base, tmp_path):
+    values = np.random.default_rng(0).uniform(0, 9, 20).astype("float32").tolist()
+    write(tmp_path / "a.jsonl", values)
+    predict_files(base / "1", [str(tmp_path / "a.jsonl")], tmp_path / "to", "serving_default", 7)
+    np.testing.assert_allclose(lines(tmp_path / "to" / "a.jsonl.jsonl"), 2 * np.array(values))
+
+
+@pytest.mark.slow
+def test_ray_gives_the_same_answers_and_the_same_refusals(base, tmp_path, monkeypatch):
+    pytest.importorskip("ray")
+    for number in range(3):
+        write(tmp_path / f"{number}.jsonl", [number, 0.5])
+    given = [str(tmp_path / "*.jsonl")]
+    assert predict_files(base, given, tmp_path / "ray", "serving_default", 4) == (3, 0)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    predict_files(base, given, tmp_path / "here", "serving_default", 4)
+    for path in (tmp_path / "here").iterdir():
+        assert (tmp_path / "ray" / path.name).read_bytes() == path.read_bytes()
+    monkeypatch.undo()
+    write(tmp_path / "wrong.jsonl", ["x"])
+    with pytest.raises(ValueError, match="instances 1 to 1"):
+        predict_files(base, given, tmp_path / "ray", "serving_default", 4)
