@@ -94,11 +94,13 @@ def losses_of_fit(engine, jit_compile):
     )
     model.compile("adam", "mse", jit_compile=jit_compile)
     rng = np.random.default_rng(0)
-    x, y = rng.integers(0, 20, (20, 6)), rng.normal(size=(20, 1))
+    x, y = rng.integers(0, 20, (16, 6)), rng.normal(size=(16, 1))
     return model.fit(x, y, batch_size=8, epochs=2, shuffle=False, verbose=0).history["loss"]
 
 
-@pytest.mark.parametrize("jit_compile", [True, False, "auto"])
+@pytest.mark.parametrize(
+    "jit_compile", [True, *(pytest.param(jit, marks=pytest.mark.slow) for jit in (False, "auto"))]
+)
 def test_fit_gives_the_losses_of_the_stepwise_engine(jit_compile):
     expected = losses_of_fit("stepwise", False)
     assert expected[0] != expected[1]

@@ -14,6 +14,8 @@ from tests.cases import MASKS, each_case, sample, sample_states
 from tests.engines import odd_cells
 from tests.engines.twins import assert_engines_agree, twins
 
+pytestmark = pytest.mark.usefixtures("either_way")
+
 CELLS = {
     "softmax": (functools.partial(ElmanCell, activation="softmax"), AutomaticDerivative),
     "no known slope": (functools.partial(GRUCell, activation=ops.sin), AutomaticDerivative),

@@ -7,12 +7,22 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis.extra import numpy as hnp
 
 import rnnlayers
 from rnnlayers.engines.compiled import _length_to_pad_to, _segment_length
-from tests.cases import BY_NAME, CORE, MASKS, each_case, each_core, randomize, sample, sample_states
+from tests.cases import (
+    BY_NAME,
+    CORE,
+    MASKS,
+    each_case,
+    each_core,
+    in_turn,
+    randomize,
+    sample,
+    sample_states,
+)
 from tests.engines.twins import assert_engines_agree, twins
 from tests.numbers import assert_same, differentiate, differentiate_twice, refused
 
@@ -21,19 +31,26 @@ ALL = {"return_sequences": True, "return_state": True}
 DROPOUT = {"dropout": 0.3, "recurrent_dropout": 0.4, "seed": 5}
 EVERY_PATTERN = MASKS["every pattern"]
 
+# What compiling could change of these numbers is shown by the tests without this mark, of a case
+# for each kind of derivative, and by `fit` in tests/layers.
+either_way = pytest.mark.usefixtures("either_way")
 
+
+@either_way
 @each_case
 def test_every_case_with_masks_and_states(case):
     layers = twins(case.make_layer, **ALL)
     assert_engines_agree(layers, states=sample_states(layers[0]), mask=EVERY_PATTERN)
 
 
+@either_way
 @each_case
 def test_every_case_backwards_with_dropout(case):
     layers = twins(case.make_layer, go_backwards=True, return_state=True, **DROPOUT)
     assert_engines_agree(layers, training=True)
 
 
+@either_way
 @each_core
 @pytest.mark.parametrize(
     ("options", "call"),
@@ -49,20 +66,46 @@ def test_options_together(case, options, call):
     assert_engines_agree(layers, states=sample_states(layers[0]), **call)
 
 
+@pytest.mark.parametrize("case", [BY_NAME["lstm"], BY_NAME["gru-reset-before"]], ids=str)
+def test_options_together_where_they_are_compiled(case):
+    layers = twins(case.make_layer, go_backwards=True, **ALL, **DROPOUT)
+    states = sample_states(layers[0])
+    assert_engines_agree(layers, states=states, mask=EVERY_PATTERN, training=True)
+
+
 @functools.cache
 def masked_twins(name, go_backwards):
     return twins(BY_NAME[name].make_layer, go_backwards=go_backwards, **ALL)
 
 
+FEW = settings(
+    max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+each_direction = pytest.mark.parametrize("go_backwards", [False, True])
+any_mask = given(mask=hnp.arrays(bool, (6, 6)))
+
+
+@pytest.mark.usefixtures("eagerly")
 @each_core
-@pytest.mark.parametrize("go_backwards", [False, True])
-@settings(max_examples=15, deadline=None)
-@given(mask=hnp.arrays(bool, (6, 6)))
+@each_direction
+@FEW
+@any_mask
 def test_any_mask(case, go_backwards, mask):
     layers = masked_twins(case.name, go_backwards)
     assert_engines_agree(layers, states=sample_states(layers[0]), mask=tf.constant(mask))
 
 
+@pytest.mark.slow
+@each_core
+@each_direction
+@settings(FEW, max_examples=40)
+@any_mask
+def test_very_many_masks(case, go_backwards, mask):
+    layers = masked_twins(case.name, go_backwards)
+    assert_engines_agree(layers, states=sample_states(layers[0]), mask=tf.constant(mask))
+
+
+@either_way
 @each_core
 def test_one_step_and_none(case):
     for timesteps in (1, 0):
@@ -71,6 +114,7 @@ def test_one_step_and_none(case):
         assert_engines_agree(layers, sample(timesteps=timesteps), states, training=True)
 
 
+@either_way
 @each_core
 @pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16", "float64"])
 def test_every_precision(case, dtype):
@@ -78,18 +122,25 @@ def test_every_precision(case, dtype):
     assert_engines_agree(layers, mask=EVERY_PATTERN, dtype=layers[0].compute_dtype)
 
 
+SHAPES = ((6, 6), (6, 5), (2, 6), (6, 9), (6, 1), (6, 0))
+TRUNCATED = {**ALL, **DROPOUT, "go_backwards": True, "truncate": 3}
+
+
+# Here a graph is needed: outside of one, lengths are known.
 @pytest.mark.parametrize(
-    ("case", "options", "masked"),
+    ("name", "options", "masked", "shapes"),
     [
-        (BY_NAME["lstm"], {"return_state": True}, True),
-        (BY_NAME["gru"], {**ALL, **DROPOUT, "go_backwards": True, "truncate": 3}, False),
-        (BY_NAME["gru-reset-before"], {**ALL, "remat": 5}, True),
+        ("lstm", {"return_state": True}, True, [(6, 5), (6, 0)]),
+        ("gru", TRUNCATED, False, [(2, 4)]),
+        pytest.param("lstm", {"return_state": True}, True, SHAPES, marks=pytest.mark.slow),
+        pytest.param("gru", TRUNCATED, False, SHAPES, marks=pytest.mark.slow),
+        pytest.param("gru-reset-before", {**ALL, "remat": 5}, True, SHAPES, marks=pytest.mark.slow),
     ],
     ids=str,
 )
-def test_lengths_and_batches_that_are_not_known(case, options, masked):
+def test_lengths_and_batches_that_are_not_known(name, options, masked, shapes):
     functions = []
-    for layer in twins(case.make_layer, **options):
+    for layer in twins(BY_NAME[name].make_layer, **options):
         signature = [tf.TensorSpec([None, None, 3]), tf.TensorSpec([None, None], "bool")]
 
         @tf.function(input_signature=signature)
@@ -97,7 +148,7 @@ def test_lengths_and_batches_that_are_not_known(case, options, masked):
             return differentiate(layer, x, training=True, mask=mask if masked else None)
 
         functions.append(run)
-    for batch, timesteps in ((6, 6), (6, 5), (2, 6), (6, 9), (6, 1), (6, 0)):
+    for batch, timesteps in shapes:
         x, mask = sample(batch, timesteps), np.resize(EVERY_PATTERN, (batch, timesteps))
         assert_same(functions[0](x, mask), functions[1](x, mask))
 
@@ -109,7 +160,7 @@ def test_lengths_that_are_not_known_are_padded_to_few():
     def padded(sequence):
         return _length_to_pad_to(sequence)
 
-    true = np.arange(0, 1025)
+    true = np.array([*range(50), *range(50, 1025, 25), 1024])
     lengths = np.array([padded(np.zeros((time, 1), "float32")) for time in true])
     assert np.all(lengths >= true)
     assert np.all((lengths <= true * 3 / 2) | (lengths <= true + 8))
@@ -119,6 +170,7 @@ def test_lengths_that_are_not_known_are_padded_to_few():
     assert _length_to_pad_to(np.zeros((13, 1))) is None
 
 
+@either_way
 @each_core
 def test_rematerialisation(case):
     for steps in (4, 10):
@@ -127,6 +179,7 @@ def test_rematerialisation(case):
         assert_engines_agree(layers, states=sample_states(layers[0]), **call)
 
 
+@either_way
 def test_rematerialisation_backwards():
     layers = twins(GRU.make_layer, remat=4, go_backwards=True)
     assert_engines_agree(layers, states=sample_states(layers[0]), mask=EVERY_PATTERN)
@@ -142,6 +195,7 @@ def in_segments(layer, x, mask, steps):
     return output
 
 
+@either_way
 @pytest.mark.parametrize(
     ("case", "steps", "options"),
     [
@@ -171,6 +225,7 @@ def test_truncation_is_the_sum_over_segments(case, steps, options):
         assert_same(ours, expected)
 
 
+@either_way
 def test_one_layer_called_several_times():
     def gradients(layer, x, more):
         with tf.GradientTape() as tape:
@@ -187,6 +242,7 @@ def test_one_layer_called_several_times():
     assert_same(*(tf.function(gradients)(layer, x, more) for layer in layers))
 
 
+@either_way
 def test_weights_shared_in_a_model():
     results = []
     for layer in twins(GRU.make_layer):
@@ -200,6 +256,7 @@ def test_weights_shared_in_a_model():
     assert_same(*results)
 
 
+@either_way
 def test_stateful():
     layers = twins(GRU.make_layer, batch=6, stateful=True)
     for seed in range(3):
@@ -207,6 +264,7 @@ def test_stateful():
     assert_same(*(layer.states for layer in layers))
 
 
+@either_way
 @pytest.mark.parametrize("return_sequences", [False, True])
 def test_bidirectional(return_sequences):
     def make(engine, **options):
@@ -225,6 +283,7 @@ def test_inside_a_compiled_function():
     assert_same(*(function(tf.constant(sample())) for function in compiled))
 
 
+@either_way
 def test_a_gradient_of_slices():
     def gradients(layer):
         x = tf.constant(sample())
@@ -238,20 +297,37 @@ def test_a_gradient_of_slices():
     assert_same(*(tf.function(gradients)(layer) for layer in layers))
 
 
-@each_core
-@pytest.mark.parametrize(
-    "options", [{}, {"truncate": 4, "remat": 2, "go_backwards": True}], ids=str
-)
-def test_second_derivatives_equal_stepwise(case, options):
+SEGMENTED = {"truncate": 4, "remat": 2, "go_backwards": True}
+
+
+def assert_second_derivatives_agree(case, options, run):
     compiled, stepwise = twins(case.make_layer, dtype="float64", **ALL, **options)
-    x = tf.constant(sample(dtype="float64"))
+    x = tf.constant(sample(timesteps=5, dtype="float64"))
     states = [tf.constant(state) for state in sample_states(compiled, dtype="float64")]
-    call = {"mask": EVERY_PATTERN, "training": True}
+    call = {"mask": EVERY_PATTERN[:, :5], "training": True}
     expected = differentiate_twice(stepwise, x, states, **call)
-    for run in (differentiate_twice, tf.function(differentiate_twice)):
-        assert_same(run(compiled, x, states, **call), expected, "float64")
+    assert_same(run(compiled, x, states, **call), expected, "float64")
 
 
+@pytest.mark.usefixtures("eagerly")
+@pytest.mark.parametrize(("case", "options"), in_turn(CORE, [{}, SEGMENTED]))
+def test_second_derivatives_equal_stepwise(case, options):
+    assert_second_derivatives_agree(case, options, differentiate_twice)
+
+
+def test_second_derivatives_equal_stepwise_in_a_graph():
+    assert_second_derivatives_agree(GRU, {}, tf.function(differentiate_twice))
+
+
+@pytest.mark.slow
+@each_core
+@pytest.mark.parametrize("options", [{}, SEGMENTED], ids=str)
+@pytest.mark.parametrize("run", [differentiate_twice, tf.function(differentiate_twice)])
+def test_second_derivatives_equal_stepwise_where_they_are_compiled(case, options, run):
+    assert_second_derivatives_agree(case, options, run)
+
+
+@either_way
 def test_second_derivatives_are_those_of_differences():
     layer, _ = twins(GRU.make_layer, dtype="float64")
     x, direction = sample(2, 3, dtype="float64"), sample(2, 3, dtype="float64", seed=9)

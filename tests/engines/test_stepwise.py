@@ -6,7 +6,17 @@ import tensorflow as tf
 
 from rnnlayers.engines.stepwise import run_stepwise
 from tests import equations
-from tests.cases import MASKS, each_case, each_core, each_mask, randomize, sample
+from tests.cases import (
+    CASES,
+    CORE,
+    MASKS,
+    each_case,
+    each_core,
+    each_mask,
+    in_turn,
+    randomize,
+    sample,
+)
 from tests.numbers import assert_same
 
 pytestmark = pytest.mark.usefixtures("eagerly")
@@ -59,8 +69,7 @@ def test_it_equals_a_loop_over_the_equations(case, mask, reverse):
     assert_same(finals, expected_finals, "float64")
 
 
-@each_case
-@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize(("case", "reverse"), in_turn(CASES, [False, True]))
 def test_the_gradients_are_those_of_central_differences(case, reverse):
     mask = MASKS["every pattern"][[1, 3], :4]  # padded, and with a hole
     cell, sequences, states = make(case, batch=2, timesteps=4)
@@ -131,10 +140,8 @@ def test_a_recurrent_dropout_mask_scales_the_rows_of_the_recurrent_kernel(case):
     assert_same(dropped, run(cell, sequences, states), "float64")
 
 
-@each_core
-@pytest.mark.parametrize("jit_compile", [False, True])
-def test_a_graph_with_dynamic_shapes_gives_the_same(case, jit_compile):
-    tf.config.run_functions_eagerly(False)
+@pytest.mark.parametrize(("case", "jit_compile"), in_turn(CORE, [False, True]))
+def test_a_graph_with_dynamic_shapes_gives_the_same(case, jit_compile, not_eagerly):
     cell, sequences, states = make(case)
 
     @tf.function(
