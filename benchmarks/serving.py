@@ -1,10 +1,10 @@
-"""Load the server with single requests, and set it beside others that answer by the same model.
+"""Load the server with single requests, and compare it with other servers of the same model.
 
-    python -m benchmarks.serving --model FOLDER        # of an exported sentiment model
+    python -m benchmarks.serving --model FOLDER        # of an exported classifier of texts
 
-Requests come from wrk on the same machine, so that the load takes its share of the processor: the
-ratios count. The others are a FastAPI application that calls the model in each request, as one
-writes it first, and LitServe with batching, where it is installed.
+Requests come from wrk on the same machine, which takes its share of the processor, so only ratios
+count. The other servers are a FastAPI application that calls the model in each request, and
+LitServe with batching if it is installed.
 """
 
 import argparse
@@ -12,6 +12,7 @@ import contextlib
 import importlib.util
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -34,9 +35,8 @@ TEXTS = (
     "Compared with this film, the remake was truly awful.",
     "A fine film.",
 )
-PREDICT = "/v1/models/sentiment:predict"
 
-# Each thread of wrk sends its texts in turn; at the end it tells what it measured.
+# Each thread of wrk sends its texts in turn and prints its measurements at the end.
 LUA = """
 local bodies, turn = {%s}, 0
 request = function()
@@ -54,17 +54,23 @@ end
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Measure what a command line names."""
+    """Run the benchmark with the arguments of a command line."""
     parser = argparse.ArgumentParser("python -m benchmarks.serving", description=__doc__)
-    parser.add_argument("--model", type=Path, required=True, help="the folder of its versions")
+    parser.add_argument(
+        "--model", type=Path, required=True, help="the folder of a model with its versions"
+    )
     parser.add_argument("--seconds", type=int, default=60, help="of each measurement")
     parser.add_argument("--clients", type=int, nargs="+", default=CLIENTS)
-    parser.add_argument("--to", type=Path, default=RESULTS, help="where the results go")
+    parser.add_argument("--to", type=Path, default=RESULTS, help="the folder for the results")
     given = parser.parse_args(argv)
     if not versions_in(given.model):
-        raise SystemExit(f"error: --model: {given.model} holds no exported version")
+        raise SystemExit(
+            f"error: --model: {given.model} holds no exported version; give the folder of a model"
+        )
     if shutil.which("wrk") is None:
-        raise SystemExit("error: wrk is not installed; the package manager of your system has it")
+        raise SystemExit(
+            "error: wrk is not installed; install it with the package manager of your system"
+        )
     python = [sys.executable, "-m"]
     serve = [*python, "apps.serve", given.model, "--port", PORT]
     servers = {
@@ -82,36 +88,43 @@ def main(argv: Sequence[str] | None = None) -> None:
         script.write_text(LUA % ", ".join(bodies))
         for name, command in servers.items():
             for clients in given.clients:
-                found = measure(command, script, clients, given.seconds)
-                rows.append({"server": name, "clients": clients, **found})
+                measured = measure(
+                    command, predict_path(given.model), script, clients, given.seconds
+                )
+                rows.append({"server": name, "clients": clients, **measured})
                 print(rows[-1])
     write(rows, given.seconds, given.to)
 
 
-def measure(command: Sequence[object], script: Path, clients: int, seconds: int) -> dict:
-    """Start a server, load it, and return what wrk and the server's memory say."""
+def predict_path(model: Path) -> str:
+    """Return the path that predicts with a model, under which every server here listens."""
+    return f"/v1/models/{model.resolve().name}:predict"
+
+
+def measure(command: Sequence[object], path: str, script: Path, clients: int, seconds: int) -> dict:
+    """Start a server, load it, and return the measurements of wrk and of the server's memory."""
     server = subprocess.Popen(
         [*map(str, command)], stderr=subprocess.DEVNULL, start_new_session=True
     )
     try:
-        wait_for_answer(server)
+        wait_for_answer(server, path)
         load = [
             "wrk",
             "-t2",
             f"-c{clients}",
             "-s",
             str(script),
-            f"http://127.0.0.1:{PORT}{PREDICT}",
+            f"http://127.0.0.1:{PORT}{path}",
         ]
         subprocess.run([*load, "-d3"], check=True, capture_output=True)
         before = memory(server.pid)
         done = subprocess.run(
             [*load, f"-d{seconds}", "--timeout", "10"], check=True, capture_output=True, text=True
         )
-        found = json.loads(done.stdout.split("RESULT ")[1])
-        found["memory"], found["grown"] = before, memory(server.pid) - before
-        found["throughput"] = found["requests"] / found["seconds"]
-        return found
+        measured = json.loads(done.stdout.split("RESULT ")[1])
+        measured["memory"], measured["grown"] = before, memory(server.pid) - before
+        measured["throughput"] = measured["requests"] / measured["seconds"]
+        return measured
     finally:
         with contextlib.suppress(ProcessLookupError):  # it did not start
             os.killpg(server.pid, signal.SIGTERM)  # LitServe has workers
@@ -119,20 +132,22 @@ def measure(command: Sequence[object], script: Path, clients: int, seconds: int)
         time.sleep(1)
 
 
-def wait_for_answer(server: subprocess.Popen) -> None:
+def wait_for_answer(server: subprocess.Popen, path: str) -> None:
     """Wait until a server predicts."""
     body = json.dumps({"instances": [TEXTS[0]]}).encode()
-    request = urllib.request.Request(f"http://127.0.0.1:{PORT}{PREDICT}", body)
+    request = urllib.request.Request(f"http://127.0.0.1:{PORT}{path}", body)
     request.add_header("Content-Type", "application/json")
     end = time.monotonic() + 120
     while time.monotonic() < end and server.poll() is None:
         try:
             with urllib.request.urlopen(request) as response:
-                assert json.load(response)["predictions"][0]["label"]
+                assert json.load(response)["predictions"]
                 return
         except OSError:
             time.sleep(0.2)
-    raise RuntimeError("a server did not start; give its command by itself to see why")
+    raise RuntimeError(
+        f"the server did not start; run its command alone to see why: {shlex.join(server.args)}"
+    )
 
 
 def memory(process: int) -> int:
@@ -142,21 +157,21 @@ def memory(process: int) -> int:
 
 
 def signature_of(model: Path) -> Callable:
-    """Load the newest version, as TensorFlow's guide does."""
+    """Load the newest version of a classifier of texts, as TensorFlow's guide does."""
     import tensorflow as tf
 
     loaded = tf.saved_model.load(str(model / str(max(versions_in(model)))))
     function = loaded.signatures["serving_default"]
 
     def predict(texts: list[str]) -> list[dict]:
-        answer = function(text=tf.constant(texts))
-        labels, probabilities = answer["label"].numpy(), answer["probability"].numpy()
+        outputs = function(text=tf.constant(texts))
+        labels, probabilities = outputs["label"].numpy(), outputs["probability"].numpy()
         return [
             {"label": label.decode(), "probability": float(probability)}
             for label, probability in zip(labels, probabilities, strict=True)
         ]
 
-    predict.loaded = loaded  # the signature dies with it
+    predict.loaded = loaded  # the signature needs it alive
     return predict
 
 

@@ -1,4 +1,4 @@
-"""The server that one writes first: FastAPI, and the model called in each request."""
+"""The simplest server: FastAPI, and the model called in each request."""
 
 import sys
 from pathlib import Path
@@ -7,11 +7,11 @@ import uvicorn
 from fastapi import FastAPI
 from pydantic import BaseModel
 
-from benchmarks.serving import PORT, PREDICT, signature_of
+from benchmarks.serving import PORT, predict_path, signature_of
 
 
 class Request(BaseModel):
-    """What is asked."""
+    """The body of a request."""
 
     instances: list[str]
 
@@ -20,7 +20,7 @@ def main(model: Path) -> None:
     """Serve a model until stopped."""
     predict, app = signature_of(model), FastAPI()
 
-    @app.post(PREDICT)
+    @app.post(predict_path(model))
     def answer(request: Request) -> dict:
         return {"predictions": predict(request.instances)}
 

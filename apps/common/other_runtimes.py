@@ -1,6 +1,7 @@
-"""Models for runtimes other than TensorFlow, which know numbers alone.
+"""Models for runtimes other than TensorFlow, which take and return only numbers.
 
-The program that runs them cuts texts into ids and spells ids; what an id means is written beside.
+A program that runs such a model turns texts into ids and ids into texts. The vocabularies are
+written next to the model.
 """
 
 import importlib.util
@@ -21,41 +22,45 @@ Format = Literal["onnx", "litert"]
 
 
 class NumericEndpoints(NamedTuple):
-    """What other runtimes are given: numbers in, numbers out."""
+    """Endpoints for other runtimes: numbers in, numbers out."""
 
     endpoints: Mapping[str, tuple[Callable, Mapping[str, tf.TensorSpec]]]
-    probes: Mapping[str, Mapping[str, Any]]  # an example for each
-    vocabularies: Mapping[str, Sequence[str]] = {}  # by the name of the file: what ids mean
+    probes: Mapping[str, Mapping[str, Any]]  # an example of the inputs of each
+    vocabularies: Mapping[str, Sequence[str]] = {}  # by file name, the meaning of ids 0, 1, ...
 
 
 def check_installed(formats: Sequence[Format]) -> None:
-    """Refuses runtimes that are not installed, before any work is done."""
+    """Refuse runtimes that are not installed, before any work is done.
+
+    Raises:
+        Refusal: If one is not.
+    """
     for kind in formats:
         for module in NEEDED[kind]:
             if importlib.util.find_spec(module) is None:
                 raise Refusal(
-                    f"also: {kind} needs {module}, which is not installed; install the extra "
-                    f"`{kind}` of rnnlayers"
+                    f"also: {kind} needs {module}, which is not installed; run "
+                    f"pip install '.[{kind}]' in a clone of the project"
                 )
 
 
 def write_files(
     folder: Path, model: Any, formats: Sequence[Format], numeric: NumericEndpoints, tolerance: float
 ) -> dict[str, set[Format]]:
-    """Writes a file for each endpoint and runtime, and says which the runtime cannot hold.
+    """Write a file for each endpoint and runtime, and print those that a runtime cannot hold.
 
     Args:
-        folder: Where to write to.
+        folder: The folder for the files.
         model: See `rnnlayers.export_model`.
         formats: The runtimes.
         numeric: The endpoints.
-        tolerance: See there, too.
+        tolerance: See `rnnlayers.export_model`.
 
     Returns:
         For each endpoint, the runtimes that have it.
 
     Raises:
-        RuntimeError: If one answers differently.
+        RuntimeError: If a file answers differently from the model.
     """
     folder.mkdir(parents=True, exist_ok=True)
     written: dict[str, set[Format]] = {name: set() for name in numeric.endpoints}

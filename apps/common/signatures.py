@@ -1,4 +1,4 @@
-"""What a SavedModel takes and returns, read from its files without loading it."""
+"""The inputs and outputs of a SavedModel, read from its files without loading it."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,10 +15,10 @@ WARMUP = Path("assets.extra/tf_serving_warmup_requests")
 
 
 class Spec(NamedTuple):
-    """What a signature says of one tensor."""
+    """The dtype and shape of a tensor of a signature."""
 
     dtype: tf.DType
-    shape: tuple[int | None, ...] | None  # None where not even the rank is known
+    shape: tuple[int | None, ...] | None  # None if not even the rank is known
 
 
 class Signature(NamedTuple):
@@ -30,21 +30,21 @@ class Signature(NamedTuple):
 
     @property
     def batchable(self) -> bool:
-        """Whether rows of several requests can be computed together."""
+        """Return whether rows of several requests can be computed together."""
         specs = [*self.inputs.values(), *self.outputs.values()]
-        # Strings and numbers alone have no rows, and what has no input has none to bring.
+        # Scalars have no rows, and neither has a signature without inputs.
         return bool(self.inputs) and all(spec.shape and spec.shape[0] is None for spec in specs)
 
 
 def read_signatures(path: Path) -> dict[str, Signature]:
-    """Reads the signatures of a SavedModel without loading it.
+    """Read the signatures of a SavedModel without loading it.
 
     Args:
         path: The folder of the version.
 
     Raises:
         OSError: If it cannot be read.
-        Refusal: If it is no SavedModel for serving, or damaged.
+        Refusal: If it is damaged, or no SavedModel for serving.
     """
     definitions = read_definitions(path)
     return {
@@ -66,11 +66,13 @@ def read_definitions(path: Path) -> dict[str, Any]:
     try:
         saved = SavedModel.FromString(file.read_bytes())
     except DecodeError as error:
-        raise Refusal(f"{file} is damaged: {error}") from error
+        raise Refusal(f"{file} is damaged ({error}); export the model again") from error
     for graph in saved.meta_graphs:
         if "serve" in graph.meta_info_def.tags:
             return dict(graph.signature_def)
-    raise Refusal(f"{file} has no graph with the tag 'serve'; export the model for serving")
+    raise Refusal(
+        f"{file} has no graph with the tag 'serve', as servers need; export the model again"
+    )
 
 
 def _specs(tensors: Mapping[str, Any]) -> dict[str, Spec]:

@@ -8,8 +8,8 @@ import tensorflow as tf
 from benchmarks import serving
 
 
-class Sentiment(tf.Module):
-    """Answers as an exported sentiment model does."""
+class Classifier(tf.Module):
+    """Answers with a label and a probability, as an exported classifier of texts does."""
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
     def __call__(self, text):
@@ -20,8 +20,8 @@ class Sentiment(tf.Module):
 
 @pytest.fixture
 def model(tmp_path):
-    module = Sentiment()
-    folder = tmp_path / "sentiment"
+    module = Classifier()
+    folder = tmp_path / "classifier"
     tf.saved_model.save(module, str(folder / "1"), signatures=module.__call__)
     return folder
 
@@ -63,7 +63,7 @@ def test_every_server_is_loaded(model, tmp_path, capsys):
     assert (tmp_path / "serving.md").read_text() in capsys.readouterr().out
 
 
-def test_what_it_cannot_do_without(model, tmp_path, monkeypatch):
+def test_a_missing_model_and_a_missing_wrk_are_refused(model, tmp_path, monkeypatch):
     with pytest.raises(SystemExit, match=r"--model: .* holds no exported version"):
         serving.main(["--model", str(tmp_path)])
     monkeypatch.setattr(shutil, "which", lambda name: None)
@@ -71,6 +71,6 @@ def test_what_it_cannot_do_without(model, tmp_path, monkeypatch):
         serving.main(["--model", str(model)])
 
 
-def test_a_server_that_does_not_start_is_told(tmp_path):
-    with pytest.raises(RuntimeError, match="a server did not start"):
-        serving.measure(["false"], tmp_path / "none.lua", clients=1, seconds=1)
+def test_a_server_that_does_not_start_is_reported(tmp_path):
+    with pytest.raises(RuntimeError, match=r"the server did not start; .*: false"):
+        serving.measure(["false"], "/", tmp_path / "none.lua", clients=1, seconds=1)
