@@ -1,4 +1,4 @@
-"""What this library needs of the process it is imported in."""
+"""The requirements of this library on the process that imports it."""
 
 import keras
 
@@ -8,7 +8,7 @@ def check_backend() -> None:
     backend = keras.config.backend()
     if backend != "tensorflow":
         raise ImportError(
-            f"rnnlayers needs Keras on TensorFlow, and Keras runs on {backend!r} here. Set the "
+            f"rnnlayers needs Keras with TensorFlow, but Keras runs with {backend!r} here. Set the "
             "environment variable KERAS_BACKEND to 'tensorflow' before Keras is imported, or "
             "`backend` in ~/.keras/keras.json."
         )

@@ -1,4 +1,4 @@
-"""Decoding: greedy, sampling and beam search. It knows a step function, never a model."""
+"""Decoding: greedy, sampling and beam search. It needs a step function, never a model."""
 
 from rnnlayers.decoding.beam import BeamSearch
 from rnnlayers.decoding.loop import Decoded, decode

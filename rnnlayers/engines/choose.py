@@ -17,7 +17,7 @@ Engine = Callable[..., tuple[Tensor | None, States]]
 
 # A cuDNN engine for GPUs will be one more entry here and one more rule in `choose`.
 ENGINES: dict[str, Engine] = {"compiled": run_compiled, "stepwise": run_stepwise}
-OLD_NAMES = {"fused": "compiled"}  # in code and configurations of version 0.1
+OLD_NAMES = {"fused": "compiled"}  # in older code and saved configurations
 
 # Compiling takes a quarter of a second and saves some 40 % of the time of a batch of this size: it
 # pays after 25 batches. Each batch size is compiled for itself, so rare sizes are not compiled.
@@ -96,7 +96,7 @@ def run_on(engine: str, cell: RecurrentCell, *tensors: Any, **options: Any) -> t
 
 
 def current_name(asked: Any) -> Any:
-    """Return the current name of an engine: "compiled" was called "fused" in version 0.1."""
+    """Return the current name of an engine; "fused" is the old name of "compiled"."""
     return OLD_NAMES.get(asked, asked) if isinstance(asked, str) else asked
 
 

@@ -143,7 +143,7 @@ def _segment_length(steps: int | None) -> int | None:
 
 
 def _length_to_pad_to(sequence: Tensor) -> Tensor | None:
-    """Return the length to compile for, of a sequence `(time, ...)`; None for its own.
+    """Return the length to pad a sequence `(time, ...)` to, or None to keep its own.
 
     XLA compiles for each length. A length that is not known yet is padded to one of two lengths
     between a power of two and the next, so that few are compiled. The loops run only the steps that

@@ -1,4 +1,4 @@
-"""Exports of a model or of plain functions, each verified by running it before it is there."""
+"""Exports of a model or of plain functions, each verified by running it before it appears."""
 
 from rnnlayers.export.litert import export_litert
 from rnnlayers.export.onnx import export_onnx

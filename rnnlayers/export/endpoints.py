@@ -1,4 +1,4 @@
-"""What is exported: functions with named inputs and outputs, and example inputs to try them on."""
+"""Endpoints, which are functions with named inputs and outputs, and example inputs for them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import tensorflow as tf
 
 Probe = dict[str, tf.Tensor]
 
-_AUTOMATIC_NAME = re.compile(r"keras_tensor(_\d+)?")  # counts up with every keras.Input made
-_DYNAMIC_SIZES = ((1, 8), (3, 12))  # (first axis, every other axis) of the two made-up probes
+_AUTOMATIC_NAME = re.compile(r"keras_tensor(_\d+)?")  # Keras numbers its inputs
+_DYNAMIC_SIZES = ((1, 8), (3, 12))  # (first axis, every other axis) of the two automatic probes
 _STRINGS = ("A short probe.", "", "Ein längerer Satz, naïve \N{SLIGHTLY SMILING FACE} <br/>")
 
 
@@ -23,7 +23,7 @@ _STRINGS = ("A short probe.", "", "Ein längerer Satz, naïve \N{SLIGHTLY SMILIN
 class Endpoint:
     """One entry of an export: a function, and the name, shape and dtype of each input.
 
-    With `distinct`, an output of the name of an input gets another one, `next_` before it.
+    With `distinct`, an output with the name of an input is renamed, with the prefix `next_`.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Endpoint:
     distinct: bool = False
 
     def __call__(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Calls the function and names its outputs."""
+        """Call the function and name its outputs."""
         single = len(inputs) == 1
         outputs = self.function(*inputs.values()) if single else self.function(**inputs)
         if isinstance(outputs, Mapping):
@@ -46,29 +46,31 @@ class Endpoint:
                 raise ValueError(
                     f"endpoints[{self.name!r}] must return a dense tensor, or a flat dict or list "
                     f"of them. Received under {name!r} a {type(value).__name__}. Give every "
-                    "tensor a string key of its own, without nesting."
+                    "tensor its own string as a key, without nesting."
                 )
         if not named:
-            raise ValueError(f"endpoints[{self.name!r}] returned no tensor at all.")
+            raise ValueError(
+                f"endpoints[{self.name!r}] must return at least one tensor. Received none."
+            )
         return self._renamed(named) if self.distinct else named
 
     def _renamed(self, outputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         names = {name: f"next_{name}" if name in self.signature else name for name in outputs}
         if len({*names.values()} | self.signature.keys()) < len(outputs) + len(self.signature):
             raise ValueError(
-                f"endpoints[{self.name!r}]: an output of the name of an input gets `next_` before "
-                f"it, and that name is taken. Rename an output. Inputs: {list(self.signature)}, "
-                f"outputs: {list(outputs)}."
+                f"endpoints[{self.name!r}]: an output with the name of an input gets the prefix "
+                f"`next_`, and that name is taken. Rename an output. Inputs: "
+                f"{list(self.signature)}, outputs: {list(outputs)}."
             )
         return {names[name]: value for name, value in outputs.items()}
 
     def trace(self) -> Any:
-        """The function as a graph, a `ConcreteFunction` with this signature."""
+        """Trace the function, and return a `ConcreteFunction` with this signature."""
 
         def traced(**inputs: tf.Tensor) -> dict[str, tf.Tensor]:
             return self(inputs)
 
-        # Without AutoGraph, as Keras traces its own layers: it would rewrite library code too.
+        # Without AutoGraph, which would rewrite library code too. Keras traces its layers so.
         function = tf.function(traced, autograph=False)
         try:
             return function.get_concrete_function(**self.signature)
@@ -77,7 +79,7 @@ class Endpoint:
             raise
 
     def batch_of_one(self) -> Endpoint:
-        """The same for a batch of one example."""
+        """Return the endpoint for a batch of one example."""
         signature = {
             name: tf.TensorSpec([1, *spec.shape[1:]], spec.dtype, name) if _batched(spec) else spec
             for name, spec in self.signature.items()
@@ -85,7 +87,7 @@ class Endpoint:
         return replace(self, signature=signature)
 
     def split(self, probes: Sequence[Probe]) -> list[Probe]:
-        """Cuts probes into such with a batch of one."""
+        """Cut probes into probes with a batch of one example."""
         rows = [name for name, spec in self.signature.items() if _batched(spec)]
         if not rows:
             return list(probes)
@@ -95,7 +97,7 @@ class Endpoint:
             if len({*sizes.values()}) > 1 or 0 in sizes.values():
                 raise ValueError(
                     f"probes[{self.name!r}]: the first dimensions of all inputs must be equal and "
-                    f"not 0, to be tried one by one. Received: {sizes}."
+                    f"not 0, so that examples can be tried one by one. Received: {sizes}."
                 )
             for row in range(sizes[rows[0]]):
                 cut.append({**probe, **{name: probe[name][row : row + 1] for name in rows}})
@@ -107,12 +109,12 @@ def _batched(spec: tf.TensorSpec) -> bool:
 
 
 def make_endpoints(model: Any, endpoints: Mapping[str, Any] | None) -> list[Endpoint]:
-    """The `endpoints` argument of `export_model`, checked; see there."""
+    """Check the `endpoints` argument of `export_model`, and return the endpoints."""
     if endpoints is None:
         return [_default_endpoint(model)]
     if not isinstance(endpoints, Mapping) or not endpoints:
         raise ValueError(
-            "endpoints must be a filled dict of name -> (function, signature), or None. "
+            "endpoints must be a dict of name -> (function, signature), not empty, or None. "
             f"Received: {endpoints!r}."
         )
     return [_make_endpoint(name, entry) for name, entry in endpoints.items()]
@@ -122,7 +124,7 @@ def _make_endpoint(name: Any, entry: Any) -> Endpoint:
     if not isinstance(name, str) or not name or name.startswith("__"):
         raise ValueError(
             f"endpoints: a name must be a string that is not empty and does not start with '__', "
-            f"which TensorFlow keeps for itself. Received: {name!r}."
+            f"which is reserved for TensorFlow. Received: {name!r}."
         )
     if not (
         isinstance(entry, tuple)
@@ -159,15 +161,15 @@ def _make_spec(endpoint: str, name: Any, spec: Any) -> tf.TensorSpec:
 
 
 def _default_endpoint(model: Any) -> Endpoint:
-    """`serving_default` with the inputs of a functional or sequential model, any batch size."""
+    """Return `serving_default` for a functional or sequential model and any batch size."""
     if not isinstance(model, keras.Model) or not getattr(model, "inputs", None):
         raise ValueError(
-            "endpoints=None needs a functional or sequential Keras model that is built, whose "
-            f"inputs are known. Received: {model!r}. Build it first, or give endpoints="
+            "endpoints=None needs a functional or sequential Keras model that is built, so that "
+            f"its inputs are known. Received: {model!r}. Build it first, or pass endpoints="
             "{'serving_default': (model, {'inputs': tf.TensorSpec(shape, dtype)})}, in "
             "export_onnx endpoint=(model, {...})."
         )
-    # A sequential model that is part of another one has that one's tensors as its `input`.
+    # A sequential model inside another model has the tensors of that model as its `input`.
     structure = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
     signature = {}
     inputs = keras.tree.flatten_with_path(structure)
@@ -190,7 +192,7 @@ def _default_endpoint(model: Any) -> Endpoint:
 def make_probes(
     endpoints: Sequence[Endpoint], probes: Mapping[str, Any] | None
 ) -> dict[str, list[Probe]]:
-    """Example inputs for every endpoint: those given, checked, or made up; see `export_model`."""
+    """Return example inputs for every endpoint, given or automatic; see `export_model`."""
     probes = {} if probes is None else probes
     names = [endpoint.name for endpoint in endpoints]
     if not isinstance(probes, Mapping) or not set(probes) <= set(names):
@@ -201,7 +203,7 @@ def make_probes(
     return {
         endpoint.name: _given_probes(endpoint, probes[endpoint.name])
         if endpoint.name in probes
-        else _made_up_probes(endpoint)
+        else _automatic_probes(endpoint)
         for endpoint in endpoints
     }
 
@@ -216,7 +218,7 @@ def _given_probes(endpoint: Endpoint, given: Any) -> list[Probe]:
     probes = [_given_probe(endpoint, position, probe) for position, probe in enumerate(given)]
     dynamic = [name for name, spec in endpoint.signature.items() if _batched(spec)]
     sizes = {int(probe[name].shape[0]) for probe in probes for name in dynamic}
-    if len(sizes) == 1:  # one size alone would not show a size that was baked in
+    if len(sizes) == 1:  # a single size would not reveal a fixed size in the graph
         doubled = {name: tf.concat([probes[0][name]] * 2, axis=0) for name in dynamic}
         probes.append({**probes[0], **doubled})
     return probes
@@ -235,28 +237,28 @@ def _given_probe(endpoint: Endpoint, position: int, probe: Any) -> Probe:
             tensors[name] = tf.convert_to_tensor(probe[name], dtype=spec.dtype)
         except (TypeError, ValueError) as error:
             raise ValueError(
-                f"{where}[{name!r}] cannot be made a {spec.dtype.name} tensor: {error}"
+                f"{where}[{name!r}] must be convertible to a {spec.dtype.name} tensor: {error}"
             ) from error
         if not spec.shape.is_compatible_with(tensors[name].shape):
             raise ValueError(
-                f"{where}[{name!r}] must have the shape {tuple(spec.shape)} that the signature "
-                f"says. Received: {tuple(tensors[name].shape)}."
+                f"{where}[{name!r}] must have the shape {tuple(spec.shape)} of the signature. "
+                f"Received: {tuple(tensors[name].shape)}."
             )
     return tensors
 
 
-def _made_up_probes(endpoint: Endpoint) -> list[Probe]:
+def _automatic_probes(endpoint: Endpoint) -> list[Probe]:
     random = np.random.default_rng(0)
     return [
         {
-            name: _made_up_tensor(endpoint, spec, first, others, random)
+            name: _automatic_tensor(endpoint, spec, first, others, random)
             for name, spec in endpoint.signature.items()
         }
         for first, others in _DYNAMIC_SIZES
     ]
 
 
-def _made_up_tensor(
+def _automatic_tensor(
     endpoint: Endpoint, spec: tf.TensorSpec, first: int, others: int, random: np.random.Generator
 ) -> tf.Tensor:
     shape = [
@@ -269,10 +271,10 @@ def _made_up_tensor(
     elif spec.dtype.is_floating or spec.dtype.is_complex:
         values = random.standard_normal(shape)
     elif spec.dtype.is_integer or spec.dtype.is_bool:
-        values = random.integers(0, 2, shape)  # 0 and 1 are valid in any vocabulary
+        values = random.integers(0, 2, shape)  # 0 and 1 are ids of any vocabulary
     else:
         raise ValueError(
-            f"endpoints[{endpoint.name!r}], input {spec.name!r}: no example can be made up for "
-            f"dtype {spec.dtype.name}. Give probes={{{endpoint.name!r}: ...}}."
+            f"endpoints[{endpoint.name!r}], input {spec.name!r}: no example can be made for "
+            f"dtype {spec.dtype.name}. Pass probes={{{endpoint.name!r}: ...}}."
         )
     return tf.cast(values, spec.dtype)

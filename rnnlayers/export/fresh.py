@@ -1,7 +1,7 @@
-"""The other side of the verification: a process that knows TensorFlow and NumPy, nothing else.
+"""The fresh process of the verification, which has TensorFlow and NumPy only.
 
-Run by `verify.py` as a script, never imported through the package there: neither this library nor
-Keras can be imported in that process. So nothing but TensorFlow and NumPy may be imported here.
+`verify.py` runs this file as a script in a process where neither this library nor Keras can be
+imported. So this file must import nothing but TensorFlow and NumPy.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Answer = Callable[[str, dict[str, np.ndarray]], dict[str, Any]]
 
 
 def encode(tensors: dict[str, Any]) -> dict[str, str]:
-    """Named arrays of any dtype as text."""
+    """Return named arrays of any dtype as text."""
     return {
         name: base64.b64encode(tf.make_tensor_proto(value).SerializeToString()).decode()
         for name, value in tensors.items()
@@ -29,7 +29,7 @@ def encode(tensors: dict[str, Any]) -> dict[str, str]:
 
 
 def decode(texts: dict[str, str]) -> dict[str, np.ndarray]:
-    """What `encode` wrote, as arrays."""
+    """Return the arrays of a text from `encode`."""
     return {
         name: tf.make_ndarray(TensorProto.FromString(base64.b64decode(text)))
         for name, text in texts.items()
@@ -37,7 +37,7 @@ def decode(texts: dict[str, str]) -> dict[str, np.ndarray]:
 
 
 def load_as_python(model: str) -> Answer:
-    """Loads the way Python programs do."""
+    """Load a model the way Python programs do."""
     loaded = tf.saved_model.load(model)
 
     def answer(endpoint: str, inputs: dict[str, np.ndarray]) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def load_as_python(model: str) -> Answer:
 
 
 def load_as_server(model: str) -> Answer:
-    """Loads the way TensorFlow Serving and the C API do: a session fed by tensor names."""
+    """Load a model the way TensorFlow Serving and the C API do: a session with tensor names."""
     graph = tf.Graph()
     session = tf.compat.v1.Session(graph=graph)
     with graph.as_default():
@@ -69,7 +69,7 @@ LOADERS = {"tf.saved_model.load": load_as_python, "a session, as in serving": lo
 
 
 def main(model: str, questions: str, answers: str) -> None:
-    """Answers the probes in the file `questions` with every loader, into the file `answers`."""
+    """Answer the probes in the file `questions` with every loader; write the file `answers`."""
     calls = json.loads(Path(questions).read_text())
     given: dict[str, list[dict[str, str]]] = {}
     for loader, load in LOADERS.items():

@@ -1,4 +1,4 @@
-"""Endpoints as graphs, and how the live model answers: what every export begins with."""
+"""The first part of every export: endpoints as graphs, and the answers of the live model."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from rnnlayers.export.verify import Call, answer_live
 
 
 class Traced(NamedTuple):
-    """What is to be written, and how it has to answer."""
+    """The graphs to write, and the answers that they must give."""
 
-    functions: dict[str, Any]  # of each endpoint a `ConcreteFunction`
+    functions: dict[str, Any]  # a `ConcreteFunction` for each endpoint
     calls: list[Call]  # of the live model
     tables: list[Any]  # lookup tables
 
     def write(self, path: Path) -> None:
-        """Writes a SavedModel."""
+        """Write a SavedModel."""
         root = tf.Module()
         root.tables = self.tables
         root.weights = [list(function.variables) for function in self.functions.values()]
-        # Gradients of custom functions would go into the file, too; a server never asks for them.
+        # A server does not need the gradients of custom functions.
         options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
         try:
             tf.saved_model.save(root, str(path), signatures=self.functions, options=options)
@@ -37,8 +37,8 @@ class Traced(NamedTuple):
             if "untracked" not in str(error):
                 raise
             raise ValueError(
-                "model does not hold a lookup table that an endpoint uses. Pass it, or the layer "
-                "that owns it, as well: export_model([model, vectorizer], ...)."
+                "model does not contain a lookup table that an endpoint uses. Pass the table, or "
+                "the layer that owns it, as well: export_model([model, vectorizer], ...)."
             ) from error
 
 
@@ -50,15 +50,15 @@ def trace(
     target: Target = Target.TENSORFLOW,
     batch_of_one: bool = False,
 ) -> Traced:
-    """Checks the arguments of an export, traces the endpoints and asks the live model.
+    """Check the arguments of an export, trace the endpoints and run the live model.
 
     Args:
         model: What the endpoints use, see `export_model`.
         endpoints: `{name: (function, signature)}`, or None for the inputs of the model.
-        probes: Inputs by the name of the endpoint, or None to make some up.
-        tolerance: Is checked alone.
-        target: What the graphs are for. Elsewhere no output has the name of an input.
-        batch_of_one: Whether a batch is to be of one example.
+        probes: Inputs by the name of the endpoint, or None for automatic ones.
+        tolerance: Only checked.
+        target: Where the graphs will run. Elsewhere no output may have the name of an input.
+        batch_of_one: Whether a batch has one example.
     """
     check_number("tolerance", tolerance, "[0, inf)", "the largest difference that is allowed")
     things = _things(model)
@@ -79,26 +79,26 @@ def trace(
         _check_built(unbuilt)
         for name, function in traced.items():
             check_portable(name, function.graph.as_graph_def())
-        # Before the writing, so that whatever these calls leave behind shows as a difference.
+        # Before writing, so that any state these calls leave behind shows as a difference.
         with portable():
             calls = answer_live(chosen, examples)
-    # Tracing may have made tables, so they are looked for afterwards.
+    # Tracing may have made tables, so they are searched afterwards.
     tables = lookup_tables(_things(model))
-    if target is Target.ELSEWHERE:  # where a table that nothing reads would be one too many
+    if target is Target.ELSEWHERE:  # which refuses a table that nothing reads
         read = [tensor for function in traced.values() for tensor in function.captured_inputs]
         tables = [table for table in tables if any(table.resource_handle is t for t in read)]
     return Traced(traced, calls, tables)
 
 
 def _untraced(function: Any) -> Any:
-    """The same function without the graphs of it that were traced for somewhere else."""
+    """Return the function without its graphs that were traced for another target."""
     if isinstance(function, tf.types.experimental.PolymorphicFunction):
         return tf.function(function.python_function)
     return function
 
 
 def _traced(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
-    """The graph of each endpoint; one that is another one under a second name shares its graph."""
+    """Return the graph of each endpoint; endpoints of the same function share a graph."""
     graphs: list[tuple[Endpoint, Any]] = []
     traced = {}
     for endpoint in endpoints:
@@ -125,6 +125,6 @@ def _check_built(layers: Sequence[keras.Layer]) -> None:
     names = [layer.name for layer in layers if layer.weights]
     if names:
         raise ValueError(
-            f"model holds layers that were not built, {names}: they got their weights, at random, "
-            "during this very export. Call the model on data, train it or load its weights first."
+            f"model contains layers that were not built, {names}: they got random weights during "
+            "this export. Call the model on data, train it or load its weights first."
         )

@@ -1,4 +1,4 @@
-"""Writes a LiteRT file (`.tflite`): whole and verified, or not at all."""
+"""Export of a LiteRT file (`.tflite`): complete and verified, or not at all."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ def export_litert(
     weights: Literal["float32", "float16", "int8"] = "float32",
     tolerance: float = 1e-5,
 ) -> Path:
-    """Exports a model as a LiteRT file (TensorFlow Lite), for phones and small devices.
+    """Export a model as a LiteRT file (TensorFlow Lite), for phones and small devices.
 
-    The batch is of one example: LiteRT keeps the outputs of a loop only if their size is known. The
-    number of steps may stay open. A state `h` that goes in comes out as `next_h`. The file
-    holds LiteRT's own operators only and appears only after LiteRT has answered as the live model
-    does; one that was there is replaced then.
+    The batch has one example, since LiteRT keeps the outputs of a loop only if their size is known.
+    The number of steps may be open. A state `h` that is an input is returned as `next_h`. The file
+    has LiteRT's own operators only. It appears, or replaces an older one, only after LiteRT has
+    given the answers of the live model.
 
     Args:
         model: See `export_model`.
         file: The file, which ends in `.tflite`.
-        endpoints: See `export_model`; where a signature leaves the first dimension open, it is 1.
+        endpoints: See `export_model`; a first dimension that a signature leaves open becomes 1.
         probes: See `export_model`; each example of a batch is tried.
-        weights: What large kernels are kept as. `float16` halves the file and still computes in
-            float32; `int8` quarters it and computes their products in 8-bit integers, of inputs
-            that are rounded, too. Both need a larger tolerance.
+        weights: The dtype of large kernels in the file. `float16` halves the file and still
+            computes in float32. `int8` quarters it, and computes products in 8-bit integers from
+            rounded inputs. Both need a larger tolerance.
         tolerance: See `export_model`.
 
     Returns:
@@ -57,10 +57,10 @@ def export_litert(
 
     Raises:
         ImportError: If `ai-edge-litert` is not installed, the extra `litert`.
-        ValueError: If an argument is wrong. As `UnsupportedOperatorError`, if LiteRT has no such
-            operator: it knows none for strings, and keeps no output of a loop whose size depends on
+        ValueError: If an argument is wrong. As `UnsupportedOperatorError`, if LiteRT lacks an
+            operator: it has none for strings, and keeps no output of a loop whose size depends on
             the input.
-        RuntimeError: If the verification failed. Nothing is left behind.
+        RuntimeError: If the verification fails. Nothing is left behind.
 
     Example:
         >>> import tempfile, keras, rnnlayers
@@ -84,7 +84,7 @@ def export_litert(
 
     def answer(endpoint: str, probe: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         run = interpreter.get_signature_runner(endpoint)
-        # An input that nothing reads is no input any more.
+        # The converter removes inputs that nothing reads.
         return dict(run(**{name: probe[name] for name in run.get_input_details()}))
 
     try:
@@ -97,7 +97,7 @@ def export_litert(
 
 
 def _convert(traced: Traced, weights: str) -> bytes:
-    """Endpoints as LiteRT."""
+    """Convert endpoints to LiteRT."""
     if traced.tables:
         raise lacks("LiteRT", ["lookup tables"])
     with tempfile.TemporaryDirectory() as folder:
@@ -116,8 +116,8 @@ def _convert(traced: Traced, weights: str) -> bytes:
             kinds = _other_kinds(traced)
             if kinds:
                 raise UnsupportedOperatorError(
-                    f"LiteRT computes in float32, and the endpoints have {', '.join(kinds)}. "
-                    "Build the model with that dtype."
+                    f"LiteRT computes in float32, but the endpoints have {', '.join(kinds)}. "
+                    "Build the model with dtype float32."
                 ) from error
             if unknown:
                 raise lacks("LiteRT", unknown) from error
@@ -127,7 +127,7 @@ def _convert(traced: Traced, weights: str) -> bytes:
 
 
 def _other_kinds(traced: Traced) -> list[str]:
-    """The floating-point dtypes, other than float32, in the graphs."""
+    """Return the floating-point dtypes in the graphs, except float32."""
     kinds = {
         output.dtype.name
         for function in traced.functions.values()

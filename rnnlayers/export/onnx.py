@@ -1,4 +1,4 @@
-"""Writes an ONNX file: whole and verified, or not at all."""
+"""Export of an ONNX file: complete and verified, or not at all."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from rnnlayers.export.runtimes import (
     write_file,
 )
 
-OPSET = 18  # of 2022: what runs ONNX today runs this, such as ONNX Runtime from 1.14 on
+OPSET = 18  # of 2022, supported by current runtimes, such as ONNX Runtime from 1.14 on
 
 
 def export_onnx(
@@ -33,19 +33,19 @@ def export_onnx(
     *,
     tolerance: float = 1e-5,
 ) -> Path:
-    """Exports a model as an ONNX file, for ONNX Runtime and others: in browsers, on phones, in C.
+    """Export a model as an ONNX file, for ONNX Runtime and others: in browsers, on phones, in C.
 
-    A recurrent layer becomes an operator `Loop`, and so does decoding, for any batch and any number
-    of steps that the signature leaves open, except none of either. Since an output cannot have the
-    name of an input, a state `h` that is both comes out as `next_h`. The file appears only after
-    ONNX Runtime has answered as the live model does; one that was there is replaced then.
+    A recurrent layer becomes an operator `Loop`, and so does decoding. Batch and number of steps
+    may be open in the signature, but not zero. Since an output cannot have the name of an input, a
+    state `h` that is both is returned as `next_h`. The file appears, or replaces an older one, only
+    after ONNX Runtime has given the answers of the live model.
 
     Args:
         model: See `export_model`.
         file: The file, which ends in `.onnx`.
-        endpoint: `(function, signature)`, as an entry of the `endpoints` of `export_model`; a file
-            holds one. `None` stands for the inputs of a functional or sequential model.
-        probes: Inputs on which to compare, `{input: value}`, or a list of these; made up if None.
+        endpoint: `(function, signature)`, as in the `endpoints` of `export_model`; a file has one.
+            `None` stands for the inputs of a functional or sequential model.
+        probes: Inputs for the comparison, `{input: value}`, or a list of these; automatic if None.
         tolerance: See `export_model`.
 
     Returns:
@@ -53,9 +53,9 @@ def export_onnx(
 
     Raises:
         ImportError: If `tf2onnx` or `onnxruntime` is not installed, the extra `onnx`.
-        ValueError: If an argument is wrong. As `UnsupportedOperatorError`, if ONNX has no such
-            operator: it knows next to none for strings, so cut texts into ids outside.
-        RuntimeError: If the verification failed. Nothing is left behind.
+        ValueError: If an argument is wrong. As `UnsupportedOperatorError`, if ONNX lacks an
+            operator: it has hardly any for strings, so cut texts into ids outside.
+        RuntimeError: If the verification fails. Nothing is left behind.
 
     Example:
         >>> import tempfile, keras, rnnlayers
@@ -81,7 +81,7 @@ def export_onnx(
     content = _convert(traced.functions[name])
 
     def answer(_: str, probe: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        # An input that nothing reads is no input any more.
+        # The converter removes inputs that nothing reads.
         inputs = {tensor.name: probe[tensor.name] for tensor in session.get_inputs()}
         names = [tensor.name for tensor in session.get_outputs()]
         return dict(zip(names, session.run(names, inputs), strict=True))
@@ -96,7 +96,7 @@ def export_onnx(
 
 
 def _convert(function: Any) -> bytes:
-    """A `ConcreteFunction` as ONNX."""
+    """Convert a `ConcreteFunction` to ONNX."""
     import onnx
     import tf2onnx
 
@@ -111,8 +111,8 @@ def _convert(function: Any) -> bytes:
     unknown = sorted({node.op_type for node in _nodes(model.graph) if not _is_known(node)})
     if unknown:
         raise lacks("ONNX", unknown)
-    # Tensors from outside the function, which are its last inputs, become constants here; tf2onnx
-    # has done it with variables.
+    # Captured tensors, which are the function's last inputs, become constants here. tf2onnx has
+    # done so with variables.
     outside = function.captured_inputs
     inside = function.inputs[len(function.inputs) - len(outside) :]
     values = {tensor.name: value for tensor, value in zip(inside, outside, strict=True)}
@@ -125,17 +125,17 @@ def _convert(function: Any) -> bytes:
 
 
 def _select(context: Any, node: Any, *_: Any) -> None:
-    """Chooses one of two numbers; left alone, tf2onnx multiplies both, and 0 * inf is NaN."""
+    """Convert a choice of two numbers: tf2onnx multiplies both, and 0 * inf is NaN."""
     import tf2onnx
     from onnx import TensorProto
 
     kind = context.get_dtype(node.output[0])
     if kind not in (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16):
-        # ONNX Runtime does not choose among all kinds, and here no product goes wrong.
+        # ONNX Runtime does not choose among all dtypes, and here products are exact.
         tf2onnx.onnx_opset.controlflow.Select.version_7(context, node)
         return
     node.type = "Where"
-    if kind == TensorProto.FLOAT16:  # among these neither
+    if kind == TensorProto.FLOAT16:  # nor among these
         for name in node.input[1:]:
             context.insert_new_node_on_input(node, "Cast", name, to=TensorProto.FLOAT)
         context.insert_new_node_on_output("Cast", node.output[0], to=kind)
@@ -143,7 +143,7 @@ def _select(context: Any, node: Any, *_: Any) -> None:
 
 @contextmanager
 def _silent(*names: str) -> Iterator[None]:
-    """Keeps loggers from telling, without their errors, what is told afterwards with ours."""
+    """Silence loggers whose errors are raised again here."""
     loggers = [logging.getLogger(name) for name in names]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
@@ -156,7 +156,7 @@ def _silent(*names: str) -> Iterator[None]:
 
 
 def _nodes(graph: Any) -> Iterator[Any]:
-    """Every node of a graph, and of the graphs in its loops and branches."""
+    """Yield every node of a graph and of the graphs in its loops and branches."""
     for node in graph.node:
         yield node
         for attribute in node.attribute:

@@ -1,4 +1,4 @@
-"""What keeps a graph from running elsewhere, and how to keep it out."""
+"""Operators that run on this machine only, and how to keep them out of a graph."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import tensorflow as tf
 
 _TrackableResource = tf.saved_model.experimental.TrackableResource
 
-# The start of an operator's name, and what is wrong with it.
+# The prefix of an operator's name, and the reason to refuse it.
 _REFUSED = {
     "Cudnn": (
         "runs on NVIDIA GPUs only. export_model switches cuDNN off in every layer that it reaches "
@@ -25,14 +25,14 @@ _REFUSED = {
 
 
 def reachable(roots: Iterable[Any]) -> Iterator[Any]:
-    """Every layer, module and lookup table in `roots` and in their attributes, each once."""
-    seen: dict[int, Any] = {}  # keeps what it names alive, so that no id is used twice
+    """Yield every layer, module and lookup table in `roots` and their attributes, each once."""
+    visited: dict[int, Any] = {}  # keeps objects alive, so that no id is used twice
     pending = list(roots)
     while pending:
         thing = pending.pop()
-        if id(thing) in seen:
+        if id(thing) in visited:
             continue
-        seen[id(thing)] = thing
+        visited[id(thing)] = thing
         if isinstance(thing, dict):
             pending.extend(thing.values())
         elif isinstance(thing, (list, tuple, set)):
@@ -43,16 +43,16 @@ def reachable(roots: Iterable[Any]) -> Iterator[Any]:
 
 
 def lookup_tables(things: Iterable[Any]) -> list[Any]:
-    """The lookup tables (and other resources that are not variables) among `things`."""
+    """Return the lookup tables (and other resources except variables) among `things`."""
     return [thing for thing in things if isinstance(thing, _TrackableResource)]
 
 
 @contextmanager
 def cudnn_switched_off(things: Iterable[Any]) -> Iterator[None]:
-    """Makes stock recurrent layers use portable operators although a GPU is visible.
+    """Make stock recurrent layers use portable operators, even if a GPU is visible.
 
-    Keras chooses cuDNN by the devices that exist, not by the one in use, so `tf.device` does not
-    help here.
+    Keras chooses cuDNN by the devices that exist, not by the device in use, so `tf.device` does not
+    help.
     """
     saved = [(thing, thing.use_cudnn) for thing in things if getattr(thing, "use_cudnn", False)]
     try:
@@ -65,14 +65,14 @@ def cudnn_switched_off(things: Iterable[Any]) -> Iterator[None]:
 
 
 def check_portable(endpoint: str, graph: Any) -> None:
-    """Refuses a graph that stock TensorFlow on a CPU, outside this process, could not run.
+    """Check that stock TensorFlow can run a graph on a CPU, outside this process.
 
     Args:
         endpoint: The name for the error message.
-        graph: A `GraphDef`. Every function in its library is looked through, too.
+        graph: A `GraphDef`. The functions in its library are checked too.
 
     Raises:
-        ValueError: If an operator is not stock TensorFlow's, or is one of those refused here.
+        ValueError: If an operator is not part of stock TensorFlow, or is refused here.
     """
     functions = {function.signature.name for function in graph.library.function}
     for node in chain(graph.node, *(function.node_def for function in graph.library.function)):

@@ -1,4 +1,4 @@
-"""What exports for other runtimes have in common: one file, run before it is there."""
+"""Shared parts of exports for other runtimes: one file, which is run before it appears."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from rnnlayers.export.verify import Call, array, check_answers
 
 _ADVICE = (
     "If the numbers differ by rounding, raise tolerance. If they depend on anything but inputs and "
-    "weights, make them inputs. Else the converter has misread an operator: leave that part out."
+    "weights, make that an input. Otherwise the converter is wrong: leave that part out."
 )
 
 Answer = Callable[[str, dict[str, np.ndarray]], dict[str, np.ndarray]]
 
 
 class UnsupportedOperatorError(ValueError):
-    """A runtime lacks what a model needs: leave that part out, and export the rest.
+    """Raised if a runtime lacks an operator of a model. Export the model without that part.
 
     Args:
-        message: Which runtime, and what it lacks.
+        message: The runtime, and what it lacks.
 
     Example:
 
@@ -36,9 +36,9 @@ class UnsupportedOperatorError(ValueError):
 
 
 def lacks(runtime: str, operators: Sequence[str]) -> UnsupportedOperatorError:
-    """The error for operators that a runtime does not have."""
+    """Return the error for operators that a runtime does not have."""
     texts = [name for name in operators if "String" in name or "Regex" in name]
-    hint = " Text is cut into ids, and ids are spelled, outside." if texts else ""
+    hint = " Convert text to ids, and ids to text, outside." if texts else ""
     return UnsupportedOperatorError(
         f"The endpoint cannot be written for {runtime}, which has no {', '.join(operators)} as it "
         f"is used here. Leave that part out and export the rest.{hint}"
@@ -46,7 +46,7 @@ def lacks(runtime: str, operators: Sequence[str]) -> UnsupportedOperatorError:
 
 
 def check_file(file: str | os.PathLike[str], suffix: str) -> Path:
-    """Returns the path of a file to be written, of this suffix."""
+    """Return the path of a file to write, which must have this suffix."""
     path = Path(file)
     if path.suffix != suffix or path.is_dir():
         raise ValueError(f"file must be the path of a file that ends in {suffix}. Received: {path}")
@@ -54,16 +54,16 @@ def check_file(file: str | os.PathLike[str], suffix: str) -> Path:
 
 
 def verify_running(calls: Sequence[Call], answer: Answer, tolerance: float, runtime: str) -> None:
-    """Runs a model elsewhere and compares it with the live one.
+    """Run a model on another runtime and compare it with the live model.
 
     Args:
-        calls: What the live model was asked and answered.
-        answer: Asks the other one, by the name of the endpoint and the inputs.
+        calls: The probes of the live model and its answers.
+        answer: Returns the outputs of the other runtime, by the name of the endpoint and inputs.
         tolerance: See `export_model`.
         runtime: Its name, for the error message.
 
     Raises:
-        RuntimeError: If it cannot be run, or answers differently.
+        RuntimeError: If it cannot run, or answers differently.
     """
     answers = []
     for endpoint, probe, _ in calls:
@@ -77,7 +77,7 @@ def verify_running(calls: Sequence[Call], answer: Answer, tolerance: float, runt
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Writes a file under another name, and renames it."""
+    """Write a file under another name, and rename it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     staged = path.with_name(f".{os.getpid()}-{path.name}")
     try:

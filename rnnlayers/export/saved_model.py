@@ -1,4 +1,4 @@
-"""Writes a SavedModel into the next version of a folder: whole and verified, or not at all."""
+"""Export of a SavedModel as the next version in a folder: complete and verified, or not at all."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from rnnlayers.export.graphs import trace
 from rnnlayers.export.verify import verify
 
-_SCRATCH = ".export-"  # TensorFlow Serving looks at folders with a number for a name only
+_SCRATCH = ".export-"  # TensorFlow Serving ignores folders whose name is not a number
 _LEFTOVER_AGE = 24 * 3600  # seconds after which an unfinished export counts as dead
 
 
@@ -26,52 +26,51 @@ def export_model(
     tolerance: float = 1e-5,
     finish: Callable[[Path], object] | None = None,
 ) -> Path:
-    """Exports a model as a SavedModel that runs wherever TensorFlow runs, on a CPU or a GPU.
+    """Export a model as a SavedModel that runs wherever TensorFlow runs, on a CPU or a GPU.
 
-    The result needs neither this library nor Keras nor Python: it holds stock TensorFlow operators
-    only, never those of cuDNN, even when a GPU is visible here. It appears as
-    `<directory>/<version>/`, the layout that TensorFlow Serving reads, with the next free number,
-    and only after a fresh process (`python -I`, without this library and Keras) has loaded it, as
-    Python programs do and as servers do, and has answered as the live model does. A killed or
-    failed export leaves no version behind, and two at once get two numbers.
+    The result needs neither this library nor Keras nor Python. It consists of stock TensorFlow
+    operators only, never those of cuDNN, even if a GPU is visible here. It appears as
+    `<directory>/<version>/`, the layout of TensorFlow Serving, with the next free number. Before
+    that, a fresh process (`python -I`, without this library and Keras) loads it, both as Python
+    programs and as servers do, and compares its answers with the live model's. An export that fails
+    or is killed leaves no version behind, and two simultaneous exports get two numbers.
 
-    Layers of this library are exported without compiled parts. Functions of your own that XLA
-    compiles (`jit_compile=True`) are exported as they are: they run where TensorFlow was built
-    with XLA, as its usual packages are.
+    Layers of this library are exported without compiled parts. Your own functions with
+    `jit_compile=True` are exported unchanged: they run if TensorFlow was built with XLA, as its
+    usual packages are.
 
     Args:
         model: What the endpoints use: a built Keras model or layer, a `tf.Module`, a lookup table,
             or a list of these. Lookup tables (in `StringLookup`, `TextVectorization`, ...) must be
             reachable from here; variables are found in any case.
-        directory: The base folder, made if need be. Versions in it are never changed.
+        directory: The base folder, made if it does not exist. Versions in it are never changed.
         endpoints: `{name: (function, signature)}`. The signature maps the name of each input to
             its `tf.TensorSpec` or `keras.InputSpec`, with `None` for dynamic dimensions. The
             function is called with the tensor if there is one input, else with all as keyword
             arguments, and returns a tensor (named `outputs`), a list (`outputs_0`, ...) or a flat
             dict of tensors. It is traced without AutoGraph: decorate it with `tf.function` if it
-            has a Python `if` or loop over tensors. A server takes the endpoint `serving_default`
-            unless told otherwise. `None` stands for one `serving_default` with the inputs of a
-            functional or sequential model (unnamed ones become `inputs`, or `inputs_0`, ...), for
-            any batch size.
-        probes: Inputs on which to compare, `{endpoint: {input: value}}`, or a list of such dicts
-            for an endpoint. A batch is also tried doubled if no second size is given. For
-            endpoints not named here, two probes with different sizes for the dynamic dimensions
-            are made up: seeded normal numbers, zeros and ones for integers, three short strings.
+            has a Python `if` or loop over tensors. `serving_default` is a server's default
+            endpoint. `None` stands for one `serving_default` with the inputs of a functional or
+            sequential model (unnamed ones become `inputs`, or `inputs_0`, ...), for any batch size.
+        probes: Inputs for the comparison, `{endpoint: {input: value}}`, or a list of such dicts
+            for an endpoint. If all have the same batch size, a doubled batch is tried too. An
+            endpoint without probes gets two, with different sizes for the dynamic dimensions:
+            seeded normal numbers, zeros and ones for integers, three short strings.
         tolerance: The largest allowed `|exported - live| / max(1, |live|)` in a floating-point
-            output (in half precision two units in the last place are allowed in any case; a model
-            that computes in half precision but answers in float32 may need 0.01). All other
-            outputs must be equal; NaN equals NaN.
-        finish: Is given the folder of the new version once it is verified and before it appears in
-            its place, to add files, such as `assets.extra/tf_serving_warmup_requests`.
+            output. In half precision two units in the last place are always allowed; a model that
+            computes in half precision but answers in float32 may need 0.01. Other outputs must be
+            equal; NaN equals NaN.
+        finish: A function of the verified folder, called before the version appears. It may add
+            files, such as `assets.extra/tf_serving_warmup_requests`.
 
     Returns:
         The folder of the new version.
 
     Raises:
-        ValueError: If an argument is wrong, a layer has no weights yet, or an endpoint holds an
-            operator that could not run elsewhere.
-        RuntimeError: If the verification failed; it names the endpoint, the output, the largest
-            difference and the tolerance. Nothing is left behind.
+        ValueError: If an argument is wrong, a layer has no weights yet, or an endpoint contains an
+            operator that cannot run elsewhere.
+        RuntimeError: If the verification fails. The message names the endpoint, the output, the
+            largest difference and the tolerance. Nothing is left behind.
 
     Example:
         >>> import tempfile, keras, rnnlayers
@@ -85,7 +84,7 @@ def export_model(
     """
     base = Path(directory)
     if base.exists() and not base.is_dir():
-        raise ValueError(f"directory must be a folder, and {base} is a file. Choose another.")
+        raise ValueError(f"directory must be a folder. Received a file: {base}. Choose another.")
     traced = trace(model, endpoints, probes, tolerance)
     base.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(base)
@@ -99,7 +98,7 @@ def export_model(
 
 
 def publish(staged: Path, base: Path) -> Path:
-    """Renames `staged` to the next free version in `base`, in one step, and returns that."""
+    """Rename `staged` to the next free version in `base`, in one step, and return its path."""
     while True:
         versions = [int(entry.name) for entry in base.iterdir() if _is_version(entry.name)]
         target = base / str(max(versions, default=0) + 1)
@@ -115,7 +114,7 @@ def _is_version(name: str) -> bool:
 
 
 def _remove_leftovers(base: Path) -> None:
-    """Removes what exports that were killed have left, and spares those still at work."""
+    """Remove the leftovers of killed exports, but not the files of running ones."""
     for entry in base.glob(f"{_SCRATCH}*"):
         try:
             dead = time.time() - entry.stat().st_mtime > _LEFTOVER_AGE

@@ -1,4 +1,4 @@
-"""Does a SavedModel, in a process that has nothing but TensorFlow, say what the live model says?"""
+"""The verification of a SavedModel against the live model, in a process with TensorFlow only."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ import tensorflow as tf
 from rnnlayers.export import fresh
 from rnnlayers.export.endpoints import Endpoint, Probe
 
-# A None in sys.modules makes an import fail. The search path is handed over because -I would hide
-# a TensorFlow that was installed for the user alone or that PYTHONPATH names.
+# None in sys.modules makes an import fail. The search path is passed on because -I would hide a
+# TensorFlow that is installed for the user alone or found through PYTHONPATH.
 LAUNCH = """
 import json, runpy, sys
 sys.modules.update(keras=None, rnnlayers=None)
@@ -27,16 +27,15 @@ runpy.run_path(sys.argv[2], run_name="__main__")
 
 _ADVICE = (
     "An endpoint must depend on its inputs and weights alone: not on Python values that change, "
-    "random numbers without a seed among the inputs, the batch size while tracing, nor on what an "
-    "earlier call left behind (in stateful layers: take the states as inputs, return them as "
-    "outputs)."
+    "random numbers without a seed among the inputs, the batch size while tracing, or the state of "
+    "an earlier call (make the states of a stateful layer inputs and outputs)."
 )
 
 Call = tuple[str, Probe, dict[str, np.ndarray]]
 
 
 def answer_live(endpoints: Sequence[Endpoint], probes: Mapping[str, Sequence[Probe]]) -> list[Call]:
-    """The live answers, computed operator by operator on the CPU: no trace, no GPU rounding."""
+    """Return the live answers, computed eagerly on the CPU: no trace, no rounding of a GPU."""
     calls = []
     for endpoint in endpoints:
         for probe in probes[endpoint.name]:
@@ -46,7 +45,7 @@ def answer_live(endpoints: Sequence[Endpoint], probes: Mapping[str, Sequence[Pro
             except Exception as error:
                 error.add_note(
                     f"This happened in the live model, called by endpoints[{endpoint.name!r}] on "
-                    f"{_describe(probe)}. Example inputs that suit it can be given as probes=."
+                    f"{_describe(probe)}. Pass other example inputs as probes=."
                 )
                 raise
             calls.append((endpoint.name, probe, {k: array(v) for k, v in outputs.items()}))
@@ -54,11 +53,11 @@ def answer_live(endpoints: Sequence[Endpoint], probes: Mapping[str, Sequence[Pro
 
 
 def verify(saved_model: Path, calls: Sequence[Call], tolerance: float) -> None:
-    """Compares a SavedModel with the live answers.
+    """Compare a SavedModel with the live answers.
 
     Args:
         saved_model: The folder that holds `saved_model.pb`. Its parent takes temporary files.
-        calls: What `answer_live` returned.
+        calls: The result of `answer_live`.
         tolerance: See `export_model`.
 
     Raises:
@@ -75,14 +74,14 @@ def check_answers(
     loader: str,
     advice: str,
 ) -> None:
-    """Compares the answers of what was exported with the live ones.
+    """Compare the answers of an export with the live answers.
 
     Args:
-        calls: What `answer_live` returned.
+        calls: The result of `answer_live`.
         answers: The outputs of each call.
         tolerance: See `export_model`.
-        loader: What loaded it, for the error message.
-        advice: What else the error message says.
+        loader: Name of the loader, for the error message.
+        advice: The end of the error message.
 
     Raises:
         RuntimeError: If an answer differs.
@@ -127,7 +126,7 @@ def _ask_fresh_process(saved_model: Path, calls: Sequence[Call]) -> dict[str, An
 
 
 def compare(live: np.ndarray | None, exported: np.ndarray | None, tolerance: float) -> str | None:
-    """What is wrong with an exported output, or None."""
+    """Return in words how an exported output differs, or None if it does not."""
     if live is None or exported is None:
         return f"only the {'exported' if live is None else 'live'} model returns it"
     if live.shape != exported.shape or live.dtype != exported.dtype:
@@ -156,7 +155,7 @@ def compare(live: np.ndarray | None, exported: np.ndarray | None, tolerance: flo
 
 
 def array(tensor: tf.Tensor) -> np.ndarray:
-    """A tensor as an array, of no dimension if it is a scalar."""
+    """Return a tensor as an array, without dimensions for a scalar."""
     return np.asarray(tensor.numpy(), tensor.dtype.as_numpy_dtype)
 
 

@@ -46,7 +46,7 @@ class Recurrent(keras.Layer):
             before them.
         engine: "auto" chooses by the shapes, "compiled" is the fast engine, "stepwise" the
             reference. The numbers are the same to float rounding. `rnnlayers.explain_engine` says
-            what "auto" does. ("fused", the name of "compiled" in version 0.1, is still accepted.)
+            what "auto" does. ("fused", the old name of "compiled", is still accepted.)
         truncate: Truncated backpropagation through time: stop the gradient every `truncate` steps,
             counted from the first step that is computed. None never stops it.
         remat: Rematerialisation, for long sequences: the compiled engine saves the states every

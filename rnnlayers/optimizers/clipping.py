@@ -27,54 +27,54 @@ _REMEDY = (
 
 @keras.saving.register_keras_serializable(package="rnnlayers")
 class ClippedOptimizer(keras.optimizers.Optimizer):
-    """Wraps a Keras optimizer and clips what it applies, guards it, and records it.
+    """Wraps a Keras optimizer: clips the gradients, guards against NaN, and records both.
 
-    Use it instead of `clipnorm`, `global_clipnorm` and `clipvalue` of a Keras optimizer, which clip
-    each replica's share before the sum, take a norm of repeated embedding rows before their sum,
-    and turn every gradient into NaN where the global norm is not finite. This clips the sums,
-    several ways in order if wanted, and counts what it did; a `tf.IndexedSlices` stays sparse.
-    Everything else is the inner optimizer's: learning rate, schedule, slots, weight decay, moving
-    averages, `iterations`.
+    Use it instead of `clipnorm`, `global_clipnorm` and `clipvalue` of a Keras optimizer. Those clip
+    each replica's gradient before the sum over replicas, compute the norm of repeated embedding
+    rows before their sum, and turn every gradient into NaN if the global norm is not finite. This
+    optimizer clips the sums, in one or several ways, and counts what it did. A `tf.IndexedSlices`
+    stays sparse. Everything else is up to the inner optimizer: learning rate, schedule, slots,
+    weight decay, moving averages, `iterations`.
 
     Args:
-        inner_optimizer: a `keras.optimizers.Optimizer` without clipping of its own.
-        clip: a `ClipByValue`, `ClipByNorm`, `ClipByGlobalNorm` or `ClipAdaptively`, or a sequence
+        inner_optimizer: A `keras.optimizers.Optimizer` without clipping of its own.
+        clip: A `ClipByValue`, `ClipByNorm`, `ClipByGlobalNorm` or `ClipAdaptively`, or a sequence
             of them, applied in order. An empty sequence clips nothing, guards and records.
-        non_finite: what to do with a step in which a gradient holds NaN or infinity:
+        non_finite: What to do with a step in which a gradient holds NaN or infinity:
 
-            - `"raise"`: `tf.errors.InvalidArgumentError` that names the variable, before anything
-              changes. XLA cannot raise: see `raise_if_non_finite`.
-            - `"skip"`: nothing changes, as if the batch had not been seen: no variable, slot,
-              moving average, accumulated gradient, learning-rate schedule or `iterations`.
-              Only `skipped_steps` counts it.
-            - `"zero"`: those entries become 0, the others are applied.
-        name: of the optimizer.
+            - `"raise"`: raise a `tf.errors.InvalidArgumentError` that names the variable, before
+              anything changes. XLA cannot raise: see `raise_if_non_finite`.
+            - `"skip"`: change nothing, as if the batch did not exist: no variable, slot, moving
+              average, accumulated gradient, learning-rate schedule or `iterations`. Only
+              `skipped_steps` counts it.
+            - `"zero"`: replace those entries by 0, and apply the others.
+        name: Name of the optimizer.
 
     Metrics:
         `metrics` holds three `keras.metrics.Metric`, which accumulate until they are reset:
 
         - `gradient_norm`: the mean global norm before clipping, over the applied steps;
         - `clipped_fraction`: the share of the applied steps in which anything was clipped;
-        - `skipped_steps` (of `non_finite="zero"`, `zeroed_steps`): the number of steps that had a
+        - `skipped_steps` (with `non_finite="zero"`, `zeroed_steps`): the number of steps that had a
           non-finite gradient.
 
-        Keras shows an optimizer neither the model nor its logs, so `fit` logs them with the help
-        of the callback `ClippingLogger`; a custom loop reads `result()` and calls `reset_state()`.
+        An optimizer cannot reach the logs of `fit`: use the callback `ClippingLogger`. A custom
+        loop reads `result()` and calls `reset_state()`.
 
     Mixed precision:
-        Wrap this in `keras.optimizers.LossScaleOptimizer`, as `compile` does by itself under
-        `mixed_float16`: the unscaled gradients are clipped, and the overflows of loss scaling are
-        skipped there, before they reach `non_finite`. The other nesting is refused.
+        Wrap this in `keras.optimizers.LossScaleOptimizer`, as `compile` does with `mixed_float16`.
+        Then the unscaled gradients are clipped, and the outer optimizer skips the overflows of loss
+        scaling before they reach `non_finite`. The opposite nesting is refused.
 
     Gradient accumulation:
         With `gradient_accumulation_steps` of the inner optimizer, the mean over the accumulated
-        steps is clipped, once, when it is applied. This takes one more accumulator per variable,
-        and makes sparse gradients dense as Keras does. Keras cannot accumulate on several
-        replicas inside `fit`; here it is refused.
+        steps is clipped once, when it is applied. This takes one more accumulator for each
+        variable, and makes sparse gradients dense, as in Keras. Keras cannot accumulate on several
+        replicas inside `fit`, so that is refused.
 
     Raises:
-        ValueError: an argument is none of the above, or `inner_optimizer` clips, scales the loss,
-            or is itself a `ClippedOptimizer` or a `LossScaleOptimizer`.
+        ValueError: if an argument is none of the above, or if `inner_optimizer` clips, scales the
+            loss, or is itself a `ClippedOptimizer` or a `LossScaleOptimizer`.
 
     Example:
         >>> import keras, rnnlayers
@@ -98,14 +98,14 @@ class ClippedOptimizer(keras.optimizers.Optimizer):
     ) -> None:
         if kwargs:
             raise ValueError(
-                "ClippedOptimizer: expected `inner_optimizer`, `clip`, `non_finite` and `name`; "
-                f"received also {sorted(kwargs)}. Pass those to the inner optimizer."
+                "ClippedOptimizer: the arguments must be `inner_optimizer`, `clip`, `non_finite` "
+                f"and `name`; received also {sorted(kwargs)}. Pass those to the inner optimizer."
             )
         check_inner(inner_optimizer)
         clips = (clip,) if isinstance(clip, Clip) else clip
         check_clips(clips)
         check_one_of("non_finite", non_finite, ("raise", "skip", "zero"))
-        # The base class wants a rate; the one in force is the inner optimizer's.
+        # The base class needs a rate; the inner optimizer's rate is the one in use.
         super().__init__(learning_rate=0.0, name=name)
         self.inner_optimizer = inner_optimizer
         self.clip = tuple(clips)
@@ -119,11 +119,11 @@ class ClippedOptimizer(keras.optimizers.Optimizer):
         self._accumulators: list[keras.Variable] = []
 
     def build(self, variables: list[Any]) -> None:
-        """Creates the inner optimizer's variables for `variables`, and the accumulators."""
+        """Create the inner optimizer's variables for `variables`, and the accumulators."""
         if self.built:
             return
         self.inner_optimizer.build(variables)
-        check_inner(self.inner_optimizer)  # a MultiOptimizer may know its parts only now
+        check_inner(self.inner_optimizer)  # a MultiOptimizer has its parts only now
         if self.inner_optimizer.gradient_accumulation_steps:
             replicas = tf.distribute.get_strategy().num_replicas_in_sync
             if replicas > 1:
@@ -136,23 +136,24 @@ class ClippedOptimizer(keras.optimizers.Optimizer):
                 self.add_variable_from_reference(v, "clipping_accumulator") for v in variables
             ]
         super().build(variables)
-        # Past Keras' tracking, which would save the model's variables as this optimizer's.
+        # Keras would track an attribute, and save the model's variables with this optimizer.
         object.__setattr__(self, "_built_for", list(variables))
 
     def apply(
         self, grads: Sequence[Gradient | None], trainable_variables: Sequence[Any] | None = None
     ) -> None:
-        """Clips `grads` and lets the inner optimizer apply them.
+        """Clip `grads` and let the inner optimizer apply them.
 
         Args:
-            grads: one gradient for every variable, of its shape, dense or `tf.IndexedSlices`, or
-                None. Under `tf.distribute`, this replica's share; the shares are summed.
-            trainable_variables: the variables; by default those that the optimizer was built for.
+            grads: One gradient for each variable, of its shape, dense or `tf.IndexedSlices`, or
+                None. Under `tf.distribute`, the gradient of this replica; replicas are summed.
+            trainable_variables: The variables; by default those that the optimizer was built for.
 
         Raises:
-            ValueError: the optimizer is not built and gets no variables, the lengths differ, or
-                it is called outside a replica of a `tf.distribute.Strategy`.
-            tf.errors.InvalidArgumentError: a gradient is not finite, with `non_finite="raise"`.
+            ValueError: if the optimizer is not built and gets no variables, if the lengths differ,
+                or if it is called outside a replica of a `tf.distribute.Strategy`.
+            tf.errors.InvalidArgumentError: if a gradient is not finite, with
+                `non_finite="raise"`.
         """
         grads = list(grads)
         if not grads:
@@ -161,7 +162,7 @@ class ClippedOptimizer(keras.optimizers.Optimizer):
             grads, self._built_for if trainable_variables is None else trainable_variables
         )
         self.build(variables)
-        # A variable that is overwritten with its gradient (float8 scales) has none to clip.
+        # A variable that is overwritten with its gradient (a float8 scale) must not be clipped.
         clippable = [
             i
             for i, (g, v) in enumerate(zip(grads, variables, strict=True))
@@ -186,30 +187,30 @@ class ClippedOptimizer(keras.optimizers.Optimizer):
         def update(gradients: list[Gradient]) -> None:
             for accumulator, value in sums:
                 accumulator.assign(value)
-            # TensorFlow makes a sparse gradient dense only in the graph that it comes from.
+            # TensorFlow can make a sparse gradient dense only in its own graph.
             gradients = tf.nest.map_structure(tf.identity, gradients, expand_composites=True)
-            handed = list(grads)
+            to_apply = list(grads)
             for i, gradient in zip(clippable, gradients, strict=True):
-                handed[i] = from_first(gradient)
-            self.inner_optimizer.apply(handed, variables)
+                to_apply[i] = from_first(gradient)
+            self.inner_optimizer.apply(to_apply, variables)
 
         run_if(finite, update, self._release(gradients, is_update))
 
     def apply_gradients(self, grads_and_vars: Iterable[tuple[Gradient | None, Any]]) -> Any:
-        """`apply` for pairs. Returns the inner optimizer's `iterations`."""
+        """Call `apply` with pairs. Return the inner optimizer's `iterations`."""
         grads, variables = zip(*grads_and_vars, strict=True)
         self.apply(grads, variables)
         return self.iterations
 
     def raise_if_non_finite(self) -> None:
-        """Raises what a step compiled by XLA could not.
+        """Raise the error that a step compiled by XLA could not raise.
 
-        XLA drops assertions. There, with `non_finite="raise"`, a step with a non-finite gradient
-        changes nothing and is counted; `ClippingLogger` calls this after every batch, and `fit` at
-        its end. Call it in your own loop if you compile its step with `jit_compile=True`.
+        XLA drops assertions. A compiled step with a non-finite gradient and `non_finite="raise"`
+        changes nothing and is counted. `ClippingLogger` calls this method after every batch, and
+        `fit` at its end. Call it in a custom loop whose step is compiled with `jit_compile=True`.
 
         Raises:
-            tf.errors.InvalidArgumentError: such a step was met since the last call.
+            tf.errors.InvalidArgumentError: if there was such a step since the last call.
         """
         skipped = self.metrics[-1]
         if self.non_finite == "raise" and float(skipped.result()) > 0:
@@ -221,12 +222,12 @@ class ClippedOptimizer(keras.optimizers.Optimizer):
     def _accumulate(
         self, gradients: list[Gradient], targets: list[Any]
     ) -> tuple[list[Gradient], list[tuple[keras.Variable, tf.Tensor]], tf.Tensor]:
-        """The means over the cycle so far, the sums to store, and whether this call ends it."""
+        """Return the means over the cycle, the sums to store, and whether this call ends it."""
         steps = self.inner_optimizer.gradient_accumulation_steps
         if not steps:
             return gradients, [], tf.constant(True)
         accumulators = self._accumulators_of(targets)
-        # Its count of calls; `iterations` counts updates.
+        # The number of calls; `iterations` counts updates.
         calls = next(v for v in self.inner_optimizer.variables if v.name == "iteration")
         is_update = tf.equal((calls + 1) % steps, 0)
         means, sums = [], []
@@ -242,7 +243,7 @@ class ClippedOptimizer(keras.optimizers.Optimizer):
         return [known[id(v)] for v in targets]
 
     def _release(self, means: list[Gradient], is_update: tf.Tensor) -> list[Gradient]:
-        """What the inner optimizer's own mean over a cycle turns into the clipped mean."""
+        """Return gradients whose mean over a cycle, in the inner optimizer, is the clipped mean."""
         steps = self.inner_optimizer.gradient_accumulation_steps
         if not steps:
             return means
@@ -251,7 +252,7 @@ class ClippedOptimizer(keras.optimizers.Optimizer):
     def _clip(
         self, gradients: list[Gradient], targets: list[Any]
     ) -> tuple[list[Gradient], tf.Tensor, tf.Tensor]:
-        """The clipped gradients, the global norm before, and whether anything was clipped."""
+        """Return the clipped gradients, the global norm before, and whether one was clipped."""
         norms = [norm_of(g) for g in gradients]
         if self.non_finite == "raise":
             norms = [
@@ -271,7 +272,7 @@ class ClippedOptimizer(keras.optimizers.Optimizer):
     def _record(
         self, norm: tf.Tensor, clipped: tf.Tensor, applied: tf.Tensor, bad: tf.Tensor
     ) -> None:
-        # All replicas know the same: the first one counts for all.
+        # All replicas have the same values, so only the first one records them.
         first = is_first()
         weight = tf.cast(applied & first, tf.float64)
         gradient_norm, clipped_fraction, bad_steps = self.metrics
@@ -286,7 +287,7 @@ class ClippedOptimizer(keras.optimizers.Optimizer):
 
     @property
     def iterations(self) -> Any:
-        """The inner optimizer's count of updates; a skipped step is none."""
+        """The inner optimizer's count of updates, without skipped steps."""
         return self.inner_optimizer.iterations
 
     @property
@@ -301,22 +302,22 @@ class ClippedOptimizer(keras.optimizers.Optimizer):
     def exclude_from_weight_decay(
         self, var_list: list[Any] | None = None, var_names: list[str] | None = None
     ) -> None:
-        """Tells the inner optimizer which variables not to decay, before it is built."""
+        """Exclude variables from the inner optimizer's weight decay, before it is built."""
         self.inner_optimizer.exclude_from_weight_decay(var_list, var_names)
 
     def finalize_variable_values(self, var_list: list[Any]) -> None:
-        """Ends training: raises what XLA could not, then writes the inner optimizer's averages."""
+        """End training: call `raise_if_non_finite`, then write the inner optimizer's averages."""
         self.raise_if_non_finite()
         self.inner_optimizer.finalize_variable_values(var_list)
 
     def set_weights(self, weights: Sequence[Any]) -> None:
-        """Sets all of `variables`.
+        """Set all of `variables`.
 
         Args:
-            weights: one array for each of `variables`, in their order.
+            weights: One array for each of `variables`, in their order.
 
         Raises:
-            ValueError: this is not built, or the arrays do not fit.
+            ValueError: if this is not built, or if the arrays do not fit.
         """
         expected = [tuple(variable.shape) for variable in self.variables]
         received = [tuple(weight.shape) for weight in weights]
@@ -330,12 +331,12 @@ class ClippedOptimizer(keras.optimizers.Optimizer):
             variable.assign(weight)
 
     def save_own_variables(self, store: dict[str, Any]) -> None:
-        """Saves accumulators and metrics; Keras visits the inner optimizer by itself."""
+        """Save accumulators and metrics; Keras saves the inner optimizer."""
         for i, variable in enumerate(self._own_variables):
             store[str(i)] = variable.numpy()
 
     def load_own_variables(self, store: dict[str, Any]) -> None:
-        """The inverse of `save_own_variables`."""
+        """Load accumulators and metrics."""
         for i, variable in enumerate(self._own_variables):
             variable.assign(store[str(i)])
 
@@ -344,7 +345,7 @@ class ClippedOptimizer(keras.optimizers.Optimizer):
         return [*self._accumulators, *(v for metric in self.metrics for v in metric.variables)]
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments, with the inner optimizer and the clips serialised."""
+        """Return the arguments, with the inner optimizer and the clips serialized."""
         return {
             "name": self.name,
             "inner_optimizer": keras.saving.serialize_keras_object(self.inner_optimizer),
@@ -356,15 +357,15 @@ class ClippedOptimizer(keras.optimizers.Optimizer):
     def from_config(
         cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
     ) -> "ClippedOptimizer":
-        """The inverse of `get_config`."""
+        """Create an optimizer from the result of `get_config`."""
 
-        def revive(value: Any) -> Any:
+        def deserialize(value: Any) -> Any:
             return keras.saving.deserialize_keras_object(value, custom_objects=custom_objects)
 
         return cls(
             **config
             | {
-                "inner_optimizer": revive(config["inner_optimizer"]),
-                "clip": [revive(c) for c in config["clip"]],
+                "inner_optimizer": deserialize(config["inner_optimizer"]),
+                "clip": [deserialize(c) for c in config["clip"]],
             }
         )

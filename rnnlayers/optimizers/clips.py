@@ -1,8 +1,8 @@
-"""The four ways to clip: small frozen objects that say what is limited, and to what.
+"""The four ways to clip: small frozen objects with their thresholds.
 
-Each is called with gradients that are already summed over the replicas and unscaled, one for every
-variable. A `tf.IndexedSlices` holds every row once, so what is true of its values is true of the
-dense gradient that it stands for, and it is never made dense.
+Each is called with gradients that are already summed over the replicas and unscaled, one for each
+variable. A `tf.IndexedSlices` has each row once, so the norm of its values is that of the dense
+gradient, and it is never made dense.
 """
 
 import abc
@@ -17,9 +17,9 @@ from rnnlayers.optimizers.gradients import Gradient, joint_norm, map_values, nor
 
 
 def _limit(gradient: Gradient, norm: tf.Tensor, max_norm: tf.Tensor | float) -> Gradient:
-    """Scales down by `max_norm / norm` where the norm exceeds it; elsewhere changes no bit.
+    """Scale a gradient by `max_norm / norm` if its norm exceeds `max_norm`, else keep every bit.
 
-    In float64, since the factor for a gradient near the end of float32 is no normal float32.
+    The factor is float64: for a gradient near the largest float32 it is no normal float32.
     """
     factor = tf.minimum(tf.ones([], tf.float64), max_norm / norm)
     return map_values(lambda g: tf.cast(tf.cast(g, tf.float64) * factor, g.dtype), gradient)
@@ -27,7 +27,7 @@ def _limit(gradient: Gradient, norm: tf.Tensor, max_norm: tf.Tensor | float) -> 
 
 @dataclasses.dataclass(frozen=True)
 class Clip(abc.ABC):
-    """What all ways to clip share: thresholds that are checked, and a configuration."""
+    """The base class of all ways to clip: checks of the thresholds, and a configuration."""
 
     def __post_init__(self) -> None:
         for name, value in self.get_config().items():
@@ -38,36 +38,36 @@ class Clip(abc.ABC):
     def __call__(
         self, gradients: list[Gradient], variables: list[Any]
     ) -> tuple[list[Gradient], tf.Tensor]:
-        """Clips.
+        """Clip the gradients.
 
         Args:
-            gradients: of any floating dtype, each of the shape of its variable.
-            variables: the variables, in the order of the gradients.
+            gradients: Tensors of any floating dtype, each of the shape of its variable.
+            variables: The variables, in the order of the gradients.
 
         Returns:
             The gradients after clipping, and a boolean scalar: whether any of them was clipped.
         """
 
     def get_config(self) -> dict[str, Any]:
-        """The thresholds by name."""
+        """Return the thresholds by name."""
         return dataclasses.asdict(self)
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Clip":
-        """The inverse of `get_config`."""
+        """Create a clip from the result of `get_config`."""
         return cls(**config)
 
 
 @keras.saving.register_keras_serializable(package="rnnlayers")
 @dataclasses.dataclass(frozen=True)
 class ClipByValue(Clip):
-    """Limits every entry to [-max_value, max_value]. It may change the direction.
+    """Limits every entry to [-max_value, max_value], which may change the direction.
 
     Args:
-        max_value: above 0, in the unit of a gradient entry.
+        max_value: Above 0, in the unit of a gradient entry.
 
     Raises:
-        ValueError: `max_value` is not a finite number above 0.
+        ValueError: if `max_value` is not a finite number above 0.
     """
 
     max_value: float
@@ -86,13 +86,13 @@ class ClipByValue(Clip):
 @keras.saving.register_keras_serializable(package="rnnlayers")
 @dataclasses.dataclass(frozen=True)
 class ClipByNorm(Clip):
-    """Limits the L2 norm of each variable's gradient. It keeps the direction within a variable.
+    """Limits the L2 norm of each variable's gradient, and keeps its direction.
 
     Args:
-        max_norm: above 0, in the unit of a gradient entry.
+        max_norm: Above 0, in the unit of a gradient entry.
 
     Raises:
-        ValueError: `max_norm` is not a finite number above 0.
+        ValueError: if `max_norm` is not a finite number above 0.
     """
 
     max_norm: float
@@ -108,16 +108,16 @@ class ClipByNorm(Clip):
 @keras.saving.register_keras_serializable(package="rnnlayers")
 @dataclasses.dataclass(frozen=True)
 class ClipByGlobalNorm(Clip):
-    """Limits the L2 norm of all gradients taken as one vector. It keeps the direction.
+    """Limits the L2 norm of all gradients taken as one vector, and keeps its direction.
 
     This is the textbook's remedy for exploding gradients: if ||g|| > max_norm, then
     g <- max_norm * g / ||g|| (Pascanu, Mikolov and Bengio 2013, algorithm 1).
 
     Args:
-        max_norm: above 0, in the unit of a gradient entry.
+        max_norm: Above 0, in the unit of a gradient entry.
 
     Raises:
-        ValueError: `max_norm` is not a finite number above 0.
+        ValueError: if `max_norm` is not a finite number above 0.
     """
 
     max_norm: float
@@ -134,7 +134,7 @@ class ClipByGlobalNorm(Clip):
 class ClipAdaptively(Clip):
     """Adaptive gradient clipping (AGC): limits each unit's gradient relative to its weights.
 
-    For every unit i, if ||G_i|| > max_ratio * max(||W_i||, epsilon), then G_i is scaled down to
+    For each unit i, if ||G_i|| > max_ratio * max(||W_i||, epsilon), then G_i is scaled down to
     that norm (Brock, De, Smith and Simonyan 2021, https://arxiv.org/abs/2102.06171, equation 3).
     A unit is
 
@@ -144,12 +144,11 @@ class ClipAdaptively(Clip):
     - of a bias, a gain or a scalar: the whole variable.
 
     Args:
-        max_ratio: above 0, the largest ||G_i|| / ||W_i||; the paper uses 0.01 to 0.16.
-        epsilon: above 0, stands for ||W_i|| where that is smaller, so that weights that start
-            at zero can leave it.
+        max_ratio: Above 0, the largest ||G_i|| / ||W_i||; the paper uses 0.01 to 0.16.
+        epsilon: Above 0, replaces a smaller ||W_i||, so that weights that start at zero can grow.
 
     Raises:
-        ValueError: `max_ratio` or `epsilon` is not a finite number above 0.
+        ValueError: if `max_ratio` or `epsilon` is not a finite number above 0.
     """
 
     max_ratio: float

@@ -1,4 +1,4 @@
-"""`ClippingLogger`: shows in `fit` what a `ClippedOptimizer` recorded."""
+"""`ClippingLogger`: logs the metrics of a `ClippedOptimizer` in `fit`."""
 
 from typing import Any
 
@@ -10,14 +10,14 @@ from rnnlayers.optimizers.clipping import ClippedOptimizer
 class ClippingLogger(keras.callbacks.Callback):
     """Adds the metrics of the model's `ClippedOptimizer` to the logs of `fit`.
 
-    They appear in the progress bar and `History`, and in every callback that stands after this
-    one: `TensorBoard`, `CSVLogger`, `EarlyStopping`. As with Keras' own metrics, they are taken
-    over an epoch, and reset when it begins. Validation does not touch them.
+    They appear in the progress bar, in `History`, and in every callback after this one, such as
+    `TensorBoard`, `CSVLogger` and `EarlyStopping`. Like Keras' own metrics they are reset at the
+    beginning of each epoch. Validation does not change them.
 
-    With `non_finite="raise"` it raises after a batch what XLA could not raise inside it.
+    With `non_finite="raise"` it raises, after a batch, the error that XLA could not raise.
 
     Raises:
-        ValueError: the model was compiled with no `ClippedOptimizer`.
+        ValueError: if the model was compiled without a `ClippedOptimizer`.
 
     Example:
         >>> import keras, rnnlayers
@@ -37,8 +37,8 @@ class ClippingLogger(keras.callbacks.Callback):
             inner = getattr(optimizer, "inner_optimizer", None)
             if inner is None:
                 raise ValueError(
-                    "ClippingLogger: expected a model compiled with a ClippedOptimizer; received "
-                    f"one with {optimizer.name!r}. Compile it with one, or drop this callback."
+                    "ClippingLogger: the model must be compiled with a ClippedOptimizer; received "
+                    f"{optimizer.name!r}. Compile it with one, or drop this callback."
                 )
             optimizer = inner
         self._optimizer = optimizer

@@ -1,4 +1,4 @@
-"""What a `ClippedOptimizer` cannot be made of, and what to do instead."""
+"""Checks of the arguments of a `ClippedOptimizer`."""
 
 from collections.abc import Container, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from rnnlayers.optimizers.clips import Clip
 
 
 def check_clips(clips: Any) -> None:
-    """Raises ValueError unless `clips` is a list or tuple of `Clip`."""
+    """Raise a ValueError unless `clips` is a list or tuple of `Clip`."""
     if not isinstance(clips, list | tuple) or not all(isinstance(c, Clip) for c in clips):
         raise ValueError(
             "ClippedOptimizer: `clip` must be a ClipByValue, ClipByNorm, ClipByGlobalNorm or "
@@ -20,7 +20,7 @@ def check_clips(clips: Any) -> None:
 
 
 def check_inner(optimizer: Any) -> None:
-    """Raises ValueError unless `optimizer` leaves clipping and loss scaling to its wrappers."""
+    """Raise a ValueError unless `optimizer` leaves clipping and loss scaling to its wrappers."""
     if not isinstance(optimizer, keras.optimizers.Optimizer):
         raise ValueError(
             "ClippedOptimizer: `inner_optimizer` must be a keras.optimizers.Optimizer; received "
@@ -29,8 +29,8 @@ def check_inner(optimizer: Any) -> None:
     if hasattr(optimizer, "inner_optimizer"):
         raise ValueError(
             "ClippedOptimizer: `inner_optimizer` must be an optimizer that wraps no other; "
-            f"received a {type(optimizer).__name__}. Put loss scaling outside, since what must "
-            "be clipped is the unscaled gradient: LossScaleOptimizer(ClippedOptimizer(...)). "
+            f"received a {type(optimizer).__name__}. Put loss scaling outside, so that the "
+            "unscaled gradient is clipped: LossScaleOptimizer(ClippedOptimizer(...)). "
             "To clip in several ways, pass a list as `clip`."
         )
     for argument in ("clipnorm", "global_clipnorm", "clipvalue", "loss_scale_factor"):
@@ -56,15 +56,15 @@ def check_inner(optimizer: Any) -> None:
 
 
 def check_call(grads: Sequence[Any], variables: Sequence[Any] | None) -> list[Any]:
-    """The variables, or ValueError unless each has a gradient and the caller is a replica."""
+    """Return the variables. Raise a ValueError unless each has a gradient, in a replica."""
     if tf.distribute.get_replica_context() is None:
         raise ValueError(
-            "ClippedOptimizer: expected to be called in a replica, where the shares of the "
-            "gradients can be summed; received a call outside. Use `strategy.run`."
+            "ClippedOptimizer: must be called in a replica, where gradients can be summed over the "
+            "replicas; received a call outside. Use `strategy.run`."
         )
     if variables is None:
         raise ValueError(
-            "ClippedOptimizer: expected `trainable_variables`, since it is not built; received "
+            "ClippedOptimizer: `trainable_variables` must be given before it is built; received "
             "None. Pass them, or call `build(trainable_variables)` first."
         )
     if len(variables) != len(grads):
@@ -76,10 +76,10 @@ def check_call(grads: Sequence[Any], variables: Sequence[Any] | None) -> list[An
 
 
 def check_known(variables: Sequence[Any], known: Container[int]) -> None:
-    """Raises ValueError unless the id of each variable is among the `known`."""
+    """Raise a ValueError unless the id of each variable is among the `known`."""
     unknown = [v.name for v in variables if id(v) not in known]
     if unknown:
         raise ValueError(
-            "ClippedOptimizer: expected only variables that it was built for; received also "
+            "ClippedOptimizer: variables must be among those that it was built for; received also "
             f"{unknown}. Create a new optimizer for them."
         )

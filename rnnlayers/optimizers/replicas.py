@@ -1,4 +1,4 @@
-"""Steps that the replicas of a `tf.distribute.Strategy` take together, called in each of them."""
+"""Operations over all replicas of a `tf.distribute.Strategy`, called in each of them."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -9,12 +9,12 @@ from rnnlayers.optimizers.gradients import Gradient, map_values
 
 
 def is_first() -> tf.Tensor:
-    """A boolean scalar: true on one replica only, and where there is but one."""
+    """Return a boolean scalar: whether this is the first replica, or the only one."""
     return tf.equal(tf.distribute.get_replica_context().replica_id_in_sync_group, 0)
 
 
 def sum_over_replicas(gradients: Sequence[Gradient]) -> list[Gradient]:
-    """The sum of all replicas' gradients, on each of them."""
+    """Return the sum of all replicas' gradients, on each of them."""
     replica = tf.distribute.get_replica_context()
     if replica.num_replicas_in_sync == 1:
         return list(gradients)
@@ -22,10 +22,10 @@ def sum_over_replicas(gradients: Sequence[Gradient]) -> list[Gradient]:
 
 
 def from_first(gradient: Gradient) -> Gradient:
-    """Zero on all replicas but the first, so that a sum over the replicas gives `gradient`.
+    """Return zeros on all replicas but the first, so that their sum is `gradient`.
 
-    Exact for any number of replicas, and for squares of sparse rows, which a share of
-    1 / replicas on each is not.
+    This is exact for any number of replicas, and for squares of sparse rows. A share of
+    1 / replicas on each would not be.
     """
     if tf.distribute.get_replica_context().num_replicas_in_sync == 1:
         return gradient
@@ -36,13 +36,13 @@ def from_first(gradient: Gradient) -> Gradient:
 def run_if(
     condition: tf.Tensor, update: Callable[[list[Gradient]], None], gradients: list[Gradient]
 ) -> None:
-    """Calls `update(gradients)` if `condition`, on which all replicas must agree, is true."""
+    """Call `update(gradients)` if `condition` is true, on which all replicas must agree."""
     if not tf.distribute.has_strategy():
         tf.cond(condition, lambda: update(gradients), lambda: None)
         return
 
-    # An update may wait for the other replicas, which TensorFlow forbids in a branch that one
-    # replica takes for itself; so the branch is taken outside of them, for all.
+    # An update may wait for the other replicas. TensorFlow forbids that in a branch of a single
+    # replica, so the branch is taken outside, for all replicas.
     def together(strategy: tf.distribute.Strategy, condition: Any, gradients: Any) -> None:
         tf.cond(
             strategy.experimental_local_results(condition)[0],

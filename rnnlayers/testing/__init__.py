@@ -1,6 +1,6 @@
-"""The contract of a cell and of a layer, as functions that an author's own tests can call.
+"""The contract of a cell and of a layer, as functions for the tests of other authors too.
 
-They need no test framework. A cell that passes `check_cell` runs on every engine; a layer that
+They need no test framework. A cell that passes `check_cell` runs on every engine. A layer that
 passes `check_layer` can be masked, stacked, trained, compiled and saved like those of this library.
 """
 

@@ -1,4 +1,4 @@
-"""The contract of a cell: what the engines and the layers rely on."""
+"""The contract of a cell, on which the engines and the layers rely."""
 
 from typing import Any
 
@@ -42,7 +42,7 @@ def check_cell(cell: RecurrentCell, features: int = 3, seed: int = 0) -> None:
 
     Raises:
         ContractError: if the cell breaks the contract.
-        ValueError: if `cell` is no `RecurrentCell`.
+        ValueError: if `cell` is not a `RecurrentCell`.
 
     Example:
 
@@ -139,7 +139,7 @@ def _check_parts(name: str, cell: RecurrentCell, inputs: Tensor, states: States)
             f"{name}: the states of `step` and of `update` with the recurrent product",
             cell.update(projected, recurrent, states),
             new,
-            hint="Engines compute that product themselves. Where a step needs more, "
+            hint="Engines compute that product themselves. If a step needs more, "
             "`is_cut_in_three` must be False.",
         )
 
@@ -173,7 +173,7 @@ def _check_own_derivative(
     states: States,
     rng: np.random.Generator,
 ) -> None:
-    """Check `linearize` and `pull_back` against the derivative that is taken automatically."""
+    """Check `linearize` and `pull_back` against the automatic derivative."""
     given = (projected, recurrent, states)
     upstream = tuple(tf.constant(rng.normal(size=state.shape)) for state in states)
     with tf.GradientTape() as tape:

@@ -1,4 +1,4 @@
-"""What the checks of cells and of layers share: configuration, gradients, comparison."""
+"""Checks that cells and layers share: configuration, gradients, comparison."""
 
 import inspect
 import json
@@ -15,18 +15,18 @@ from rnnlayers.types import Tensor
 
 PRECISIONS = ("float32", "mixed_float16", "float64")
 
-# Arguments that are taken for exchange with Keras, or used once, and are no configuration.
-_NOT_KEPT = {"implementation", "use_cudnn", "weights"}
-# A cell that sums more than those of this library, or in another order, rounds more often.
+# Arguments for exchange with Keras, or used once, which are not in the configuration.
+_NOT_IN_CONFIG = {"implementation", "use_cudnn", "weights"}
+# A cell may sum more than those of this library, or in another order, and round more often.
 _SLACK = 25
 
 
 class ContractError(AssertionError):
-    """A cell or a layer breaks the contract; the message says where and what to do."""
+    """Raised if a cell or a layer breaks the contract; the message says where."""
 
 
 def check_configuration(layer: keras.Layer) -> None:
-    """Check that the configuration is plain, complete, and makes an equal layer."""
+    """Check that the configuration is plain, is complete, and makes an equal layer."""
     name, config = type(layer).__name__, layer.get_config()
     try:
         json.dumps(config)
@@ -37,7 +37,7 @@ def check_configuration(layer: keras.Layer) -> None:
         ) from error
     for parameter in inspect.signature(type(layer)).parameters.values():
         named = parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
-        if named and parameter.name not in config and parameter.name not in _NOT_KEPT:
+        if named and parameter.name not in config and parameter.name not in _NOT_IN_CONFIG:
             raise ContractError(f"{name}: `get_config` must return the argument {parameter.name}.")
     again = copy_of(layer).get_config()
     changed = [key for key in config if again.get(key) != config[key]]
@@ -100,7 +100,7 @@ def _difference(
 
 
 def copy_of(layer: keras.Layer, dtype: str | None = None) -> keras.Layer:
-    """Return an unbuilt layer of the same configuration, as saving and loading makes it."""
+    """Return an unbuilt layer of the same configuration, made by saving and loading."""
     config = keras.saving.serialize_keras_object(layer)
     try:
         return keras.saving.deserialize_keras_object(_retyped(config, dtype))
@@ -114,7 +114,7 @@ def copy_of(layer: keras.Layer, dtype: str | None = None) -> keras.Layer:
 def random_copy_of(
     layer: keras.Layer, dtype: str, input_shape: Sequence[int | None], rng: np.random.Generator
 ) -> keras.Layer:
-    """Return a layer of the same configuration with random weights, biases too."""
+    """Return a layer of the same configuration with random weights, including biases."""
     copy = copy_of(layer, dtype)
     copy.build(input_shape)
     copy.set_weights([0.5 * rng.normal(size=weight.shape) for weight in copy.weights])
@@ -135,14 +135,14 @@ def _retyped(config: Any, dtype: str | None) -> Any:
 
 
 def flat(outputs: Any) -> list[Tensor]:
-    """Return what a layer returned as a list, also where it is one output."""
+    """Return the outputs of a layer as a list, even if there is one."""
     return list(outputs) if isinstance(outputs, list | tuple) else [outputs]
 
 
 def expect_same(
     what: str, received: Any, expected: Any, dtype: str = "float64", hint: str = ""
 ) -> None:
-    """Raise an error if two structures of arrays are not the same to the rounding of a dtype."""
+    """Raise an error unless two structures of arrays are equal to the rounding of a dtype."""
     for ours, theirs in zip(tf.nest.flatten(received), tf.nest.flatten(expected), strict=True):
         ours, theirs = (np.asarray(value, "float64") for value in (ours, theirs))
         difference = np.max(np.abs(ours - theirs), initial=0.0)

@@ -1,4 +1,4 @@
-"""The contract of a recurrent layer: what models, other layers and users rely on."""
+"""The contract of a recurrent layer, on which models, other layers and users rely."""
 
 import tempfile
 from pathlib import Path
@@ -24,11 +24,11 @@ from rnnlayers.types import Tensor
 def check_layer(layer: keras.Layer, features: int = 3, seed: int = 0) -> None:
     """Check that a recurrent layer can be masked, stacked, trained, compiled and saved.
 
-    It checks copies of random weights, made from the configuration, and leaves `layer` as it is:
-    configuration, shapes and dtypes, also where batch and time are unknown; that a call leaves
-    nothing behind; that masked steps change no result, and that the mask sent on is that of the
-    outputs; that gradients are those of central differences; that XLA changes nothing; and that a
-    saved model gives the same outputs.
+    It makes copies of the layer from its configuration, gives them random weights, and leaves
+    `layer` as it is. It checks the configuration, shapes and dtypes, also with unknown batch and
+    time; that a call does not affect the next one; that masked steps change no result, and that the
+    mask passed on is that of the outputs; that gradients are those of central differences; that XLA
+    changes nothing; and that a saved model gives the same outputs.
 
     Args:
         layer: A layer over `(batch, timesteps, features)`, such as a `Recurrent` or a
@@ -39,7 +39,7 @@ def check_layer(layer: keras.Layer, features: int = 3, seed: int = 0) -> None:
 
     Raises:
         ContractError: if the layer breaks the contract.
-        ValueError: if `layer` is no such layer.
+        ValueError: if `layer` is not recurrent, or is stateful.
 
     Example:
 
@@ -50,7 +50,7 @@ def check_layer(layer: keras.Layer, features: int = 3, seed: int = 0) -> None:
         raise ValueError(f"`layer` must be a recurrent layer; received {layer!r}.")
     if getattr(layer, "stateful", False):
         raise ValueError(
-            f"`layer` must not be stateful, for one call would change the next; received {layer!r}."
+            f"`layer` must not be stateful, since a call would change the next; received {layer!r}."
         )
     name = type(layer).__name__
     check_configuration(layer)
@@ -59,7 +59,7 @@ def check_layer(layer: keras.Layer, features: int = 3, seed: int = 0) -> None:
         copy = random_copy_of(layer, dtype, (None, None, features), rng)
         sequences = ops.cast(rng.normal(size=(BATCH, TIMESTEPS, features)), copy.compute_dtype)
         _check_outputs(name, copy, sequences)
-    # The last copy, in float64, where rounding hides nothing, is looked at in detail.
+    # The last copy is in float64, where rounding hides nothing: it is checked in detail.
     mask = tf.constant(EVERY_PATTERN)
     _check_masks(name, copy, sequences, mask)
     check_gradients(
@@ -76,7 +76,7 @@ def check_layer(layer: keras.Layer, features: int = 3, seed: int = 0) -> None:
 
 
 def _check_outputs(name: str, layer: keras.Layer, sequences: Tensor) -> None:
-    """Check shapes and dtypes, known and unknown, and that a call leaves nothing behind."""
+    """Check shapes and dtypes, known and unknown, and that a call does not affect the next."""
     outputs = flat(layer(sequences))
     received = [tuple(output.shape) for output in outputs]
     announced = layer.compute_output_shape(tuple(sequences.shape))
@@ -107,7 +107,7 @@ def _check_outputs(name: str, layer: keras.Layer, sequences: Tensor) -> None:
 
 
 def _check_masks(name: str, layer: keras.Layer, sequences: Tensor, mask: Tensor) -> None:
-    """Check that masked steps change nothing, and that the mask sent on is that of the outputs."""
+    """Check that masked steps change nothing, and that the mask passed on fits the outputs."""
     noisy = ops.where(mask[..., None], sequences, 1e3)
     outputs = flat(layer(noisy, mask=mask))
     announced = layer.compute_mask(noisy, mask)
@@ -120,17 +120,19 @@ def _check_masks(name: str, layer: keras.Layer, sequences: Tensor, mask: Tensor)
             f"{announced}."
         )
     for row, valid in enumerate(EVERY_PATTERN):
-        # A row without any step ends where it began, at zero.
+        # A row without any step keeps its initial states, zeros.
         steps = sequences[row][valid][None] if valid.any() else ops.zeros_like(sequences[:1])
         alone = [output[0] for output in flat(layer(steps))]
-        for index, (output, shown, expected) in enumerate(zip(outputs, masks, alone, strict=True)):
-            seen = output[row] if shown is None else output[row][shown[row]]
+        for index, (output, passed_on, expected) in enumerate(
+            zip(outputs, masks, alone, strict=True)
+        ):
+            received = output[row] if passed_on is None else output[row][passed_on[row]]
             if not valid.any():
-                expected = ops.zeros_like(seen)
+                expected = ops.zeros_like(received)
             expect_same(
                 f"{name}: output {index} of a row with mask {valid.astype(int)} and of its valid "
                 "steps alone",
-                seen,
+                received,
                 expected,
             )
 

@@ -66,7 +66,7 @@ def test_nothing_is_compiled_where_functions_run_eagerly():
         tf.config.run_functions_eagerly(False)
 
 
-def test_the_name_of_the_first_version_is_still_accepted():
+def test_the_old_name_of_the_compiled_engine_is_still_accepted():
     layer = rnnlayers.GRU(4, engine="fused", name="memory")
     assert layer.engine == layer.get_config()["engine"] == "compiled"
     for made in (rnnlayers.GRU, rnnlayers.Recurrent, rnnlayers.AttentiveDecoder):

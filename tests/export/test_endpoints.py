@@ -53,17 +53,17 @@ class TestDefaultEndpoint:
 
     @pytest.mark.parametrize("model", [keras.Sequential([keras.layers.GRU(2)]), tf.Module()])
     def test_unknown_inputs_are_refused(self, model):
-        with pytest.raises(ValueError, match="Build it first, or give endpoints="):
+        with pytest.raises(ValueError, match="Build it first, or pass endpoints="):
             make_endpoints(model, None)
 
 
 @pytest.mark.parametrize(
     ("endpoints", "message"),
     [
-        ({}, "filled dict"),
-        ([scale], "filled dict"),
+        ({}, r"dict of name -> \(function, signature\), not empty"),
+        ([scale], "not empty, or None"),
         ({"": (scale, PAIR)}, "not empty"),
-        ({"__saved_model_init_op": (scale, PAIR)}, "keeps for itself"),
+        ({"__saved_model_init_op": (scale, PAIR)}, "reserved for TensorFlow"),
         ({"scale": scale}, r"must be \(function, signature\)"),
         ({"scale": (scale, [TEXT])}, "maps each input's name"),
         ({"scale": (scale, {})}, "maps each input's name"),
@@ -130,7 +130,7 @@ class TestProbes:
             ({"scale": []}, "a list of such dicts"),
             ({"scale": "x"}, r"\[0\] must be a dict with exactly"),
             ({"scale": {"x": [[1, 2]]}}, r"exactly the inputs \['x', 'factor'\]"),
-            ({"scale": {"x": [["a", "b"]], "factor": 1}}, "cannot be made a float32 tensor"),
+            ({"scale": {"x": [["a", "b"]], "factor": 1}}, "convertible to a float32 tensor"),
             ({"scale": {"x": [[1, 2, 3]], "factor": 1}}, r"must have the shape \(None, 2\)"),
         ],
     )

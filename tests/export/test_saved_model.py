@@ -295,7 +295,7 @@ class TestRefused:
 
     def test_weights_that_nobody_made(self, tmp_path):
         model = keras.Sequential([keras.layers.GRU(2, name="fresh")])
-        with pytest.raises(ValueError, match=r"not built.*'fresh'.*at random"):
+        with pytest.raises(ValueError, match=r"not built.*'fresh'.*random weights"):
             export_model(model, tmp_path, {"serve": (model, {"x": SEQUENCES})})
 
     def test_cudnn_in_a_function_that_was_traced_before(self, tmp_path):
