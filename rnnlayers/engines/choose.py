@@ -24,7 +24,7 @@ OLD_NAMES = {"fused": "compiled"}  # in older code and saved configurations
 FULL_BATCH = 32
 
 
-class Choice(NamedTuple):
+class EngineChoice(NamedTuple):
     """The name of an engine, and the reason for it."""
 
     engine: str
@@ -32,7 +32,7 @@ class Choice(NamedTuple):
     full_batches_only: bool = False  # other batches run on the stepwise engine
 
 
-def choose(asked: str, batch: int | None, time: int | None, training: bool) -> Choice:
+def choose(asked: str, batch: int | None, time: int | None, training: bool) -> EngineChoice:
     """Choose an engine.
 
     Args:
@@ -43,36 +43,36 @@ def choose(asked: str, batch: int | None, time: int | None, training: bool) -> C
     """
     asked = current_name(asked)
     if traced_for() is Target.ELSEWHERE:
-        return Choice("stepwise", "other runtimes cannot run parts that XLA compiles")
+        return EngineChoice("stepwise", "other runtimes cannot run parts that XLA compiles")
     if asked != "auto":
-        return Choice(asked, f"the layer was built with engine={asked!r}")
+        return EngineChoice(asked, f"the layer was built with engine={asked!r}")
     if tf.config.functions_run_eagerly():
-        return Choice("stepwise", "functions run eagerly, so nothing is compiled")
+        return EngineChoice("stepwise", "functions run eagerly, so nothing is compiled")
     if traced_for() is not Target.HERE:
-        return Choice(
+        return EngineChoice(
             "stepwise", "an exported model contains no part that is compiled where it runs"
         )
     if _numerics_are_checked():
-        return Choice(
+        return EngineChoice(
             "stepwise", "`tf.debugging.enable_check_numerics` cannot check compiled parts"
         )
     if time == 0:
-        return Choice("stepwise", "there is no step to compile")
+        return EngineChoice("stepwise", "there is no step to compile")
     if training:
         lengths = "known" if time is not None else "padded to one of a few"
-        return Choice(
+        return EngineChoice(
             "compiled", f"training is compiled with XLA; the number of steps is {lengths}"
         )
     if time is None:
-        return Choice(
+        return EngineChoice(
             "stepwise", "the number of steps changes, and compiling for each would cost more"
         )
     if tf.executing_eagerly():
-        return Choice("stepwise", "a call outside a graph seldom pays for compiling")
+        return EngineChoice("stepwise", "a call outside a graph seldom pays for compiling")
     if batch is None:
         reason = f"XLA compiles it for each multiple of {FULL_BATCH} rows; others run stepwise"
-        return Choice("compiled", reason, full_batches_only=True)
-    return Choice("compiled", "the number of steps is known, so XLA compiles it once")
+        return EngineChoice("compiled", reason, full_batches_only=True)
+    return EngineChoice("compiled", "the number of steps is known, so XLA compiles it once")
 
 
 def _numerics_are_checked() -> bool:
@@ -128,7 +128,7 @@ def explain_engine(layer: Any, shape: tuple[int | None, ...], training: bool = T
             f"`shape` must be (batch, timesteps, features); received {shape}, which has "
             f"{len(shape)} dimensions."
         )
-    choices: list[Choice] = []
+    choices: list[EngineChoice] = []
 
     def trace() -> None:
         choices.append(choose(layer.engine, *shape[:2], training))

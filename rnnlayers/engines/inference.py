@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from rnnlayers.cells.base import RecurrentCell
-from rnnlayers.engines.choose import FULL_BATCH, Choice
+from rnnlayers.engines.choose import FULL_BATCH, EngineChoice
 from rnnlayers.engines.derivatives import Tensors
 from rnnlayers.engines.gradients import with_gradient
 from rnnlayers.engines.graph_cache import call_with_weights, values_of
@@ -16,7 +16,7 @@ from rnnlayers.types import States, Tensor
 
 def run_inference(
     cell: RecurrentCell,
-    choice: Choice,
+    choice: EngineChoice,
     through_time: Callable[..., tuple[Tensor, States]],
     sequences: Tensor,
     states: States,

@@ -11,7 +11,7 @@ import rnnlayers
 from rnnlayers.cells import ElmanCell, GRUCell
 from rnnlayers.engines.derivatives import AutomaticDerivative, OwnDerivative, derivative_of
 from tests.cases import MASKS, each_case, sample, sample_states
-from tests.engines import odd_cells
+from tests.engines import custom_cells
 from tests.engines.twins import assert_engines_agree, twins
 
 pytestmark = pytest.mark.usefixtures("either_way")
@@ -19,15 +19,15 @@ pytestmark = pytest.mark.usefixtures("either_way")
 CELLS = {
     "softmax": (functools.partial(ElmanCell, activation="softmax"), AutomaticDerivative),
     "no known slope": (functools.partial(GRUCell, activation=ops.sin), AutomaticDerivative),
-    "reads a weight": (odd_cells.PeepholeCell, AutomaticDerivative),
-    "units meet": (odd_cells.LayerNormLSTMCell, AutomaticDerivative),
-    "second product": (odd_cells.DeepCell, AutomaticDerivative),
-    "step overridden": (odd_cells.LazyCell, AutomaticDerivative),
-    "recur overridden": (odd_cells.DampedCell, AutomaticDerivative),
-    "update overridden": (odd_cells.CoupledCell, AutomaticDerivative),
-    "gates overridden": (odd_cells.HalvedCell, AutomaticDerivative),
-    "derivative overridden": (odd_cells.ShiftedCell, OwnDerivative),
-    "only a name": (odd_cells.RenamedCell, OwnDerivative),
+    "reads a weight": (custom_cells.PeepholeCell, AutomaticDerivative),
+    "units meet": (custom_cells.LayerNormLSTMCell, AutomaticDerivative),
+    "second product": (custom_cells.DeepCell, AutomaticDerivative),
+    "step overridden": (custom_cells.LazyCell, AutomaticDerivative),
+    "recur overridden": (custom_cells.DampedCell, AutomaticDerivative),
+    "update overridden": (custom_cells.CoupledCell, AutomaticDerivative),
+    "gates overridden": (custom_cells.HalvedCell, AutomaticDerivative),
+    "derivative overridden": (custom_cells.ShiftedCell, OwnDerivative),
+    "only a name": (custom_cells.RenamedCell, OwnDerivative),
 }
 
 
@@ -48,7 +48,7 @@ def test_any_cell_equals_stepwise(cell, derivative):
 
 @pytest.mark.parametrize("options", [{}, {"remat": 4, "go_backwards": True}], ids=str)
 def test_units_of_a_row_may_meet(options):
-    make_layer = functools.partial(make, odd_cells.LayerNormLSTMCell)
+    make_layer = functools.partial(make, custom_cells.LayerNormLSTMCell)
     layers = twins(make_layer, dtype="float64", return_sequences=True, **options)
     x, states = sample(dtype="float64"), sample_states(layers[0], dtype="float64")
     assert_engines_agree(layers, x, states, dtype="float64", mask=MASKS["every pattern"])
@@ -56,7 +56,9 @@ def test_units_of_a_row_may_meet(options):
 
 @pytest.mark.parametrize("remat", [None, 4])
 def test_weights_that_a_step_reads(remat):
-    layers = twins(functools.partial(make, odd_cells.PeepholeCell), remat=remat, go_backwards=True)
+    layers = twins(
+        functools.partial(make, custom_cells.PeepholeCell), remat=remat, go_backwards=True
+    )
     assert_engines_agree(layers, mask=MASKS["every pattern"])
 
 

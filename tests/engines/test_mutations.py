@@ -19,7 +19,7 @@ from rnnlayers import cells
 from rnnlayers.cells import slopes
 from rnnlayers.engines import compiled, program, segments
 from tests.cases import CASES, MASKS, randomize, sample, sample_states
-from tests.engines.odd_cells import PeepholeCell
+from tests.engines.custom_cells import PeepholeCell
 from tests.numbers import assert_same, differentiate, differentiate_twice
 
 MAKE = {case.name: case.make_layer for case in CASES}

@@ -9,7 +9,7 @@ import rnnlayers
 from rnnlayers import ElmanCell, GRUCell, LSTMCell, RecurrentCell
 from rnnlayers.testing import ContractError, check_cell
 from tests.cases import each_core
-from tests.engines.odd_cells import LayerNormLSTMCell
+from tests.engines.custom_cells import LayerNormLSTMCell
 from tests.numbers import refused
 
 registered = keras.saving.register_keras_serializable("broken cells")

@@ -81,7 +81,7 @@ class ShiftedCell(ElmanCell):
         return [d_h * slope], [d_h * (2 * slope + 1)], (ops.zeros_like(d_h),)
 
 
-@keras.saving.register_keras_serializable("odd cells")
+@keras.saving.register_keras_serializable("custom cells")
 class LayerNormLSTMCell(LSTMCell):
     """Its `update` normalizes the cell state over the units of a row: they meet, rows do not."""
 
