@@ -1,33 +1,19 @@
-"""Forecasting: how does a series go on, and how sure is that?  Many to many over time.
-
-    window ── minus its last value ── cut in segments ── GRU over the segments ──┐
-                                                                                 ├── quantiles
-    which segment of the horizon, which variable ── one step of a second GRU ────┘
-
-Every variable is forecast by the same network, from its own past. Whole segments of the window are
-the steps of the recurrence, and all segments of the horizon are decoded at once from the last
-state, each by a step of its own, so that no error feeds on another (SegRNN, Lin et al. 2023). What
-comes out are quantiles: the median is the forecast, the outer ones are the interval around it. A
-linear model errs elsewhere; what share it gets in the forecast is decided on validation data.
-
-`--members` trains several networks from different seeds and takes the mean of their quantiles.
-
-`--model` chooses among four networks: `segments` is this one; `sequence` is the textbook's encoder
-and decoder, step by step; `last` forecasts all steps from the last state of a GRU; `dense` has no
-recurrence at all and is trained beside each of them, to show what recurrence buys.
-
-Data: `sample` (weekly CO2 on Mauna Loa; `--sample synthetic` for generated hours), or the path of
-a CSV or Parquet file with a column of times.
+"""Forecasting: how does a series go on, and how sure is that?
 
     python -m apps.forecasting train --source sample --run runs/forecasting
     python -m apps.forecasting evaluate --run runs/forecasting
     python -m apps.forecasting predict --run runs/forecasting
     python -m apps.forecasting export --run runs/forecasting --to saved_models
+
+`--source` is `sample`, or the path of a CSV or Parquet file with a column of times. The network is
+in `networks.py`. `apps/forecasting/README.md` describes data, options and results.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
 
 import keras
 import numpy as np
@@ -54,22 +40,56 @@ from apps.forecasting.metrics import (
 )
 from apps.forecasting.networks import build_model, mean_of
 from apps.forecasting.plots import plot_forecast, plot_step_errors
-from apps.forecasting.settings import Settings
+from apps.forecasting.settings import MEMBER_SEEDS, Settings
 from apps.forecasting.windows import Inputs, Windows, scaling
 
 DEMO = Demo(seconds=50, inputs=lambda folder: ())
+
+
+class ForecastingRun(Run):
+    """A run whose settings may be those of the first version."""
+
+    def settings(self, kind: type[Settings]) -> Settings:
+        """Read the settings; the first version noted a sample next to the path of a file, too."""
+        settings = super().settings(kind)
+        return settings if settings.source == "sample" else replace(settings, sample=None)
+
 
 # Data
 
 
 def load_series(settings: Settings, cache: Path | None = None) -> Series:
-    """Loads the series; those of a file are mapped into memory from the folder `cache`."""
-    options = ("sample", "time_column", "columns", "season", "max_gap")
-    return load(settings.source, cache=cache, **{name: getattr(settings, name) for name in options})
+    """Load the series; those of a file are mapped into memory from the folder `cache`."""
+    names = ["time_column", "time_format", "columns", "season", "max_gap"]
+    if settings.source == "sample":
+        names.append("sample")
+    return load(settings.source, cache=cache, **{name: getattr(settings, name) for name in names})
+
+
+def load_series_of(folder: Run, settings: Settings, cache: Path | None = None) -> Series:
+    """Load the series of a run, which may have changed since it was trained."""
+    series = load_series(settings, cache)
+    series.check_trainable(settings.window, settings.horizon)
+    check_fits(series, folder.read_lines("variables.txt"), settings.window)
+    return series
+
+
+def check_fits(series: Series, names: Sequence[str], window: int) -> None:
+    """Refuse series that a model with these variables and this window cannot forecast."""
+    if list(series.names) != names:
+        raise Refusal(
+            f"{series.origin}: the model forecasts the columns {', '.join(names)}, in this order; "
+            f"received {', '.join(series.names)}"
+        )
+    if len(series.times) < window:
+        raise Refusal(
+            f"{series.origin}: the model needs the last {window:,} rows before the forecast; "
+            f"received {len(series.times):,}"
+        )
 
 
 def make_datasets(series: Series, settings: Settings) -> dict[str, Windows]:
-    """Makes the windows of each part: what follows them lies in that part, whole."""
+    """Make the windows of each part; the steps to forecast lie in that part."""
     scales = scaling(series.values[: series.ends[0]])
     windows = {}
     for name, rows in series.parts().items():
@@ -87,7 +107,7 @@ def make_datasets(series: Series, settings: Settings) -> dict[str, Windows]:
             settings.limit if train else None,
         )
     if settings.limit is not None:
-        windows["validation"].keep(settings.limit)
+        windows["validation"].thin(settings.limit)
     return windows
 
 
@@ -95,14 +115,14 @@ def make_datasets(series: Series, settings: Settings) -> dict[str, Windows]:
 
 
 def train(run: Path, settings: Settings) -> None:
-    """Train, or go on with a training that was broken off: give the same command again.
+    """Train a network; the same command again resumes a training that was interrupted.
 
     Args:
         run: The folder of the run.
-        settings: What decides the run.
+        settings: The settings of the run.
     """
     settings.check()
-    folder = Run.begin(run, settings)
+    folder = ForecastingRun.begin(run, settings)
     series = load_series(settings, run / "cache")
     series.check_trainable(settings.window, settings.horizon)
     folder.write_lines("variables.txt", series.names)
@@ -112,29 +132,29 @@ def train(run: Path, settings: Settings) -> None:
 
 
 def train_part(folder: Path, settings: Settings, series: Series) -> keras.Model:
-    """Trains a part of a run, unless that is done, and returns its model."""
-    part = Run(folder)
+    """Train a part of a run, unless that has finished, and return its model."""
+    part = ForecastingRun(folder)
     if part.model_file.exists():
         part.check_same(settings)
     else:
-        train_members(Run.begin(folder, settings), settings, series)
+        train_members(ForecastingRun.begin(folder, settings), settings, series)
     return part.model()
 
 
 def train_members(folder: Run, settings: Settings, series: Series) -> None:
-    """Trains a network, or several and their mean (Lakshminarayanan et al. 2017)."""
+    """Train a network, or several and their mean (Lakshminarayanan et al. 2017)."""
     if settings.members == 1:
         train_network(folder, settings, series)
         return
     members = []
-    for place in range(settings.members):
-        alone = replace(settings, members=1, seed=1000 * place + settings.seed)
-        members.append(train_part(folder.folder / f"member_{place + 1}", alone, series))
+    for number in range(settings.members):
+        alone = replace(settings, members=1, seed=MEMBER_SEEDS * number + settings.seed)
+        members.append(train_part(folder.folder / f"member_{number + 1}", alone, series))
     folder.write_model(folder.model_file.name, mean_of(members))
 
 
 def train_network(folder: Run, settings: Settings, series: Series) -> None:
-    """Trains one network."""
+    """Train one network."""
     keras.utils.set_random_seed(settings.seed)
     windows = make_datasets(series, settings)
     train, validation = windows["training"], windows["validation"]
@@ -162,56 +182,50 @@ def train_network(folder: Run, settings: Settings, series: Series) -> None:
 
 
 def load_forecaster(folder: Run) -> Forecaster:
-    """Loads what a finished run has trained."""
+    """Load the forecaster of a finished run."""
     settings, model = folder.settings(Settings), folder.model()
     member = model if settings.members == 1 else model.get_layer("member_1")
     return Forecaster(model, member.get_layer("scaling"), settings.levels, settings.calendar)
 
 
-def check_fits(series: Series, names: Sequence[str], window: int) -> None:
-    """Refuses series that a model with these variables and this window cannot go on with."""
-    if list(series.names) != names:
-        raise Refusal(
-            f"{series.origin}: the model forecasts {', '.join(names)}, in this order; "
-            f"found {', '.join(series.names)}"
-        )
-    if len(series.times) < window:
-        raise Refusal(
-            f"{series.origin}: the model looks back on {window:,} rows; found {len(series.times):,}"
-        )
-
-
 def predict(inputs: tyro.conf.Positional[tuple[Path, ...]], run: Path) -> None:
-    """Forecast what follows on the end of series, as a table and a plot in the folder of the run.
+    """Forecast the steps after the end of series, as a table and a plot in the folder of the run.
 
     Args:
-        inputs: CSV or Parquet files like the one trained on; that one itself if there are none.
+        inputs: CSV or Parquet files like the one trained on; that one itself if none is given.
         run: The folder of the run.
     """
-    folder = Run.finished(run)
+    folder = ForecastingRun.finished(run)
     forecaster, settings = load_forecaster(folder), folder.settings(Settings)
-    for path in inputs or (Path(settings.source),):
+    paths = inputs or (Path(settings.source),)
+    (stem, count), *_ = Counter(path.stem for path in paths).most_common(1)
+    if count > 1:
+        raise Refusal(
+            f"inputs: {count} files are called {stem}, and each forecast is written under the name "
+            f"of its file; give them one by one, or other names"
+        )
+    for path in paths:
         series = load_series(replace(settings, source=str(path)))
         check_fits(series, folder.read_lines("variables.txt"), settings.window)
-        stem = f"forecast_{path.stem}"
+        name = f"forecast_{path.stem}"
         table = forecast(forecaster, series)
-        with replacing(run / f"{stem}.csv") as temporary:
+        with replacing(run / f"{name}.csv") as temporary:
             table.to_csv(temporary, index=False)
-        plot_forecast(folder, stem, series, table, settings.window)
-        print(f"{table.head().to_string(index=False)}\n...\nWritten to {run / stem}.csv")
+        plot_forecast(folder, name, series, table, settings.window)
+        print(f"{table.head().to_string(index=False)}\n...\nWritten to {run / name}.csv")
 
 
 def export(run: Path, to: Path = Path("saved_models"), also: tuple[Format, ...] = ()) -> None:
-    """Export the run as a SavedModel that takes windows as measured and needs none of this code.
+    """Export the run as a SavedModel that takes measured windows and needs none of this code.
 
     Args:
         run: The folder of the run.
         to: The folder of all exports; this one becomes its forecasting/<version>.
-        also: Write it for other runtimes too, which take the same windows.
+        also: Write files for these runtimes too, with the same inputs.
     """
-    folder = Run.finished(run)
+    folder = ForecastingRun.finished(run)
     forecaster = load_forecaster(folder)
-    numeric = forecaster.numeric(real_inputs(folder) or forecaster.made_up_inputs())
+    numeric = forecaster.numeric(probe_inputs(folder) or forecaster.random_inputs())
     export_run(
         forecaster,
         folder,
@@ -225,38 +239,40 @@ def export(run: Path, to: Path = Path("saved_models"), also: tuple[Format, ...] 
     )
 
 
-def real_inputs(folder: Run, most: int = 3) -> Inputs | None:
-    """Returns windows of the test part; none where the source is out of reach, or another now."""
+def probe_inputs(folder: Run, count: int = 3) -> Inputs | None:
+    """Return windows of the test part, or None if the source is gone or has changed."""
     settings = folder.settings(Settings)
     try:
-        series = load_series(settings)
-        series.check_trainable(settings.window, settings.horizon)
-        check_fits(series, folder.read_lines("variables.txt"), settings.window)
+        series = load_series_of(folder, settings)
     except (Refusal, OSError) as error:
-        print(f"The export is tried on made-up windows: {error}")
+        print(f"The export is verified on random windows: {error}")
         return None
     test = make_datasets(series, settings)["test"]
-    return test.inputs(np.asarray(test.origins[:most]))
+    return test.inputs(np.asarray(test.origins[:count]))
 
 
 # Evaluation
 
 
-def evaluate(run: Path, most: int = 20_000) -> None:
-    """Score the run from every origin in the test part, beside simpler ways to forecast.
+def evaluate(
+    run: Path, max_origins: Annotated[int, tyro.conf.arg(aliases=["--most"])] = 20_000
+) -> None:
+    """Score the run and simpler forecasts from every origin of the test part.
 
     Args:
         run: The folder of the run.
-        most: Use at most so many origins, evenly apart.
+        max_origins: Use at most this many origins, evenly spaced.
     """
-    folder = Run.finished(run)
+    if max_origins < 1:
+        raise Refusal(f"max_origins must be at least 1; received {max_origins}")
+    folder = ForecastingRun.finished(run)
     settings = folder.settings(Settings)
-    series = load_series(settings, run / "cache")
+    series = load_series_of(folder, settings, run / "cache")
     test = make_datasets(series, settings)["test"]
-    test.keep(most)
+    test.thin(max_origins)
     values = (series.values[: series.ends[-1]] - test.mean) / test.scale
     actual = futures(values, test.origins, settings.horizon)
-    naive_error = seasonal_naive_error(values[: series.ends[0]], series.season)
+    naive_error = seasonal_naive_error(values[: series.ends[0]], series.season, series.names)
     scales = {"mean": test.mean, "scale": test.scale, "naive_error": naive_error}
     scores, errors = {}, {}
     networks = {settings.model: folder}
@@ -279,6 +295,6 @@ def evaluate(run: Path, most: int = 20_000) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs a command."""
+    """Run a command."""
     commands = {"train": train, "evaluate": evaluate, "predict": predict, "export": export}
     run_command(commands, argv, "apps.forecasting", __doc__)

@@ -1,4 +1,4 @@
-"""What a forecasting network has to beat: forecasts by simpler means.
+"""Simpler forecasts, for comparison with a network.
 
 Origins and shapes are those of `apps.forecasting.metrics`.
 """
@@ -13,11 +13,14 @@ from tqdm import tqdm
 from apps.common.refusal import Refusal
 from apps.forecasting.metrics import chunks
 
-MOST_WINDOWS = 50_000  # for the regression
+MAX_WINDOWS = 50_000  # of the regression
 PENALTIES = 10.0 ** np.arange(-6, 3)  # of the linear model, times the mean eigenvalue
-FIT_ROWS = 5000  # exponential smoothing learns from so many rows, the last for training,
-FIT_SEASONS = 5  # or from so many seasons, if that is more;
-LONGEST_SEASON = 1440  # a longer one would take statsmodels too much memory
+# Exponential smoothing is fitted to the last rows of the training part: this many, or this many
+# seasons if that is more.
+FIT_ROWS = 5000
+FIT_SEASONS = 5
+MIN_ROWS = 10
+MAX_SEASON = 1440  # longer seasons would take statsmodels too much memory
 
 
 def forecast_baselines(
@@ -29,27 +32,28 @@ def forecast_baselines(
     window: int,
     horizon: int,
 ) -> Iterator[tuple[str, np.ndarray]]:
-    """Forecasts by the last value, by the last season, by a linear model and by smoothing.
+    """Forecast by the last value, the last season, ridge regression and exponential smoothing.
 
     Args:
         values: The scaled series, shape `(time, variables)`.
         ends: The rows at which training, validation and test end.
         origins: The origins, increasing, none before the end of the training part.
         season: The number of steps in a season.
-        window: The number of steps that the linear model looks back on.
+        window: The number of steps in the window of the regression.
         horizon: The number of steps to forecast.
 
     Yields:
-        The name of a baseline and its forecasts, shape `(origins, horizon, variables)`, float32,
-        one baseline at a time.
+        For each baseline its name and its forecasts, shape `(origins, horizon, variables)`,
+        float32.
 
     Raises:
         Refusal: If the series or a part of it is too short for them.
     """
     if not (origins and max(season, window, ends[0]) <= origins[0] <= origins[-1] <= len(values)):
         raise Refusal(
-            f"origins must lie after the training part of {ends[0]:,} rows, a season of {season} "
-            f"and a window of {window}, in a series of {len(values):,} rows; received {origins}"
+            f"forecasts must begin after the training part of {ends[0]:,} rows, a season of "
+            f"{season} and a window of {window}, within the series of {len(values):,} rows; "
+            f"received forecasts from the rows {origins}; give a shorter season or window"
         )
     yield "naive", seasonal_naive(values, origins, horizon, 1)
     yield "seasonal_naive", seasonal_naive(values, origins, horizon, season)
@@ -58,7 +62,7 @@ def forecast_baselines(
 
 
 def seasonal_naive(values: np.ndarray, origins: range, horizon: int, season: int) -> np.ndarray:
-    """Repeats the last season, or with a season of 1 the last value.
+    """Repeat the last season; with a season of 1, the last value.
 
     Arguments and result are as in `forecast_baselines`.
     """
@@ -69,7 +73,7 @@ def seasonal_naive(values: np.ndarray, origins: range, horizon: int, season: int
 def linear(
     values: np.ndarray, ends: tuple[int, int, int], origins: range, window: int, horizon: int
 ) -> np.ndarray:
-    """Forecasts by `ridge`. Arguments and result are as in `forecast_baselines`."""
+    """Forecast by `ridge`. Arguments and result are as in `forecast_baselines`."""
     kernel, bias = ridge(values, ends, window, horizon)
     forecasts = [
         (np.tensordot(past, kernel, 1) + bias + last).swapaxes(1, 2).astype("float32")
@@ -81,16 +85,16 @@ def linear(
 def ridge(
     values: np.ndarray, ends: tuple[int, ...], window: int, horizon: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Finds the ridge regression of the next steps on the last, one for all variables.
+    """Fit a ridge regression of the next steps on the window, one for all variables.
 
-    The last value is subtracted from the window and from what follows, as NLinear does (Zeng et
-    al., AAAI 2023). The penalty is the one with the smallest error on the validation part. Of long
-    series `MOST_WINDOWS` windows are used, evenly apart.
+    The last value of the window is subtracted from both, as in NLinear (Zeng et al., AAAI 2023).
+    The penalty is the one with the smallest error on the validation part. Long series contribute
+    `MAX_WINDOWS` windows, evenly spaced.
 
     Args:
         values: The scaled series, shape `(time, variables)`.
         ends: The rows at which training and validation end.
-        window: The number of steps looked back on.
+        window: The number of steps in the window.
         horizon: The number of steps to forecast.
 
     Returns:
@@ -103,22 +107,23 @@ def ridge(
     held = range(max(window, ends[0]), ends[1] - horizon + 1)
     if not (train and held):
         raise Refusal(
-            f"training and validation parts that end at rows {ends[0]:,} and {ends[1]:,} are too "
-            f"short for a window of {window} and a horizon of {horizon}"
+            f"the training and validation parts, which end at rows {ends[0]:,} and {ends[1]:,}, "
+            f"are too short for a window of {window} and a horizon of {horizon}; give a smaller "
+            f"window or horizon"
         )
-    train, held = (part[:: -(-len(part) // MOST_WINDOWS)] for part in (train, held))
+    train, held = (part[:: -(-len(part) // MAX_WINDOWS)] for part in (train, held))
     sums = [pairs.sum(axis=(0, 1)) for pairs, _ in _pairs(values, train, window, horizon)]
     mean = np.sum(sums, axis=0) / (len(train) * values.shape[1])
     # The normal equations, from which the kernel for any penalty follows.
-    seen, cross = _products(values, train, mean, window)
-    held_seen, held_cross = _products(values, held, mean, window)
-    eigenvalues, basis = np.linalg.eigh(seen)
+    gram, cross = _products(values, train, mean, window)
+    held_gram, held_cross = _products(values, held, mean, window)
+    eigenvalues, basis = np.linalg.eigh(gram)
     cross = basis.T @ cross
     lowest = np.inf
     for penalty in PENALTIES * max(eigenvalues.mean(), np.finfo(float).tiny):
         weights = basis @ (cross / (eigenvalues + penalty)[:, None])
-        # The squared error on the validation part, less what no kernel changes.
-        error = np.sum(weights * (held_seen @ weights - 2 * held_cross))
+        # The squared error on the validation part, up to a constant.
+        error = np.sum(weights * (held_gram @ weights - 2 * held_cross))
         if error < lowest:
             lowest, kernel = error, weights
     return kernel, mean[window:] - mean[:window] @ kernel
@@ -127,41 +132,44 @@ def ridge(
 def exponential_smoothing(
     values: np.ndarray, train_end: int, origins: range, horizon: int, season: int
 ) -> np.ndarray:
-    """Forecasts by exponential smoothing with a damped trend and a season, all additive.
+    """Forecast by exponential smoothing with a damped trend and a season, all additive.
 
-    This is ETS(A, Ad, A) (Hyndman and Athanasopoulos 2021, section 8.5). statsmodels finds its
-    parameters on the end of the training part, variable by variable; with these the states follow
-    the later values up to each origin. It goes without a season longer than `LONGEST_SEASON`, or of
-    which the training part does not hold two. Arguments and result are as in `forecast_baselines`.
+    This is ETS(A, Ad, A) (Hyndman and Athanasopoulos 2021, section 8.5). statsmodels fits its
+    parameters to the end of the training part, variable by variable. The states are then updated
+    with the later values up to each origin. A season longer than `MAX_SEASON`, or longer than half
+    of the training part, is left out. Arguments and result are as in `forecast_baselines`.
 
     Raises:
-        Refusal: If the training part has fewer than 10 rows.
+        Refusal: If the training part has fewer than `MIN_ROWS` rows.
     """
-    if train_end < 10:
-        raise Refusal(f"exponential smoothing needs 10 rows for training; found {train_end}")
+    if train_end < MIN_ROWS:
+        raise Refusal(
+            f"exponential smoothing needs a training part of at least {MIN_ROWS} rows; received "
+            f"{train_end}"
+        )
     rows = min(train_end, max(FIT_ROWS, FIT_SEASONS * season))
-    if season > LONGEST_SEASON or rows < max(2 * season, season + 10):
+    if season > MAX_SEASON or rows < max(2 * season, season + MIN_ROWS):
         season = 1
     seasonal = season > 1
     steps, variables = origins[-1] - train_end, values.shape[1]
-    # States after each step; row k of `cycle` is the season of the step that is k steps later than
-    # the first step of the last season for training.
+    # States after each step. Row k of `cycle` is the seasonal state of the k-th step after the
+    # first step of the last season of the training part.
     level, slope = np.zeros((2, steps + 1, variables))
     cycle = np.zeros((season + steps, variables))
     alpha, beta, gamma, phi = np.zeros((4, variables))
-    for place in tqdm(range(variables), desc="Fitting exponential smoothing", disable=None):
+    for variable in tqdm(range(variables), desc="Fitting exponential smoothing", disable=None):
         fit = ETSModel(
-            values[train_end - rows : train_end, place].astype("float64"),
+            values[train_end - rows : train_end, variable].astype("float64"),
             trend="add",
             damped_trend=True,
             seasonal="add" if seasonal else None,
             seasonal_periods=season if seasonal else None,
             initialization_method="heuristic",
         ).fit(disp=False)
-        alpha[place], beta[place], phi[place] = fit.alpha, fit.beta, fit.phi
-        level[0, place], slope[0, place] = fit.level[-1], fit.slope[-1]
+        alpha[variable], beta[variable], phi[variable] = fit.alpha, fit.beta, fit.phi
+        level[0, variable], slope[0, variable] = fit.level[-1], fit.slope[-1]
         if seasonal:
-            gamma[place], cycle[:season, place] = fit.gamma, fit.season[-season:]
+            gamma[variable], cycle[:season, variable] = fit.gamma, fit.season[-season:]
     for step, value in enumerate(values[train_end : origins[-1]]):
         expected = level[step] + phi * slope[step]
         error = value - expected - cycle[step]
@@ -179,15 +187,16 @@ def exponential_smoothing(
 def _pairs(
     values: np.ndarray, origins: range, window: int, horizon: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Cuts out windows with what follows them, in float64, the last value of the window subtracted.
+    """Cut out windows with their next steps, in float64, less the last value of each window.
 
     Yields:
-        They, chunk by chunk, shape `(origins, variables, window + horizon)`, and the last values.
+        The pairs, chunk by chunk, shape `(origins, variables, window + horizon)`, and the last
+        values.
     """
     around = sliding_window_view(values, window + horizon, axis=0)
     for rows in chunks(len(origins), values.shape[1] * (window + horizon)):
-        some = origins[rows]
-        pairs = around[some[0] - window : some[-1] - window + 1 : some.step].astype("float64")
+        part = origins[rows]
+        pairs = around[part[0] - window : part[-1] - window + 1 : part.step].astype("float64")
         last = pairs[..., window - 1 : window].copy()
         yield pairs - last, last
 
@@ -195,7 +204,7 @@ def _pairs(
 def _products(
     values: np.ndarray, origins: range, mean: np.ndarray, window: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Sums the products of windows, the mean subtracted, with themselves and with what follows."""
+    """Sum the products of centred windows with themselves and with their next steps."""
     total = np.zeros((window, len(mean)))
     for pairs, _ in _pairs(values, origins, window, len(mean) - window):
         pairs = pairs.reshape(-1, len(mean)) - mean

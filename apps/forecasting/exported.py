@@ -1,4 +1,4 @@
-"""A forecaster of time series."""
+"""The exported forecaster: measured windows in, forecasts in the same units out."""
 
 from collections.abc import Sequence
 
@@ -12,35 +12,37 @@ from apps.common.cards import Card
 from apps.common.other_runtimes import NumericEndpoints
 from apps.forecasting.data import Series
 from apps.forecasting.grids import following
-from apps.forecasting.windows import Inputs
+from apps.forecasting.windows import TIME, WINDOW, Inputs, input_specs
+
+OBSERVATION, POINT, QUANTILES = "observation", "point", "quantiles"
 
 CARD = Card(
     "Forecasts how a series goes on, with quantiles.",
     {
-        "window": "the newest steps, the newest last, in the units of the series",
-        "time": "seconds since 1970 of the steps of the window and of those to forecast",
-        "observation": "one step more, in the units of the series",
-        "point": "the forecast, the median, in the units of the series",
-        "quantiles": "at the levels of the settings, in the units of the series",
+        WINDOW: "the newest steps, the newest last, in the units of the series",
+        TIME: "seconds since 1970 of the steps of the window and of those to forecast",
+        OBSERVATION: "one more step, in the units of the series",
+        POINT: "the forecast, the median, in the units of the series",
+        QUANTILES: "at the levels of the settings, in the units of the series",
     },
-    "It knows one series, at one frequency. What has never happened in it is not forecast, and "
-    "the intervals hold as long as the future is like the past.",
+    "It knows one series, at one frequency. It cannot forecast what has never happened in that "
+    "series, and its intervals hold as long as the future is like the past.",
     {
-        "sample": "CO2 on Mauna Loa, weekly, as statsmodels ships it (Keeling and Whorf 2004, "
-        "public domain), or a series generated from a seed."
+        "sample": "A series that this project generates from a seed (Mackey and Glass 1977, or "
+        "waves), or CO2 on Mauna Loa, weekly, as statsmodels ships it (Keeling and Whorf 2004, "
+        "public domain); the setting `sample` says which."
     },
 )
 
 
 class Forecaster(tf.Module):
-    """Windows as they were measured in, forecasts in the same units out.
+    """A network with scaling: measured windows in, forecasts in the same units out.
 
     Args:
-        model: The network: `window`, `(batch, window, variables)`, and `time`, the seconds since
-            1970 of the steps of the window and of the horizon, to scaled quantiles, `(batch,
-            horizon, variables, levels)`.
-        scaling: The layer that scales its windows.
-        levels: Of the quantiles, 0.5 among them.
+        model: The network, from `windows.input_specs` to scaled quantiles, `(batch, horizon,
+            variables, levels)`.
+        scaling: The layer of the network that scales windows.
+        levels: The levels of the quantiles, 0.5 among them.
         calendar: Whether the network reads `time`.
     """
 
@@ -55,64 +57,63 @@ class Forecaster(tf.Module):
         self.model = model
         self.levels = tuple(levels)
         self.calendar = calendar
-        self.window, self.horizon = model.input["window"].shape[1], model.output_shape[1]
+        self.window, self.horizon = model.input[WINDOW].shape[1], model.output_shape[1]
         self.mean = ops.reshape(scaling.mean, (1, 1, -1, 1))
         self.scale = ops.sqrt(ops.reshape(scaling.variance, (1, 1, -1, 1)))
 
     def __call__(self, window: tf.Tensor, time: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
-        """Forecasts from windows; the arguments are those of `signature`."""
-        if time is None:  # the network has the input and reads nothing of it
+        """Forecast from windows; the arguments are those of `signature`."""
+        if time is None:  # the network has the input and ignores it
             time = tf.zeros((tf.shape(window)[0], self.window + self.horizon), tf.int64)
-        # Quantiles that were learned each for itself may cross.
-        scaled = tf.sort(self.model({"window": window, "time": time}))
+        # Each quantile is learned for itself, so they may cross.
+        scaled = tf.sort(self.model({WINDOW: window, TIME: time}))
         quantiles = scaled * self.scale + self.mean
-        return {"point": quantiles[..., self.levels.index(0.5)], "quantiles": quantiles}
+        return {POINT: quantiles[..., self.levels.index(0.5)], QUANTILES: quantiles}
 
     def step(self, observation: tf.Tensor, window: tf.Tensor, **time) -> dict[str, tf.Tensor]:
-        """Moves windows on by one observation `(batch, variables)`, and forecasts from there."""
+        """Append an observation `(batch, variables)` to windows, and forecast from there."""
         window = tf.concat([window[:, 1:], observation[:, None]], axis=1)
-        return {**self(window, **time), "window": window}
+        return {**self(window, **time), WINDOW: window}
 
-    def made_up_inputs(self, count: int = 3) -> Inputs:
-        """Returns windows of noise, as large as the series that it was trained on."""
+    def random_inputs(self, count: int = 3) -> Inputs:
+        """Return windows of noise with the mean and deviation of the series trained on."""
         mean, scale = (np.asarray(array)[..., 0] for array in (self.mean, self.scale))
         noise = np.random.default_rng(0).normal(size=(count, self.window, mean.shape[-1]))
         hours = 3600 * np.arange(self.window + self.horizon)
         return {
-            "window": (mean + scale * noise).astype("float32"),
-            "time": np.tile(hours, (count, 1)),
+            WINDOW: (mean + scale * noise).astype("float32"),
+            TIME: np.tile(hours, (count, 1)),
         }
 
     def numeric(self, inputs: Inputs) -> NumericEndpoints:
-        """Returns what is exported, all of it numbers.
+        """Return the endpoints, all of numbers, with examples.
 
         Args:
-            inputs: What to try it on, `window` and `time`, as large as the series: far from it
-                rounding shows.
+            inputs: The examples, `window` and `time`, of the size of the series: rounding errors
+                of values far from it are larger.
         """
         probe = {name: inputs[name] for name in self.signature()}
-        step = {"observation": inputs["window"][:, 0], **probe}
+        step = {OBSERVATION: inputs[WINDOW][:, 0], **probe}
         return NumericEndpoints(self.endpoints(), {"serving_default": probe, "step": step})
 
     def endpoints(self) -> dict[str, tuple]:
-        """Returns what is exported, with its inputs."""
+        """Return the exported functions with their inputs."""
         signature = self.signature()
-        observation = tf.TensorSpec([None, signature["window"].shape[-1]], tf.float32)
+        observation = tf.TensorSpec([None, signature[WINDOW].shape[-1]], tf.float32)
         return {
             "serving_default": (self, signature),
-            "step": (self.step, {"observation": observation, **signature}),
+            "step": (self.step, {OBSERVATION: observation, **signature}),
         }
 
     def signature(self) -> dict[str, tf.TensorSpec]:
-        """Returns the inputs: `window` and, for a network with a calendar, `time`."""
-        signature = {"window": tf.TensorSpec(self.model.input["window"].shape, tf.float32)}
-        if self.calendar:
-            signature["time"] = tf.TensorSpec([None, self.window + self.horizon], tf.int64)
-        return signature
+        """Return the inputs: `window` and, for a network with a calendar, `time`."""
+        variables = self.model.input[WINDOW].shape[-1]
+        specs = input_specs(self.window, self.horizon, variables)
+        return specs if self.calendar else {WINDOW: specs[WINDOW]}
 
 
 def forecast(forecaster: Forecaster, series: Series) -> pd.DataFrame:
-    """Forecasts what follows on the end of a series.
+    """Forecast the steps after the end of a series.
 
     Returns:
         A row for each step and variable: `time`, `variable`, `point`, and the quantiles.
@@ -121,13 +122,13 @@ def forecast(forecaster: Forecaster, series: Series) -> pd.DataFrame:
     past = slice(-forecaster.window, None)
     times = np.concatenate([series.times[past], ahead.to_numpy()])
     inputs = {
-        "window": np.array(series.values[None, past]),
-        "time": times[None].astype("datetime64[s]").astype("int64"),
+        WINDOW: np.array(series.values[None, past]),
+        TIME: times[None].astype("datetime64[s]").astype("int64"),
     }
     answer = forecaster(**{name: tf.constant(inputs[name]) for name in forecaster.signature()})
     index = pd.MultiIndex.from_product([ahead, series.names], names=["time", "variable"])
     names = [f"q{level:g}" for level in forecaster.levels]
-    quantiles = answer["quantiles"][0].numpy().reshape(len(index), len(names))
+    quantiles = answer[QUANTILES][0].numpy().reshape(len(index), len(names))
     table = pd.DataFrame(quantiles, index, names)
-    table.insert(0, "point", answer["point"][0].numpy().reshape(-1))
+    table.insert(0, POINT, answer[POINT][0].numpy().reshape(-1))
     return table.reset_index()

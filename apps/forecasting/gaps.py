@@ -1,7 +1,7 @@
-"""Values put onto regular times, and their gaps filled.
+"""Put values onto regular times, and fill gaps.
 
-They lie in an `.npy` file that is mapped anew for each block of rows, so that no more than a block
-needs memory, however long the file is.
+The values lie in an `.npy` file. Each block of rows is mapped by itself, so only one block needs
+memory, however long the file is.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,33 +12,33 @@ import numpy as np
 from apps.common.refusal import Refusal
 from apps.forecasting.grids import in_words
 
-BLOCK = 65_536  # rows looked at together
+BLOCK = 65_536  # rows processed together
 
 
 def blocks(file: Path) -> Iterator[tuple[int, np.ndarray]]:
-    """Reads rows of an `.npy` file, with the number of the first row of each block."""
+    """Read an `.npy` file block by block, each with the number of its first row."""
     for start in range(0, len(np.load(file, mmap_mode="r")), BLOCK):
         yield start, np.load(file, mmap_mode="r")[start : start + BLOCK]
 
 
-def place(
-    chunks: Iterable[np.ndarray], places: np.ndarray, shape: tuple[int, int], file: Path
+def write_rows(
+    chunks: Iterable[np.ndarray], positions: np.ndarray, shape: tuple[int, int], file: Path
 ) -> None:
-    """Writes rows of values to their places in a new file. Rows that share one become their mean.
+    """Write rows of values to their positions in a new file; rows with the same one are averaged.
 
     Args:
         chunks: The rows, each chunk `(rows, variables)`, with NaN for what is missing.
-        places: The place of each row, shape `(rows,)`.
-        shape: The shape `(time, variables)` to write. What has no value becomes NaN.
+        positions: The position of each row, shape `(rows,)`.
+        shape: The shape `(time, variables)` of the file. Positions without a row become NaN.
         file: The `.npy` file.
     """
-    rows = np.bincount(places, minlength=shape[0])
+    rows = np.bincount(positions, minlength=shape[0])
     np.lib.format.open_memmap(file, "w+", "float32", shape)[rows == 0] = np.nan
     shared = np.flatnonzero(rows > 1)
     sums, counts = np.zeros((2, len(shared), shape[1]))
     done = 0
     for chunk in chunks:
-        here = places[done : done + len(chunk)]
+        here = positions[done : done + len(chunk)]
         np.lib.format.open_memmap(file, "r+")[here] = chunk
         again = rows[here] > 1
         slots, missing = np.searchsorted(shared, here[again]), np.isnan(chunk[again])
@@ -52,16 +52,16 @@ def place(
 def fill(
     file: Path, times: np.ndarray, names: Sequence[str], max_gap: int
 ) -> tuple[slice, list[str]]:
-    """Fills gaps linearly in time, in place.
+    """Fill gaps linearly in time, in the file itself.
 
     Args:
         file: The `.npy` file, `(time, variables)`, with NaN for what is missing.
         times: The times, shape `(time,)`.
         names: The names of the variables.
-        max_gap: The most values in a row to fill.
+        max_gap: The number of missing values in a row that are filled at most.
 
     Returns:
-        The rows in which every variable has begun and none has ended, and what was done, in words.
+        The rows in which every variable has begun and none has ended, and notes on the changes.
 
     Raises:
         Refusal: If a gap among these rows is longer, or there are no such rows.
@@ -82,8 +82,8 @@ def fill(
             raise Refusal(
                 f"{names[column]!r} has no value from {in_words(times[starts[gap]])} to "
                 f"{in_words(times[stops[gap] - 1])}, {lengths[gap]:,} times in a row, and at most "
-                f"{max_gap:,} are filled; allow more with max_gap, leave the column out with "
-                f"columns, or cut the file there"
+                f"{max_gap:,} are filled; allow more with --max-gap, leave the column out with "
+                f"--columns, or cut the file there"
             )
         before, after = np.repeat(starts - 1, lengths), np.repeat(stops, lengths)
         passed = (times[rows] - times[before]) / (times[after] - times[before])
@@ -111,17 +111,17 @@ def fill(
 
 
 def _missing(file: Path, variables: int) -> list[np.ndarray]:
-    """Finds the rows of each variable that are NaN."""
-    found = [[np.empty(0, int)] for _ in range(variables)]
+    """Find the rows of each variable that are NaN."""
+    rows = [[np.empty(0, int)] for _ in range(variables)]
     for start, block in blocks(file):
         absent = np.isnan(block)
         for column in np.flatnonzero(absent.any(axis=0)):
-            found[column].append(start + np.flatnonzero(absent[:, column]))
-    return [np.concatenate(rows) for rows in found]
+            rows[column].append(start + np.flatnonzero(absent[:, column]))
+    return [np.concatenate(parts) for parts in rows]
 
 
 def _gaps(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns where runs of neighbouring rows start, and where they stop, the stops excluded."""
+    """Return where runs of neighbouring rows start and stop, the stops excluded."""
     starts, stops = np.diff(rows, prepend=-2) > 1, np.diff(rows, append=np.iinfo(int).max) > 1
     return rows[starts], rows[stops] + 1
 
@@ -129,13 +129,13 @@ def _gaps(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _common(
     gaps: Sequence[tuple[np.ndarray, np.ndarray]], names: Sequence[str], length: int
 ) -> tuple[tuple[int, str], tuple[int, str]]:
-    """Returns where the last variable begins and where the first has ended, with their names."""
+    """Return where the last variable begins and where the first has ended, with their names."""
     begins = [stops[0] if len(starts) and starts[0] == 0 else 0 for starts, stops in gaps]
     ends = [starts[-1] if len(stops) and stops[-1] == length else length for starts, stops in gaps]
     first, late = max(zip(begins, names, strict=True), key=lambda begin: begin[0])
     last, early = min(zip(ends, names, strict=True), key=lambda end: end[0])
     if first == length:
-        raise Refusal(f"{late!r} holds no values; leave it out with columns")
+        raise Refusal(f"{late!r} holds no values; leave it out with --columns")
     if first >= last:
-        raise Refusal(f"{late!r} begins after {early!r} has ended; leave one out with columns")
+        raise Refusal(f"{late!r} begins after {early!r} has ended; leave one out with --columns")
     return (int(first), late), (int(last), early)

@@ -1,4 +1,4 @@
-"""Regular times: the frequency that times follow, its grid, and its main season."""
+"""Regular times: the frequency of times, its grid, and its main season."""
 
 import numpy as np
 import pandas as pd
@@ -8,12 +8,12 @@ from apps.common.refusal import Refusal
 DAY = np.timedelta64(1, "D").astype("timedelta64[ns]")
 MONTH = 28 * DAY  # the shortest
 # The steps of the main season, by the first part of the pandas alias: a week of days, a year of
-# weeks, months or quarters. Whatever is shorter than a day has the season of a day.
+# weeks, months or quarters. Steps shorter than a day have the season of a day.
 SEASONS = {"D": 7, "B": 5, "W": 52, "MS": 12, "ME": 12, "QS": 4, "QE": 4, "YS": 1, "YE": 1}
 
 
 def regular_grid(times: np.ndarray) -> tuple[np.ndarray, str]:
-    """Finds the regular times that some times are part of.
+    """Find the grid of regular times that contains all given times.
 
     The frequency is that of the most common step, in days and shorter units of fixed length, in
     working days where there is never a weekend, or in months, where all times are of the same day
@@ -31,7 +31,7 @@ def regular_grid(times: np.ndarray) -> tuple[np.ndarray, str]:
         Refusal: If the times fit no grid.
     """
     if len(times) < 3:
-        raise Refusal(f"at least 3 different times are needed; found {len(times)}")
+        raise Refusal(f"the times must be at least 3 different ones; received {len(times)}")
     steps = np.diff(times)
     step = _most_common(steps)
     days = pd.DatetimeIndex(times).day
@@ -46,27 +46,29 @@ def regular_grid(times: np.ndarray) -> tuple[np.ndarray, str]:
         off = ~np.isin(times, grid)
         if not off.any():
             return grid, alias
-        found = f"{off.sum():,} of {len(times):,} times are off it, first {in_words(times[off][0])}"
+        misfit = (
+            f"{off.sum():,} of {len(times):,} times are off it, first {in_words(times[off][0])}"
+        )
     else:
         longest = steps.argmax()
-        found = (
-            f"only {len(times):,} of {expected:,} such times are there, and none between "
+        misfit = (
+            f"only {len(times):,} of {expected:,} such times are given, and none between "
             f"{in_words(times[longest])} and {in_words(times[longest + 1])}"
         )
     raise Refusal(
-        f"the times fit no regular frequency: the most common step is {alias}, but {found}. Cut "
-        f"or resample the file, or give time_format if day and month are exchanged; times with a "
+        f"the times fit no regular frequency: the most common step is {alias}, but {misfit}. Cut "
+        f"or resample the file, or give --time-format if day and month are exchanged; times with a "
         f"UTC offset count in UTC"
     )
 
 
 def following(last: np.datetime64, frequency: str, count: int) -> pd.DatetimeIndex:
-    """Returns the times that come next on a grid of `regular_grid`.
+    """Return the next times on a grid of `regular_grid`.
 
     Args:
         last: The last time of the grid.
         frequency: Its pandas alias.
-        count: How many times to return.
+        count: The number of times to return.
     """
     last = pd.Timestamp(last)
     begin = pd.tseries.frequencies.to_offset(frequency).rollback(last)
@@ -74,9 +76,9 @@ def following(last: np.datetime64, frequency: str, count: int) -> pd.DatetimeInd
 
 
 def season_of(frequency: str) -> int:
-    """Returns the number of steps in the main season of a pandas alias, 1 if it has none.
+    """Return the number of steps in the main season of a pandas alias, 1 if it has none.
 
-    It is a day of anything shorter, a week of days, a year of weeks, months and quarters.
+    The season is a day for shorter steps, a week for days, a year for weeks, months and quarters.
     """
     offset = pd.tseries.frequencies.to_offset(frequency)
     unit = offset.rule_code.split("-")[0].lstrip("0123456789")
@@ -88,17 +90,17 @@ def season_of(frequency: str) -> int:
 
 
 def in_words(time: np.datetime64) -> str:
-    """Writes a time to the minute, or further where it has seconds, and without a midnight."""
+    """Write a time to the minute, with its seconds if it has any, and without a midnight."""
     return str(pd.Timestamp(time)).removesuffix(":00").removesuffix(" 00:00")
 
 
 def _most_common(values: np.ndarray) -> np.generic:
-    found, counts = np.unique(values, return_counts=True)
-    return found[counts.argmax()]
+    distinct, counts = np.unique(values, return_counts=True)
+    return distinct[counts.argmax()]
 
 
 def _alias(times: np.ndarray, step: np.timedelta64) -> str:
-    """Names the frequency whose step is the most common one."""
+    """Return the pandas alias of the frequency with the most common step."""
     stamps = pd.DatetimeIndex(times)
     for side, here in (("S", stamps.is_month_start), ("E", stamps.is_month_end)):
         if step >= MONTH and here.all():

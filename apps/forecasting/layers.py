@@ -1,4 +1,4 @@
-"""What networks that forecast have in common: queries, a linear share, the loss, the calendar."""
+"""Parts of the networks: queries, a linear share, the loss, the calendar."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ PERIODS = (DAY, 7 * DAY, 31556952)  # in seconds: a day, a week, a mean year
 
 @keras.saving.register_keras_serializable("apps.common")
 class Queries(keras.Layer):
-    """What is asked of the decoder: a learned vector for each segment and variable.
+    """Inputs of the decoder: a learned vector for each segment and variable.
 
     Args:
         segments: The number of segments to forecast.
@@ -26,7 +26,7 @@ class Queries(keras.Layer):
         self.segment_count, self.variable_count = segments, variables
 
     def build(self, shape):
-        """Creates the vectors, half a segment's and half a variable's."""
+        """Create the vectors, half for the segment and half for the variable."""
         half = shape[-1] // 2
         normal = keras.initializers.RandomNormal(stddev=1.0)
         self.place = self.add_weight(shape=(1, self.segment_count, half), initializer=normal)
@@ -35,7 +35,7 @@ class Queries(keras.Layer):
         )
 
     def call(self, state):
-        """Returns `(batch * variables * segments, units)` for `(batch * variables, units)`."""
+        """Return `(batch * variables * segments, units)` for `(batch * variables, units)`."""
         parts = [
             ops.broadcast_to(part, (self.variable_count, self.segment_count, part.shape[-1]))
             for part in (self.place, self.variable)
@@ -44,11 +44,11 @@ class Queries(keras.Layer):
         return ops.tile(each, (ops.shape(state)[0] // self.variable_count, 1))
 
     def compute_output_shape(self, shape):
-        """Returns the shape of the output."""
+        """Return the shape of the output."""
         return (None, shape[-1])
 
     def get_config(self):
-        """Returns the arguments that create this layer anew."""
+        """Return the arguments that create this layer again."""
         return {
             **super().get_config(),
             "segments": self.segment_count,
@@ -58,10 +58,10 @@ class Queries(keras.Layer):
 
 @keras.saving.register_keras_serializable("apps.common")
 class LinearShare(keras.Layer):
-    """Mixes a share of a linear model's forecasts into a network's; none while it is trained.
+    """Mixes a share of a linear model's forecasts into a network's; zero during training.
 
     Args:
-        middle: The place of the median among the quantiles.
+        middle: The position of the median among the quantiles.
 
     Weights, none of them trained: `kernel` `(window, horizon)` and `bias` `(horizon,)` of the
     linear model, and `share`, between 0 and 1.
@@ -72,7 +72,7 @@ class LinearShare(keras.Layer):
         self.middle = middle
 
     def build(self, window_shape, changes_shape):
-        """Creates the weights; with a share of zero the linear model has no say."""
+        """Create the weights; a share of zero leaves the linear model out."""
         shapes = {
             "kernel": (window_shape[1], changes_shape[1]),
             "bias": changes_shape[1:2],
@@ -83,7 +83,7 @@ class LinearShare(keras.Layer):
             setattr(self, name, weight)
 
     def call(self, window, changes):
-        """Moves quantiles so that their median comes nearer to the linear model's forecast.
+        """Shift quantiles so that their median comes nearer to the linear model's forecast.
 
         Args:
             window: `(batch, window, variables)`, the last value subtracted.
@@ -92,19 +92,19 @@ class LinearShare(keras.Layer):
         linear = ops.matmul(ops.transpose(window, (0, 2, 1)), self.kernel) + self.bias
         linear = ops.expand_dims(ops.transpose(linear, (0, 2, 1)), -1)
         median = changes[..., self.middle : self.middle + 1]
-        # In this order: Keras 3.15 takes what is added for a bias where its shape could be one's.
+        # In this order: Keras 3.15 takes a summand for a bias wherever its shape might be one's.
         return self.share * (linear - median) + changes
 
     def get_config(self):
-        """Returns the arguments that create this layer anew."""
+        """Return the arguments that create this layer again."""
         return {**super().get_config(), "middle": self.middle}
 
     def choose(self, model: keras.Model, windows: Windows) -> keras.Model:
-        """Sets the share with which the median has the smallest absolute error, its own loss.
+        """Set the share with the smallest absolute error of the median, which is its loss.
 
         Args:
-            model: The model of which this is a layer.
-            windows: What to choose it on.
+            model: The model with this layer.
+            windows: The windows to choose the share on.
 
         Returns:
             The model.
@@ -126,7 +126,7 @@ class LinearShare(keras.Layer):
 
 @keras.saving.register_keras_serializable("apps.common")
 class Pinball(keras.losses.Loss):
-    """The quantile loss: the smallest where the part `level` of what happens lies below.
+    """The quantile loss, smallest if the part `level` of all values lies below the forecast.
 
     Args:
         levels: The levels of the quantiles.
@@ -137,17 +137,17 @@ class Pinball(keras.losses.Loss):
         self.levels = list(levels)
 
     def call(self, y_true, y_pred):
-        """Scores quantiles `(..., levels)` by what happened, `(..., 1)`."""
+        """Score quantiles `(..., levels)` by the true values, `(..., 1)`."""
         error, levels = y_true - y_pred, ops.array(self.levels, y_pred.dtype)
         return ops.mean(ops.maximum(levels * error, (levels - 1) * error), axis=-1)
 
     def get_config(self):
-        """Returns the arguments that create this loss anew."""
+        """Return the arguments that create this loss again."""
         return {**super().get_config(), "levels": self.levels}
 
 
 def phases(time):
-    """Returns where times, in seconds, stand in the day, the week and the year, as sine and cosine.
+    """Return the phases of times, in seconds, in day, week and year, as sine and cosine.
 
     Shapes are `(batch, steps)` and `(batch, steps, 6)`.
     """

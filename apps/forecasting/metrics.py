@@ -1,6 +1,6 @@
-"""Forecasts of series, and their scores.
+"""Scores of forecasts.
 
-An origin is the row of the first step of a forecast, which is made from the rows before it.
+An origin is the row of the first step of a forecast. The forecast is made from the rows before it.
 Forecasts have the shape `(origins, horizon, variables)`.
 """
 
@@ -13,13 +13,13 @@ from sklearn.metrics import mean_absolute_error, mean_pinball_loss, mean_squared
 
 from apps.common.refusal import Refusal
 
-CELLS = 2_000_000  # numbers to work on at a time
+CELLS = 2_000_000  # numbers to process at a time
 
 LOWER_IS_BETTER = ("mse", "mae", "mase", "smape", "pinball")
 
 
 def futures(values: np.ndarray, origins: range, horizon: int) -> np.ndarray:
-    """Returns what followed on each origin, without copying it.
+    """Return the steps that follow each origin, without copying them.
 
     Args:
         values: The series, shape `(time, variables)`.
@@ -30,7 +30,7 @@ def futures(values: np.ndarray, origins: range, horizon: int) -> np.ndarray:
         A read-only view, shape `(origins, horizon, variables)`.
 
     Raises:
-        ValueError: If there is no origin, or an origin without so many steps after it.
+        ValueError: If there is no origin, or an origin with fewer steps after it.
     """
     if not (origins and 0 <= origins[0] <= origins[-1] <= len(values) - horizon):
         raise ValueError(
@@ -42,11 +42,11 @@ def futures(values: np.ndarray, origins: range, horizon: int) -> np.ndarray:
 
 
 def chunks(count: int, cells: int) -> Iterator[slice]:
-    """Cuts rows into pieces that need little memory.
+    """Cut rows into pieces that need little memory.
 
     Args:
         count: The number of rows.
-        cells: How many numbers a row holds.
+        cells: The number of numbers in a row.
 
     Returns:
         The pieces, in order.
@@ -55,29 +55,31 @@ def chunks(count: int, cells: int) -> Iterator[slice]:
     return (slice(start, start + size) for start in range(0, count, size))
 
 
-def seasonal_naive_error(train: np.ndarray, season: int) -> np.ndarray:
-    """Returns the mean absolute error of the value a season ago, by which MASE is scaled.
+def seasonal_naive_error(train: np.ndarray, season: int, names: Sequence[str]) -> np.ndarray:
+    """Return the mean absolute error of the value a season ago, by which MASE is scaled.
 
     Args:
         train: The training part, shape `(time, variables)`.
         season: The number of steps in a season.
+        names: The names of the variables, for the message.
 
     Returns:
         The error of each variable, shape `(variables,)`.
 
     Raises:
-        Refusal: If there is nothing to compare, or no error at all.
+        Refusal: If the season is not shorter than the training part, or an error is zero.
     """
     if not 1 <= season < len(train):
         raise Refusal(
             f"season must be at least 1 and shorter than the training part of {len(train):,} "
-            f"rows; received {season}"
+            f"rows; received {season}; give another --season"
         )
     error = np.mean(np.abs(train[season:] - train[:-season]), axis=0, dtype="float64")
     if not error.all():
         raise Refusal(
-            f"variable {error.argmin()} repeats itself every {season} steps of the training part "
-            f"without any change, so that MASE has no scale; leave it out or give another season"
+            f"{names[error.argmin()]!r} repeats itself exactly every {season} steps of the "
+            f"training part, so MASE cannot be scaled; leave it out with --columns, or give "
+            f"another --season"
         )
     return error
 
@@ -92,29 +94,29 @@ def forecast_scores(
     scale: np.ndarray,
     naive_error: np.ndarray,
 ) -> dict[str, float]:
-    """Scores forecasts of scaled series.
+    """Score forecasts of scaled series.
 
     - `mse`, `mae`: the mean over origins, steps and variables, on the scaled series.
     - `mase`: `mae` of each variable over its `naive_error`, then the mean over the variables
       (Hyndman and Koehler 2006).
-    - `smape`: on the series as they were, in percent from 0 to 200; 0 where both are zero.
-    - `pinball`: the mean of the quantile loss over levels too.
-    - `coverage`: the part of the values that lie between the outermost quantiles.
+    - `smape`: on the series as measured, in percent from 0 to 200; 0 where both are zero.
+    - `pinball`: the quantile loss, the mean over the levels, too.
+    - `coverage`: the part of the values between the outermost quantiles.
 
     Args:
-        actual: What happened, shape `(origins, horizon, variables)`.
+        actual: The true values, shape `(origins, horizon, variables)`.
         point: The forecasts, of the same shape.
         quantiles: Forecasts of quantiles, shape `(origins, horizon, variables, levels)`.
         levels: Their levels, between 0 and 1.
-        mean: What was subtracted from each variable, shape `(variables,)`.
-        scale: What each variable was then divided by, shape `(variables,)`.
-        naive_error: What `seasonal_naive_error` says of the scaled training part.
+        mean: The mean that was subtracted from each variable, shape `(variables,)`.
+        scale: The deviation by which each variable was then divided, shape `(variables,)`.
+        naive_error: The `seasonal_naive_error` of the scaled training part.
 
     Returns:
         The scores by name; the last two only if there are quantiles.
 
     Raises:
-        ValueError: If shapes do not fit.
+        ValueError: If the shapes differ.
     """
     _check_shape("point", point, actual.shape)
     if quantiles is not None:
@@ -123,7 +125,7 @@ def forecast_scores(
     for rows in chunks(len(actual), actual[0].size * (1 + len(levels))):
         true, guess = _flat(actual[rows]), _flat(point[rows])
         mae = mean_absolute_error(true, guess, multioutput="raw_values")
-        found = {
+        part = {
             "mse": mean_squared_error(true, guess),
             "mae": mae.mean(),
             "mase": np.mean(mae / naive_error),
@@ -133,24 +135,24 @@ def forecast_scores(
             ranges = {level: _flat(quantiles[rows, ..., k]) for k, level in enumerate(levels)}
             losses = [mean_pinball_loss(true, ranges[level], alpha=level) for level in levels]
             inside = (ranges[min(levels)] <= true) & (true <= ranges[max(levels)])
-            found |= {"pinball": np.mean(losses), "coverage": inside.mean()}
-        part = len(actual[rows]) / len(actual)
-        scores.update({name: part * float(score) for name, score in found.items()})
+            part |= {"pinball": np.mean(losses), "coverage": inside.mean()}
+        share = len(actual[rows]) / len(actual)
+        scores.update({name: share * float(score) for name, score in part.items()})
     return dict(scores)
 
 
 def step_errors(actual: np.ndarray, point: np.ndarray) -> dict[str, np.ndarray]:
-    """Scores each step of the horizon, as `forecast_scores` does all of them together.
+    """Score each step of the horizon by itself.
 
     Args:
-        actual: What happened, shape `(origins, horizon, variables)`.
+        actual: The true values, shape `(origins, horizon, variables)`.
         point: The forecasts, of the same shape.
 
     Returns:
         `mse` and `mae`, each of shape `(horizon,)`.
 
     Raises:
-        ValueError: If shapes do not fit.
+        ValueError: If the shapes differ.
     """
     _check_shape("point", point, actual.shape)
     errors = {"mse": np.zeros(actual.shape[1]), "mae": np.zeros(actual.shape[1])}
@@ -167,7 +169,7 @@ def _check_shape(name: str, array: np.ndarray, expected: tuple[int, ...]) -> Non
 
 
 def _flat(forecasts: np.ndarray) -> np.ndarray:
-    """Puts origins and steps on one axis, in float64: sums of float32 would lose digits."""
+    """Put origins and steps on one axis, in float64: sums in float32 would lose digits."""
     return forecasts.reshape(-1, forecasts.shape[-1]).astype("float64")
 
 

@@ -1,4 +1,4 @@
-"""The networks: scaled quantiles of a horizon from a window."""
+"""The networks: from a window to scaled quantiles of each step of the horizon."""
 
 from collections.abc import Sequence
 from statistics import NormalDist
@@ -9,28 +9,30 @@ from keras import ops
 import rnnlayers
 from apps.forecasting.layers import LinearShare, Pinball, Queries, phases
 from apps.forecasting.settings import Settings
-from apps.forecasting.windows import Windows
+from apps.forecasting.windows import TIME, WINDOW, Windows, input_specs
 from rnnlayers.optimizers import ClipByGlobalNorm
 
 
 def build_model(settings: Settings, windows: Windows) -> keras.Model:
-    """Builds and compiles the model: scaled quantiles from a window as it was measured.
+    """Build and compile the model: scaled quantiles from a window as it was measured.
 
-    Inputs are those of `Windows`; the output is `(batch, horizon, variables, levels)`.
+    Inputs are those of `input_specs`; the output is `(batch, horizon, variables, levels)`.
     """
     variables = len(windows.mean)
-    window = keras.Input((settings.window, variables), name="window")
-    time = keras.Input((settings.window + settings.horizon,), dtype="int64", name="time")
+    inputs = {
+        name: keras.Input(spec.shape[1:], dtype=spec.dtype.name, name=name)
+        for name, spec in input_specs(settings.window, settings.horizon, variables).items()
+    }
     scaled = keras.layers.Normalization(
         mean=windows.mean, variance=windows.scale**2, name="scaling"
-    )(window)
-    calendar = phases(time) if settings.calendar else None
+    )(inputs[WINDOW])
+    calendar = phases(inputs[TIME]) if settings.calendar else None
     past = scaled - scaled[:, -1:]
     changes = NETWORKS[settings.model](past, calendar, settings, variables)
     changes = LinearShare(settings.middle, name="linear")(past, changes)
-    # In this order: Keras 3.15 takes what is added for a bias wherever its shape might be one's.
+    # In this order: Keras 3.15 takes a summand for a bias wherever its shape might be one's.
     quantiles = ops.expand_dims(scaled[:, -1:], -1) + changes
-    model = keras.Model({"window": window, "time": time}, quantiles, name="forecasting")
+    model = keras.Model(inputs, quantiles, name="forecasting")
     rate = keras.optimizers.schedules.ExponentialDecay(
         settings.learning_rate, len(windows), settings.decay, staircase=True
     )
@@ -43,7 +45,7 @@ def build_model(settings: Settings, windows: Windows) -> keras.Model:
 
 
 def segments(window, calendar, settings, variables):
-    """Runs a GRU over the segments of each variable, and one step of another for each to come."""
+    """Run a GRU over the segments of each variable, then a GRU step for each future segment."""
     size, count = settings.segment, settings.window // settings.segment
     rows = ops.transpose(window[:, -count * size :], (0, 2, 1))
     rows = ops.reshape(rows, (-1, count, size))  # (batch * variables, segments, steps)
@@ -62,7 +64,7 @@ def segments(window, calendar, settings, variables):
 
 
 def sequence(window, calendar, settings, variables):
-    """Encodes the window in the state of a GRU, from which another one steps into the future."""
+    """Encode the window in the state of a GRU, from which another GRU steps into the future."""
     past = with_calendar(window, calendar, slice(None, settings.window))
     _, state = rnnlayers.GRU(settings.units, return_state=True)(past)
     place = ops.reshape(ops.linspace(0.0, 1.0, settings.horizon), (1, -1, 1))
@@ -73,7 +75,7 @@ def sequence(window, calendar, settings, variables):
 
 
 def last(window, calendar, settings, variables):
-    """Forecasts all steps at once from the last state of a GRU."""
+    """Forecast all steps at once from the last state of a GRU."""
     past = with_calendar(window, calendar, slice(None, settings.window))
     state = rnnlayers.GRU(settings.units)(past)
     changes = quantiles_of(state, settings.horizon * variables, settings)
@@ -81,7 +83,7 @@ def last(window, calendar, settings, variables):
 
 
 def dense(window, calendar, settings, variables):
-    """Forecasts each variable from its window by two layers without recurrence."""
+    """Forecast each variable from its window by two layers without recurrence."""
     hidden = keras.layers.Dense(settings.units)(ops.transpose(window, (0, 2, 1)))
     if calendar is not None:
         future = keras.layers.Flatten()(calendar[:, settings.window :])
@@ -94,36 +96,36 @@ NETWORKS = {"segments": segments, "sequence": sequence, "last": last, "dense": d
 
 
 def quantiles_of(states, count, settings):
-    """Reads off states `(..., units)` so many numbers and their quantiles, `(..., count, levels)`.
+    """Compute quantiles of `count` numbers from states: `(..., units)` to `(..., count, levels)`.
 
-    What is learned of the states serves the median alone: it is the forecast, and shared with the
-    others it gets worse. They are read off the states as they are.
+    Only the median trains the states. It is the forecast, and it gets worse where the other
+    quantiles train the states too. Those are computed from the states without changing them.
     """
     states = keras.layers.Dropout(settings.dropout)(states)
-    as_they_are = ops.stop_gradient(states)
+    fixed = ops.stop_gradient(states)
     quantiles = []
     for level in settings.levels:
-        # The outer ones begin apart, by what forecasts of a scaled series are off: they learn too
-        # slowly to get there before the median is past its best.
+        # The outer quantiles begin as far from the median as errors of scaled forecasts lie. They
+        # learn too slowly to get there before the median is past its best.
         bias = keras.initializers.Constant(0.5 * NormalDist().inv_cdf(level))
         dense = keras.layers.Dense(count, bias_initializer=bias)
-        quantiles.append(dense(states if level == 0.5 else as_they_are))
+        quantiles.append(dense(states if level == 0.5 else fixed))
     return ops.stack(quantiles, axis=-1)
 
 
 def with_calendar(sequence, calendar, steps):
-    """Joins to each step of a sequence what the calendar says of it, if it is to be used."""
+    """Append to each step of a sequence its phases in day, week and year, if there are any."""
     return sequence if calendar is None else ops.concatenate([sequence, calendar[:, steps]], -1)
 
 
 def mean_of(members: Sequence[keras.Model]) -> keras.Model:
-    """Builds a model whose quantiles are the means of those of its members."""
+    """Build a model whose quantiles are the means of those of its members."""
     inputs = {
-        name: keras.Input(put.shape[1:], dtype=put.dtype, name=name)
-        for name, put in members[0].input.items()
+        name: keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=name)
+        for name, tensor in members[0].input.items()
     }
-    for place, member in enumerate(members):
-        member.name = f"member_{place + 1}"
-    # Quantiles that were learned each for itself may cross.
+    for number, member in enumerate(members, start=1):
+        member.name = f"member_{number}"
+    # Each quantile is learned for itself, so they may cross.
     quantiles = keras.layers.average([ops.sort(member(inputs)) for member in members])
     return keras.Model(inputs, quantiles, name="forecasting")

@@ -1,57 +1,78 @@
-"""What decides a run of forecasting."""
+"""The settings of a run."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 from apps.common.cli import check
+from apps.common.refusal import Refusal
+
+MAX_SEED = 2**32 - 1  # of NumPy
+MEMBER_SEEDS = 1000  # between the seeds of two members
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What decides a run; it is saved with it."""
+    """The settings of a run, which are saved with it."""
 
     source: str = "sample"  # where the series come from: sample, or a CSV or Parquet file
-    sample: str = "co2"  # the embedded sample: co2, or synthetic
-    time_column: str | None = None  # the column of times; found by its name or look if not given
+    sample: str | None = None  # the embedded sample: mackey_glass if not given, co2, or synthetic
+    time_column: str | None = None  # the column of times; found by name or contents if not given
+    time_format: str | None = None  # how times are written, as in %d/%m/%Y; guessed if not given
     columns: tuple[str, ...] | None = None  # the columns to forecast; all of numbers if not given
     season: int | None = None  # steps in the main season; by the frequency if not given
-    max_gap: int | None = None  # fill gaps of at most so many steps; a season if not given
+    max_gap: int | None = None  # fill gaps of at most this many steps; a season if not given
     model: Literal["segments", "sequence", "last", "dense"] = "segments"  # the network
-    window: int = 156  # steps looked back on
+    window: int = 156  # steps before the forecast that the network reads
     horizon: int = 26  # steps to forecast
-    segment: int = 13  # steps in a segment
+    segment: int = 13  # steps in a segment; for the model segments alone
     calendar: bool = False  # also give the network the time of day, of the week and of the year
-    levels: tuple[float, ...] = (0.1, 0.5, 0.9)  # of the quantiles; the middle one is the forecast
+    levels: tuple[float, ...] = (0.1, 0.5, 0.9)  # of the quantiles; that of 0.5 is the forecast
     units: int = 128  # of the recurrent or dense layers
     dropout: float = 0.3  # the part of the features dropped before the last layer in training
-    learning_rate: float = 2e-3  # of Adam, at first
-    decay: float = 0.8  # the learning rate is multiplied by this after each epoch but the first
+    learning_rate: float = 2e-3  # of Adam, in the first epoch
+    decay: float = 0.8  # the learning rate is multiplied by this after each epoch
     max_norm: float = 1.0  # gradients are scaled down to this global norm
     batch_size: int = 64  # windows in a training step
-    limit: int | None = None  # windows in an epoch, drawn anew, and to validate; all if not given
-    epochs: int = 20  # the most epochs to train
-    patience: int = 3  # stop after so many epochs without a lower validation loss
-    members: int = 1  # networks that are trained apart and whose forecasts are averaged
+    limit: int | None = None  # random windows in each epoch, and to validate; all if not given
+    epochs: int = 20  # train for at most this many epochs
+    patience: int = 3  # stop after this many epochs without a lower validation loss
+    members: int = 1  # networks that are trained apart and whose quantiles are averaged
     seed: int = 1  # decides the first weights, the order and the dropout
 
     @property
     def middle(self) -> int:
-        """The place of the median among the quantiles."""
+        """The position of the median among the quantiles."""
         return list(self.levels).index(0.5)
 
     def check(self) -> None:
-        """Refuses what cannot work."""
+        """Refuse settings that cannot work, or that have no effect."""
         sizes = ["window", "horizon", "segment", "units", "batch_size", "epochs", "patience"]
         check(self, [*sizes, "members"], lambda size: size >= 1, "at least 1")
-        check(self, ["segment"], lambda size: size <= self.window, f"at most {self.window=}")
         check(self, ["limit"], lambda limit: limit is None or limit >= 1, "at least 1")
-        check(self, ["learning_rate", "max_norm"], lambda number: number > 0, "above 0")
+        check(self, ["season"], lambda steps: steps is None or steps >= 1, "at least 1")
+        check(self, ["max_gap"], lambda steps: steps is None or steps >= 0, "at least 0")
+        positive = ["learning_rate", "max_norm"]
+        check(self, positive, lambda number: 0 < number < float("inf"), "a finite number above 0")
         check(self, ["decay"], lambda part: 0 < part <= 1, "above 0 and at most 1")
         check(self, ["dropout"], lambda part: 0 <= part < 1, "at least 0 and below 1")
-        check(self, ["seed"], lambda seed: seed >= 0, "at least 0")
+        last = MAX_SEED - MEMBER_SEEDS * (self.members - 1)
+        check(self, ["seed"], lambda seed: 0 <= seed <= last, f"from 0 to {last:,}")
         check(
             self,
             ["levels"],
             lambda levels: sorted({*levels, 0.5}) == [*levels] and levels[0] > 0 and levels[-1] < 1,
-            "increasing numbers between 0 and 1, 0.5 among them",
+            "increasing numbers between 0 and 1, with 0.5 among them",
         )
+        if self.model == "segments":
+            words = f"at most {self.window}, the length of the window"
+            check(self, ["segment"], lambda steps: steps <= self.window, words)
+        elif self.segment != Settings.segment:
+            raise Refusal(
+                f"segment has no effect with model {self.model!r}, which cuts no segments: leave "
+                f"it out, or give --model segments; received {self.segment}"
+            )
+        if self.sample is not None and self.source != "sample":
+            raise Refusal(
+                f"sample has no effect with source {self.source!r}: leave it out, or give "
+                f"--source sample; received {self.sample!r}"
+            )

@@ -1,7 +1,6 @@
 """Times and numbers from tables of any size: CSV, TSV or Parquet files, read in chunks.
 
-Whatever is wrong with a file, the error names the file, the row (counted from 1 after the header)
-and the column.
+Every error names the file, the row (counted from 1 after the header) and the column.
 """
 
 import contextlib
@@ -20,10 +19,10 @@ from pandas.tseries.api import guess_datetime_format
 from apps.common.data import files
 from apps.common.refusal import Refusal
 
-CHUNK, CELLS = 65_536, 2_000_000  # the most rows, and numbers, to read at a time
-HEAD = 1000  # rows that show what a column holds
+CHUNK, CELLS = 65_536, 2_000_000  # read at most this many rows, and numbers, at a time
+HEAD = 1000  # rows that decide what a column holds
 TIME_NAMES = ("date", "time", "datetime", "timestamp", "ds", "month")
-UNNAMED = r"Unnamed: \d+|__index_level_\d+__"  # as pandas reads, or writes, rows' own numbers
+UNNAMED = r"Unnamed: \d+|__index_level_\d+__"  # row numbers, as pandas reads or writes them
 OFFSET = r"(?:T\d\d|:\d\d(?:\.\d+)?)\s*(Z|UTC|[+-]\d\d(?::?\d\d)?)$"
 
 
@@ -35,7 +34,7 @@ class Table:
             file.
 
     Raises:
-        Refusal: If it is none of these, or damaged.
+        Refusal: If the file has another format, or is damaged.
         OSError: If it cannot be opened.
     """
 
@@ -44,33 +43,33 @@ class Table:
         self.separator = files.SEPARATORS.get(files.kind(path))
         if not (self.separator or path.suffix == ".parquet"):
             raise Refusal(
-                f"{path}: expected a file that ends in .csv or .tsv, plain or with .gz, "
+                f"{path}: a table must be a file that ends in .csv or .tsv, plain or with .gz, "
                 f"or in .parquet"
             )
-        with self._damage_named():
+        with self._errors_named():
             if self.separator is None:
                 self.names = pq.read_schema(path).names
                 return
             self.names = list(pd.read_csv(path, sep=self.separator, nrows=0, index_col=False))
             first = pd.read_csv(path, sep=self.separator, nrows=1, header=None, skiprows=1)
-        # pandas refuses later rows with too many fields, but drops those of the first.
+        # pandas refuses later rows with too many fields, but drops extra fields of the first row.
         if first.iloc[0, len(self.names) :].notna().any():
-            raise Refusal(f"{path}, row 1: it has more fields than the header, {self.names}")
+            raise Refusal(f"{path}, row 1: the row has more fields than the header, {self.names}")
 
     def chunks(
         self, columns: Sequence[str], text: bool = False, rows: int = CHUNK
     ) -> Iterator[pd.DataFrame]:
-        """Reads some columns chunk by chunk.
+        """Read some columns chunk by chunk.
 
         Args:
             columns: The columns.
-            text: Leave what a CSV file holds as strings.
-            rows: The most rows of a chunk.
+            text: Leave the entries of a CSV file as strings.
+            rows: The largest number of rows in a chunk.
         """
-        # Where only some columns are read, pandas lets rows have more fields than the header.
+        # If only some columns are read, pandas accepts rows with more fields than the header.
         read = list(columns) if text else self.names
         rows = min(rows, max(1, CELLS // len(read)))
-        with self._damage_named():
+        with self._errors_named():
             if self.separator:
                 chunks = pd.read_csv(
                     self.path,
@@ -93,28 +92,27 @@ class Table:
         columns: Sequence[str] | None = None,
         time_format: str | None = None,
     ) -> tuple[str, tuple[str, ...]]:
-        """Finds the column of times and those of values, and says which columns it leaves out.
+        """Choose the column of times and those of values, and print which columns are left out.
 
         Args:
-            time_column: The column of times. By default one called as in `TIME_NAMES`, upper or
-                lower case, and otherwise the first, in which most entries of the first rows are
-                dates.
-            columns: The columns of values. By default all of numbers, for the most part, that
-                have a name.
+            time_column: The column of times. By default a column named as in `TIME_NAMES`, in upper
+                or lower case, otherwise the first one; most entries of its first rows are dates.
+            columns: The columns of values. By default all columns that have a name and hold mostly
+                numbers.
             time_format: As for `times`.
 
         Raises:
-            Refusal: If one does not exist or there is none, naming the columns that there are.
+            Refusal: If a column does not exist, or no column fits.
         """
         for name in filter(None, (time_column, *(columns or ()))):
             if name not in self.names:
-                raise Refusal(f"{self.path}: no column {name!r} among {self.names}")
+                raise Refusal(f"{self.path}: there is no column {name!r} among {self.names}")
         if columns and len(set(columns)) < len(columns):
-            raise Refusal(f"{self.path}: columns must name each column once; got {columns!r}")
+            raise Refusal(f"{self.path}: columns must name each column once; received {columns!r}")
         head = next(self.chunks(self.names, text=True, rows=HEAD), pd.DataFrame(columns=self.names))
         if head.empty:
             raise Refusal(f"{self.path}: the file holds no rows")
-        numeric = [name for name in self.names if _most(_numbers(head[name]), head[name])]
+        numeric = [name for name in self.names if _mostly(_numbers(head[name]), head[name])]
         if time_column is None:
             time_column = self._time_column(head, numeric, time_format)
         if columns:
@@ -122,8 +120,8 @@ class Table:
         columns = tuple(n for n in numeric if n != time_column and not re.fullmatch(UNNAMED, n))
         if not columns:
             raise Refusal(
-                f"{self.path}: no column of numbers beside the times in {time_column!r} among "
-                f"{self.names}"
+                f"{self.path}: there is no column of numbers next to the times in {time_column!r} "
+                f"among {self.names}"
             )
         if left_out := [name for name in self.names if name not in (time_column, *columns)]:
             print(f"Data: left out columns without a name or numbers: {', '.join(left_out)}")
@@ -132,27 +130,27 @@ class Table:
     def _time_column(
         self, head: pd.DataFrame, numeric: Sequence[str], time_format: str | None
     ) -> str:
-        order = {name: place for place, name in enumerate(TIME_NAMES)}
+        order = {name: rank for rank, name in enumerate(TIME_NAMES)}
         named = [name for name in self.names if name.lower() in order]
         named.sort(key=lambda name: order[name.lower()])
         for name in [*named, *(name for name in self.names if name not in numeric)]:
-            if _most(_stamps(head[name], time_format or _time_format(head[name])), head[name]):
+            if _mostly(_stamps(head[name], time_format or _time_format(head[name])), head[name]):
                 return name
         raise Refusal(
-            f"{self.path}: no column of times among {self.names}; name it with time_column, or say "
-            f"with time_format how times are written"
+            f"{self.path}: there is no column of times among {self.names}; name it with "
+            f"--time-column, or say how times are written with --time-format"
         )
 
     def times(self, column: str, time_format: str | None = None) -> np.ndarray:
-        """Reads a column of times.
+        """Read a column of times.
 
-        Times with a UTC offset become UTC. That is said, with the offsets and where they begin.
+        Times with a UTC offset become UTC, which is printed with the offsets and their first rows.
 
         Args:
             column: The column.
             time_format: How the times are written, in the letters of `strftime`. By default ISO
-                8601, or what the first time looks like, with month or day first, whichever fits
-                more of the first chunk.
+                8601, or the format guessed from the first time, with month or day first,
+                whichever fits more times of the first chunk.
 
         Returns:
             The times, shape `(rows,)`, datetime64[ns].
@@ -165,32 +163,32 @@ class Table:
             entries = chunk[column]
             time_format = time_format or _time_format(entries)
             stamps = _stamps(entries, time_format)
-            for place in np.flatnonzero(stamps.isna())[:1]:
+            for row in np.flatnonzero(stamps.isna())[:1]:
                 raise Refusal(
-                    f"{self.path}, row {rows + place + 1}: {column!r} must be a time from 1678 to "
-                    f"2261, written as {time_format}; received {str(entries.iloc[place])!r}; mend "
-                    f"it, or say with time_format how times are written"
+                    f"{self.path}, row {rows + row + 1}: {column!r} must be a time from 1678 to "
+                    f"2261, written as {time_format}; received {str(entries.iloc[row])!r}; correct "
+                    f"it, or say how times are written with --time-format"
                 )
             zone = _zones(entries)
-            for name, place in zip(*np.unique(zone, return_index=True), strict=True):
-                zones.setdefault(str(name), rows + int(place) + 1)
+            for name, row in zip(*np.unique(zone, return_index=True), strict=True):
+                zones.setdefault(str(name), rows + int(row) + 1)
             chunks.append(stamps.to_numpy("datetime64[ns]"))
             rows += len(chunk)
-        found = sorted(zones.items(), key=lambda zone: zone[1])
-        begins = ", ".join(f"{name or 'none'} at row {row:,}" for name, row in found)
+        first_rows = sorted(zones.items(), key=lambda zone: zone[1])
+        begins = ", ".join(f"{name or 'none'} at row {row:,}" for name, row in first_rows)
         if "" in zones and len(zones) > 1:
             raise Refusal(
                 f"{self.path}: {column!r} mixes times with and without a UTC offset ({begins}); "
-                f"give all of them one, or none"
+                f"give every time an offset, or none"
             )
         if zones.keys() - {"", "+00:00"}:
-            print(f"Data: put times to UTC from offsets: {begins}")
+            print(f"Data: converted times to UTC from offsets: {begins}")
         return np.concatenate(chunks)
 
     def values(self, columns: Sequence[str]) -> Iterator[np.ndarray]:
-        """Reads columns of numbers, chunk by chunk, each `(rows, columns)` float32.
+        """Read columns of numbers, chunk by chunk, each `(rows, columns)` float32.
 
-        What is empty is NaN.
+        Empty entries are NaN.
 
         Raises:
             Refusal: If an entry is not a number, or infinite in float32.
@@ -198,45 +196,47 @@ class Table:
         rows = 0
         for chunk in self.chunks(columns):
             values = np.empty(chunk.shape, "float32")
-            for place, name in enumerate(columns):
+            for column, name in enumerate(columns):
                 numbers = _numbers(chunk[name])
                 with np.errstate(over="ignore"):
-                    values[:, place] = numbers
-                wrong = np.isinf(values[:, place]) | (np.isnan(numbers) & chunk[name].notna())
+                    values[:, column] = numbers
+                wrong = np.isinf(values[:, column]) | (np.isnan(numbers) & chunk[name].notna())
                 for row in np.flatnonzero(wrong)[:1]:
                     raise Refusal(
                         f"{self.path}, row {rows + row + 1}: {name!r} must be a finite number "
-                        f"below 3.4e38; received {str(chunk[name].iloc[row])!r}; mend it, leave it "
-                        f"empty, or leave the column out with columns"
+                        f"below 3.4e38; received {str(chunk[name].iloc[row])!r}; correct "
+                        f"it, leave it empty, or leave the column out with --columns"
                     )
             yield values
             rows += len(chunk)
 
     @contextlib.contextmanager
-    def _damage_named(self) -> Iterator[None]:
+    def _errors_named(self) -> Iterator[None]:
         try:
             with files.damage_named(self.path):
                 yield
         except pd.errors.EmptyDataError as error:
             raise Refusal(f"{self.path}: the file holds no rows") from error
         except (pd.errors.ParserError, UnicodeDecodeError, pa.ArrowInvalid) as error:
-            raise Refusal(f"{self.path}: not a table: {' '.join(str(error).split())}") from error
+            raise Refusal(
+                f"{self.path}: the file is not a table: {' '.join(str(error).split())}"
+            ) from error
 
 
-def _most(found: np.ndarray | pd.Series, entries: pd.Series) -> bool:
-    """Tells whether a column could be read as something, for the most part of what it holds."""
-    return 2 * np.sum(pd.notna(found)) > np.sum(entries.notna()) or entries.isna().all()
+def _mostly(parsed: np.ndarray | pd.Series, entries: pd.Series) -> bool:
+    """Return whether most entries of a column could be parsed."""
+    return 2 * np.sum(pd.notna(parsed)) > np.sum(entries.notna()) or entries.isna().all()
 
 
 def _numbers(entries: pd.Series) -> np.ndarray:
-    """Reads a column as float64, with NaN for what is empty or not a number."""
+    """Parse a column as float64, with NaN for entries that are empty or no numbers."""
     if is_bool_dtype(entries) or not is_numeric_dtype(entries):
         entries = pd.to_numeric(entries.astype(str), errors="coerce")
     return entries.to_numpy("float64", na_value=np.nan)
 
 
 def _time_format(entries: pd.Series) -> str:
-    """Guesses how times are written: the guess that fits most of them."""
+    """Guess how times are written: the format that fits most of them."""
     first = str(next(iter(entries.dropna()), ""))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # one of the two guesses may contradict the first entry
@@ -245,19 +245,22 @@ def _time_format(entries: pd.Series) -> str:
 
 
 def _stamps(entries: pd.Series, time_format: str) -> pd.Series:
-    """Reads a column as times in UTC, without a zone, with NaT for what is no time."""
+    """Parse a column as times in UTC, without a zone, with NaT for entries that are no times."""
     if not is_datetime64_any_dtype(entries):
         entries = entries.astype(str).str.strip()
     try:
         stamps = pd.to_datetime(entries, format=time_format, utc=True, errors="coerce")
     except ValueError as error:
-        raise Refusal(f"time_format {time_format!r} cannot be used: {error}") from error
+        raise Refusal(
+            f"time_format must be in the letters of strftime, as in %d/%m/%Y; received "
+            f"{time_format!r}: {error}"
+        ) from error
     stamps = stamps.dt.tz_localize(None)
     return stamps.where((stamps > pd.Timestamp.min) & (stamps < pd.Timestamp.max))
 
 
 def _zones(entries: pd.Series) -> np.ndarray:
-    """Returns the UTC offset of each time, as it is written, and "" for none."""
+    """Return the UTC offset of each time, as it is written, and "" for none."""
     if is_datetime64_any_dtype(entries):
         zones = pd.Series(["" if entries.dt.tz is None else str(entries.dt.tz)] * len(entries))
     else:

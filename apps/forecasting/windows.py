@@ -1,4 +1,4 @@
-"""Windows of a series with what follows them, cut out as training asks for them."""
+"""Windows of a series and the steps that follow them, cut out when training asks for them."""
 
 from collections.abc import Iterator
 
@@ -8,10 +8,29 @@ import tensorflow as tf
 from apps.common.batches import feed
 
 Inputs = dict[str, np.ndarray]
+WINDOW, TIME = "window", "time"  # the names of the inputs
+
+
+def input_specs(window: int, horizon: int, variables: int) -> dict[str, tf.TensorSpec]:
+    """Return the inputs of a network: the window, and the times of all its steps.
+
+    Args:
+        window: The number of steps in a window.
+        horizon: The number of steps to forecast.
+        variables: The number of variables.
+
+    Returns:
+        `window`, `(batch, window, variables)`, the values as measured, and `time`, `(batch, window
+        + horizon)`, the seconds since 1970 of the steps of the window and of the horizon.
+    """
+    return {
+        WINDOW: tf.TensorSpec((None, window, variables), tf.float32),
+        TIME: tf.TensorSpec((None, window + horizon), tf.int64),
+    }
 
 
 def scaling(values: np.ndarray, chunk: int = 100_000) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the mean and the standard deviation of each variable, both `(variables,)`, float64.
+    """Return the mean and the standard deviation of each variable, both `(variables,)`, float64.
 
     Args:
         values: The training part of a series, shape `(time, variables)`.
@@ -25,22 +44,22 @@ def scaling(values: np.ndarray, chunk: int = 100_000) -> tuple[np.ndarray, np.nd
 
 
 class Windows:
-    """Batches of windows and what follows them, in an order drawn anew for each epoch.
+    """Batches of windows and the steps that follow them, in a new order in each epoch.
 
-    Nothing is copied but the batch at hand, so that a series which is mapped into memory may be
-    longer than memory. The order of epoch `n` depends on the seed and `n` alone, so that training
-    which is taken up again at an epoch goes on as if it had never stopped.
+    Only the current batch is copied, so a series that is mapped into memory may be longer than
+    memory. The order of epoch `n` depends on the seed and `n` alone, so a training that is resumed
+    at an epoch goes on as if it had never stopped.
 
     Args:
         times: The times, shape `(time,)`, datetime64.
         values: The series, shape `(time, variables)`.
         scales: Mean and standard deviation of each variable, by which targets are scaled.
-        origins: The rows that follow on the windows.
+        origins: The rows that follow the windows.
         window: The number of steps in a window.
         horizon: The number of steps that follow.
         batch_size: Windows in a batch; the last batch may be smaller.
-        seed: The seed of the order. Without one the windows come as the origins do.
-        limit: Draw at most so many of the windows for an epoch; all if None.
+        seed: The seed of the order. Without one the windows keep the order of the origins.
+        limit: The number of windows in an epoch, chosen at random; all if None.
     """
 
     def __init__(
@@ -68,32 +87,24 @@ class Windows:
     def __len__(self) -> int:
         return -(-self.count // self.batch_size)
 
-    def keep(self, most: int) -> None:
-        """Keeps at most so many of the origins, evenly apart, and says so."""
-        every = -(-len(self.origins) // most)
+    def thin(self, max_count: int) -> None:
+        """Keep at most this many of the origins, evenly spaced, and print how many."""
+        every = -(-len(self.origins) // max_count)
         if every > 1:
             print(f"Of {len(self.origins):,} origins, one in {every} is used")
         self.origins = self.origins[::every]
         self.count = len(self.origins)
 
     def inputs(self, origins: np.ndarray) -> Inputs:
-        """Returns what a model is given to forecast from these origins.
-
-        Args:
-            origins: The rows, shape `(batch,)`.
-
-        Returns:
-            `window`, the values before, `(batch, window, variables)`, and `time`, the seconds since
-            1970 of the steps of the window and of the horizon, `(batch, window + horizon)`.
-        """
+        """Return the inputs of a network, see `input_specs`, for origins of shape `(batch,)`."""
         steps = np.concatenate([self.back, self.ahead])
         return {
-            "window": self.values[origins[:, None] + self.back],
-            "time": self.seconds[origins[:, None] + steps],
+            WINDOW: self.values[origins[:, None] + self.back],
+            TIME: self.seconds[origins[:, None] + steps],
         }
 
     def targets(self, origins: np.ndarray) -> np.ndarray:
-        """Returns what followed on these origins, scaled, `(batch, horizon, variables, 1)`."""
+        """Return the steps that follow, scaled, `(batch, horizon, variables, 1)`."""
         followed = self.values[origins[:, None] + self.ahead]
         return ((followed - self.mean) / self.scale)[..., None]
 
@@ -106,14 +117,10 @@ class Windows:
             yield self.inputs(origins), self.targets(origins)
 
     def dataset(self) -> tf.data.Dataset:
-        """Returns a data set that starts each time with the order of the current epoch."""
-        variables = self.values.shape[1]
-        window, horizon = len(self.back), len(self.ahead)
+        """Return a data set that starts each time with the order of the current epoch."""
+        variables, horizon = self.values.shape[1], len(self.ahead)
         signature = (
-            {
-                "window": tf.TensorSpec((None, window, variables), tf.float32),
-                "time": tf.TensorSpec((None, window + horizon), tf.int64),
-            },
+            input_specs(len(self.back), horizon, variables),
             tf.TensorSpec((None, horizon, variables, 1), tf.float32),
         )
         return feed(self, signature)

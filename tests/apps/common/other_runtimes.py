@@ -1,20 +1,22 @@
-"""Tries what of an application runs on other runtimes, and holds the documentation to it.
+"""Tries the files of an application for other runtimes, and compares its README with them.
 
     RNNLAYERS_WRITE_TABLES=1 python -m pytest -n 0 -k other_runtimes tests/apps
 
-writes the table anew.
+writes the tables into the READMEs.
 """
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
 
 from apps.common.other_runtimes import SUFFIXES, write_files
 
-PAGE = Path(__file__).parents[2] / "docs" / "serving.md"
-HEAD = "| application | function | inputs | outputs | ONNX | LiteRT |\n|---|---|---|---|---|---|\n"
+APPS = Path(__file__).parents[3] / "apps"
+HEAD = "| function | inputs | outputs | ONNX | LiteRT |\n|---|---|---|---|---|\n"
+TITLE = "## Other runtimes"
 
 
 def check(app, model, numeric, folder, tolerance=1e-5):
@@ -30,7 +32,7 @@ def check(app, model, numeric, folder, tolerance=1e-5):
     assert set(folder.iterdir()) == files
     for name, strings in numeric.vocabularies.items():
         assert json.loads((folder / name).read_text("utf-8")) == list(strings)
-    rows = []
+    table = HEAD
     for name, kinds in written.items():
         assert "onnx" in kinds
         session = onnxruntime.InferenceSession(folder / f"{name}.onnx")
@@ -43,16 +45,18 @@ def check(app, model, numeric, folder, tolerance=1e-5):
             signature = interpreter.get_signature_list()[name]
             assert sorted(signature["outputs"]) == sorted(put.name for put in session.get_outputs())
         answers = ["yes" if kind in kinds else "no" for kind in SUFFIXES]
-        rows.append(" | ".join([f"| {app} | `{name}`", *names, *answers]) + " |\n")
-    page = PAGE.read_text("utf-8")
-    before, table = page.split(HEAD)
-    lines = table.splitlines(keepends=True)
-    count = next((place for place, line in enumerate(lines) if line[0] != "|"), len(lines))
-    held = [line for line in lines[:count] if line.startswith(f"| {app} |")]
-    if "RNNLAYERS_WRITE_TABLES" in os.environ and held != rows:
-        others = [line for line in lines[:count] if line not in held]
-        table = "".join([*others, *rows, *lines[count:]])
-        PAGE.write_text(before + HEAD + table, "utf-8")
-    else:
-        assert held == rows
+        table += " | ".join([f"| `{name}`", *names, *answers]) + " |\n"
+    readme = APPS / app / "README.md"
+    if "RNNLAYERS_WRITE_TABLES" in os.environ:
+        readme.write_text(with_table(readme.read_text("utf-8"), table), "utf-8")
+    assert table in readme.read_text("utf-8"), (
+        f"{readme} does not have this table; run with RNNLAYERS_WRITE_TABLES=1 to write it:\n{table}"
+    )
     return written
+
+
+def with_table(readme, table):
+    """Return the text of a README with the table in its section, which comes last if it is new."""
+    if HEAD in readme:
+        return re.sub(rf"{re.escape(HEAD)}(\|.*\n)*", lambda _: table, readme)
+    return f"{readme.rstrip()}\n\n{TITLE}\n\n{table}"

@@ -1,8 +1,6 @@
+"""The commands, on one small run, and the networks with random weights."""
+
 import json
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -10,17 +8,21 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
+from apps.common.refusal import Refusal
 from apps.common.runs import Run
 from apps.forecasting import app as forecasting
+from apps.forecasting.exported import Forecaster
 from apps.forecasting.layers import DAY, LinearShare, Pinball, Queries, phases
-from apps.forecasting.networks import NETWORKS
+from apps.forecasting.networks import NETWORKS, build_model, mean_of
+from apps.forecasting.settings import Settings
 from tests.apps.common import c_api, other_runtimes
 
+SIZES = {"window": 24, "horizon": 9, "units": 8}
 TINY = (
-    *("--window", "24", "--horizon", "9", "--segment", "4", "--units", "8"),
-    *("--batch-size", "64", "--epochs", "2", "--limit", "300"),
+    *("--window", "24", "--horizon", "9", "--units", "8"),
+    *("--batch-size", "64", "--epochs", "2", "--limit", "128"),
 )
-MODELS = tuple(NETWORKS)
+pytestmark = pytest.mark.usefixtures("eagerly")
 
 
 def call(*argv):
@@ -37,7 +39,7 @@ def refusal(capsys, *argv):
 
 
 def write_table(path, rows=300, **columns):
-    """Write a file of hourly values, waves unless told otherwise."""
+    """Write a file of hourly waves with noise, and more columns."""
     times = pd.date_range("2024-01-01", periods=rows, freq="h")
     waves = np.sin(2 * np.pi * np.arange(rows) / 24)
     noise = np.random.default_rng(0).normal(0, 0.1, (2, rows))
@@ -51,95 +53,77 @@ def source(tmp_path_factory):
     return write_table(tmp_path_factory.mktemp("data") / "waves.csv")
 
 
-@pytest.fixture(scope="module", params=MODELS)
-def run(request, tmp_path_factory, source):
-    """A small run of each network; that of `sequence` with the calendar."""
-    folder = tmp_path_factory.mktemp("runs") / request.param
-    options = ["--calendar"] if request.param == "sequence" else []
-    call("train", "--source", source, "--run", folder, "--model", request.param, *TINY, *options)
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, source):
+    """A small run of the default network."""
+    folder = tmp_path_factory.mktemp("runs") / "segments"
+    tf.config.run_functions_eagerly(True)
+    call("train", "--source", source, "--run", folder, *TINY, "--segment", "4")
+    tf.config.run_functions_eagerly(False)
     return folder
 
 
 @pytest.fixture(scope="module")
-def forecaster(run):
-    return forecasting.load_forecaster(Run.finished(run))
+def windows(source):
+    settings = Settings(source=str(source), **SIZES)
+    return forecasting.make_datasets(forecasting.load_series(settings), settings)
 
 
-def settings_of(run):
-    return Run(run).settings(forecasting.Settings)
+def random_forecaster(model, windows):
+    """Return a forecaster with random weights; that of `sequence` has a calendar."""
+    calendar = model == "sequence"
+    settings = Settings(model=model, segment=4, calendar=calendar, **SIZES)
+    network = build_model(settings, windows["training"])
+    random = np.random.default_rng(0)
+    for weight in network.trainable_weights:
+        weight.assign(random.normal(0, 0.3, weight.shape))
+    return Forecaster(network, network.get_layer("scaling"), settings.levels, calendar)
 
 
-def windows_of(run, rows=slice(0, 3)):
-    """Return inputs from the test part."""
-    settings = settings_of(run)
-    test = forecasting.make_datasets(forecasting.load_series(settings), settings)["test"]
-    return test.inputs(np.asarray(test.origins[rows]))
-
-
-def inputs_of(run, forecaster, rows=slice(0, 3)):
-    """Return those of them that the forecaster reads."""
-    inputs = windows_of(run, rows)
+def inputs_of(windows, forecaster, rows=slice(0, 3)):
+    """Return those inputs of the test part that the forecaster reads."""
+    test = windows["test"]
+    inputs = test.inputs(np.asarray(test.origins[rows]))
     return {name: tf.constant(inputs[name]) for name in forecaster.signature()}
 
 
-def test_a_run_trains_a_network_and_one_without_recurrence(run):
-    dense_alone = run.name == "dense"
-    assert (run / "model.keras").exists()
-    assert (run / "dense" / "model.keras").exists() != dense_alone
+# Commands
+
+
+def test_training_also_trains_a_network_without_recurrence(run):
+    assert {path.parent.name for path in run.rglob("model.keras")} == {"segments", "dense"}
     history = pd.read_csv(run / "history.csv")
     assert len(history) == 2
     assert history["loss"].iloc[1] < history["loss"].iloc[0]
     assert (run / "plots" / "curves.png").stat().st_size > 5000
 
 
-def test_evaluation_scores_every_origin_beside_the_baselines(run, forecaster, source):
+def test_evaluation_scores_every_origin_next_to_the_baselines(run, windows, source):
     call("evaluate", "--run", run)
-    found = json.loads((run / "metrics.json").read_text())
-    assert found["metrics"].keys() == {"mse", "mae", "mase", "smape", "pinball", "coverage"}
-    expected = {"naive", "seasonal_naive", "linear", "exponential_smoothing"}
-    assert found["baselines"].keys() == expected | ({"dense"} - {run.name})
+    result = json.loads((run / "metrics.json").read_text())
+    assert result["metrics"].keys() == {"mse", "mae", "mase", "smape", "pinball", "coverage"}
+    expected = {"dense", "naive", "seasonal_naive", "linear", "exponential_smoothing"}
+    assert result["baselines"].keys() == expected
     assert (run / "plots" / "error_by_step.png").stat().st_size > 5000
-    # The same from the answers in the units of the file.
+    # The same scores from the answers in the units of the file.
     series = pd.read_csv(source)[["a", "b"]].to_numpy()
-    train_end, first = forecasting.load_series(settings_of(run)).ends[:2]
-    inputs = inputs_of(run, forecaster, slice(None))
-    point = forecaster(**inputs)["point"].numpy()
+    train_end, first = 210, 240
+    forecaster = forecasting.load_forecaster(Run.finished(run))
+    point = forecaster(**inputs_of(windows, forecaster, slice(None)))["point"].numpy()
     assert len(point) == 300 - first - 9 + 1
     actual = np.stack([series[first + k : first + k + 9] for k in range(len(point))])
     error = (point - actual) / series[:train_end].std(axis=0)
-    assert found["metrics"]["mse"] == pytest.approx(np.mean(error**2), rel=1e-3)
-    assert found["metrics"]["mae"] == pytest.approx(np.mean(np.abs(error)), rel=1e-3)
+    assert result["metrics"]["mse"] == pytest.approx(np.mean(error**2), rel=1e-3)
+    assert result["metrics"]["mae"] == pytest.approx(np.mean(np.abs(error)), rel=1e-3)
+    call("evaluate", "--run", run, "--most", "7")  # the first name of --max-origins
+    assert json.loads((run / "metrics.json").read_text()) != result
 
 
-def test_quantiles_do_not_cross_and_the_median_is_the_point(run, forecaster):
-    answer = forecaster(**inputs_of(run, forecaster))
-    quantiles = answer["quantiles"].numpy()
-    assert quantiles.shape == (3, 9, 2, 3)
-    assert np.all(np.diff(quantiles, axis=-1) >= 0)
-    np.testing.assert_array_equal(answer["point"], quantiles[..., 1])
-
-
-def test_no_answer_depends_on_the_rest_of_the_batch(run, forecaster):
-    inputs = inputs_of(run, forecaster)
-    together = forecaster(**inputs)["quantiles"].numpy()
-    for row in range(3):
-        alone = forecaster(**{name: value[row : row + 1] for name, value in inputs.items()})
-        np.testing.assert_allclose(alone["quantiles"][0], together[row], rtol=1e-4)
-
-
-def test_a_step_is_a_forecast_from_the_next_origin(run, forecaster):
-    now, later = (inputs_of(run, forecaster, slice(k, k + 3)) for k in (0, 1))
-    time = {name: value for name, value in later.items() if name == "time"}
-    stepped = forecaster.step(later["window"][:, -1], now["window"], **time)
-    np.testing.assert_array_equal(stepped["window"], later["window"])
-    np.testing.assert_allclose(stepped["point"], forecaster(**later)["point"], rtol=1e-5)
-
-
-def test_prediction_goes_on_where_the_series_ends(run, tmp_path, capsys):
+def test_prediction_begins_where_the_series_ends(run, tmp_path, capsys):
     other = write_table(tmp_path / "other.csv", rows=31)
     call("predict", "--run", run)
-    call("predict", "--run", run, other)
     assert "2024-01-13 12:00" in capsys.readouterr().out
+    call("predict", "--run", run, other)
     table = pd.read_csv(run / "forecast_other.csv", parse_dates=["time"])
     assert list(table) == ["time", "variable", "point", "q0.1", "q0.5", "q0.9"]
     assert len(table) == 9 * 2
@@ -149,130 +133,234 @@ def test_prediction_goes_on_where_the_series_ends(run, tmp_path, capsys):
     assert (run / "plots" / "forecast_other.png").stat().st_size > 5000
 
 
-FRESH = """
-import sys
-sys.modules.update(dict.fromkeys(("keras", "rnnlayers", "apps")))
-import numpy as np, tensorflow as tf
-loaded = tf.saved_model.load(sys.argv[1])
-inputs = dict(np.load(sys.argv[2]))
-answer = loaded.signatures[sys.argv[3]](**{name: tf.constant(v) for name, v in inputs.items()})
-np.savez(sys.argv[4], **{name: value.numpy() for name, value in answer.items()})
-"""
-
-
-def test_the_export_answers_without_this_library(run, forecaster, tmp_path):
-    if run.name in ("last", "dense"):
-        pytest.skip("its inputs and outputs are those of another network")
+@pytest.mark.usefixtures("not_eagerly", "in_process")
+def test_the_export_answers_as_the_run_does(run, windows, tmp_path):
     call("export", "--run", run, "--to", tmp_path)
-    assert c_api.check(tmp_path / "forecasting" / "1") == ["serving_default", "step"]
-    inputs = inputs_of(run, forecaster)
+    forecaster = forecasting.load_forecaster(Run.finished(run))
+    inputs = inputs_of(windows, forecaster)
     calls = {"serving_default": inputs, "step": {"observation": inputs["window"][:, 0], **inputs}}
+    loaded = tf.saved_model.load(str(tmp_path / "forecasting" / "1"))
+    assert loaded.signatures.keys() == calls.keys()
     for endpoint, given in calls.items():
-        np.savez(tmp_path / "inputs.npz", **given)
-        files = tmp_path / "forecasting" / "1", tmp_path / "inputs.npz"
-        command = [sys.executable, "-I", "-c", FRESH, *files, endpoint, tmp_path / "answer.npz"]
-        subprocess.run(command, check=True, capture_output=True)
+        answer = loaded.signatures[endpoint](**given)
         live = forecaster(**given) if endpoint != "step" else forecaster.step(**given)
-        answer = np.load(tmp_path / "answer.npz")
-        assert set(answer) == set(live)
+        assert answer.keys() == live.keys()
         for name, value in live.items():
             np.testing.assert_allclose(answer[name], value, rtol=1e-4, atol=1e-4)
 
 
-def test_members_are_averaged_and_each_is_trained_once(source, tmp_path, capsys):
-    run, source = tmp_path / "run", Path(shutil.copy(source, tmp_path))
-    command = ("train", "--source", source, "--run", run, *TINY, "--members", 2, "--calendar")
-    call(*command)
-    (run / "model.keras").unlink()  # as if it had been killed then
-    capsys.readouterr()
-    call(*command)
-    assert "Training segments" not in capsys.readouterr().out
-    (run / "model.keras").unlink()
-    other = ("--learning-rate", 0.5)  # the parts were trained with another
-    assert "learning_rate 0.002 (asked for: 0.5)" in refusal(capsys, *command, *other)
-    call(*command)
+@pytest.mark.slow
+@pytest.mark.usefixtures("not_eagerly", "in_process")
+def test_a_c_program_asks_the_export(run, tmp_path):
+    call("export", "--run", run, "--to", tmp_path)
+    assert c_api.check(tmp_path / "forecasting" / "1") == ["serving_default", "step"]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("not_eagerly")
+def test_other_runtimes_forecast(run, windows, tmp_path):
     forecaster = forecasting.load_forecaster(Run.finished(run))
-    inputs = inputs_of(run, forecaster)
-    members = [
-        forecasting.load_forecaster(Run.finished(run / f"member_{place}"))(**inputs)["quantiles"]
-        for place in (1, 2)
-    ]
-    assert np.abs(members[0] - members[1]).max() > 0.01
-    expected = np.sort(np.mean(members, axis=0))
-    np.testing.assert_allclose(forecaster(**inputs)["quantiles"], expected, rtol=1e-5)
-    call("evaluate", "--run", run)
-    assert json.loads((run / "metrics.json").read_text())["baselines"]["dense"]["mse"] > 0
-    rows = source.read_text().splitlines(keepends=True)
-    source.write_text("".join(rows[:30]))
-    capsys.readouterr()
-    assert forecasting.real_inputs(Run(run)) is None
-    assert "part has" in capsys.readouterr().out
-    source.unlink()  # an export goes without it
-    call("export", "--run", run, "--to", tmp_path / "exports")
-    said = capsys.readouterr().out
-    assert "tried on made-up windows: source must be" in said
-    assert (tmp_path / "exports" / "forecasting" / "1").exists()
-
-
-def test_other_runtimes_forecast(run, forecaster, tmp_path):
-    if run.name != "segments":
-        pytest.skip("the network that is trained unless told otherwise is enough")
-    inputs = forecasting.real_inputs(Run(run))
-    np.testing.assert_array_equal(inputs["window"], windows_of(run)["window"])
+    inputs = forecasting.probe_inputs(Run(run))
+    expected = windows["test"].inputs(np.asarray(windows["test"].origins[:3]))
+    np.testing.assert_array_equal(inputs["window"], expected["window"])
     numeric = forecaster.numeric(inputs)
     written = other_runtimes.check("forecasting", forecaster, numeric, tmp_path, tolerance=1e-4)
     assert written == {name: {"onnx", "litert"} for name in ("serving_default", "step")}
 
 
-def test_the_calendar_changes_an_answer(source, tmp_path):
+def test_members_are_averaged_and_each_is_trained_once(source, tmp_path, capsys):
+    """Dense networks are trained fastest, and next to them there is nothing to compare with."""
+    run, copy = tmp_path / "run", tmp_path / "copy.csv"
+    copy.write_bytes(source.read_bytes())
+    command = ("train", "--source", copy, "--run", run, *TINY, "--model", "dense", "--members", 2)
+    call(*command)
+    assert "Training dense" in capsys.readouterr().out
+    (run / "model.keras").unlink()  # as if the training had been killed then
+    call(*command)
+    assert "Training dense" not in capsys.readouterr().out
+    (run / "model.keras").unlink()
+    other = ("--learning-rate", 0.5)  # the parts were trained with another
+    assert "learning_rate 0.002 (asked for: 0.5)" in refusal(capsys, *command, *other)
+    call(*command)
+    folder = Run.finished(run)
+    window = tf.random.normal((3, 24, 2))
+    members = [
+        forecasting.load_forecaster(Run.finished(run / f"member_{number}"))(window)["quantiles"]
+        for number in (1, 2)
+    ]
+    assert np.abs(members[0] - members[1]).max() > 0.01
+    expected = np.sort(np.mean(members, axis=0))
+    quantiles = forecasting.load_forecaster(folder)(window)["quantiles"]
+    np.testing.assert_allclose(quantiles, expected, rtol=1e-5, atol=1e-5)
+    # An export goes without the source, or with one that has changed.
+    rows = copy.read_text().splitlines(keepends=True)
+    copy.write_text("".join(rows[:30]))
+    assert forecasting.probe_inputs(folder) is None
+    assert "verified on random windows" in capsys.readouterr().out
+    copy.unlink()
+    assert forecasting.probe_inputs(folder) is None
+    assert "random windows: source must be" in capsys.readouterr().out
+
+
+def test_a_run_of_the_first_version_noted_a_sample_for_every_source(source, tmp_path):
     run = tmp_path / "run"
-    call("train", "--source", source, "--run", run, "--calendar", *TINY)
-    forecaster = forecasting.load_forecaster(Run.finished(run))
-    inputs = inputs_of(run, forecaster)
-    moved = {**inputs, "time": inputs["time"] + 6 * 3600}
-    assert np.abs(forecaster(**inputs)["point"] - forecaster(**moved)["point"]).max() > 1e-4
+    Run.begin(run, Settings(source=str(source), sample="co2", **SIZES))
+    forecasting.ForecastingRun(run).check_same(Settings(source=str(source), **SIZES))
+    old = forecasting.ForecastingRun.begin(tmp_path / "sample", Settings(sample="co2"))
+    old.check_same(Settings(sample="co2"))
+    with pytest.raises(Refusal, match=r"sample 'co2' \(asked for: None\)"):
+        old.check_same(Settings())
+
+
+def test_a_run_on_a_sample_forecasts_a_file_and_the_other_way_round(source, capsys):
+    sample = Settings(sample="synthetic")
+    assert forecasting.load_series(sample).names == ("load_1", "load_2", "load_3")
+    other = Settings(source=str(source), sample="synthetic")  # as `predict` replaces the source
+    assert forecasting.load_series(other).names == ("a", "b")
+
+
+# Mistakes
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"window": 0}, "window must be at least 1; received 0"),
+        ({"members": 0}, "members must be at least 1; received 0"),
+        ({"limit": 0}, "limit must be at least 1; received 0"),
+        ({"season": 0}, "season must be at least 1; received 0"),
+        ({"max_gap": -1}, "max_gap must be at least 0; received -1"),
+        ({"segment": 157}, "segment must be at most 156, the length of the window; received 157"),
+        ({"segment": 4, "model": "last"}, "segment has no effect with model 'last'.* received 4"),
+        ({"levels": (0.1, 0.9)}, "levels must be increasing numbers .* with 0.5 among them"),
+        ({"levels": (0.9, 0.5)}, "levels must be increasing"),
+        ({"levels": (0.5, 1.0)}, "levels must be increasing"),
+        ({"decay": 1.5}, "decay must be above 0 and at most 1; received 1.5"),
+        ({"dropout": 1.0}, "dropout must be at least 0 and below 1; received 1.0"),
+        ({"learning_rate": float("inf")}, "learning_rate must be a finite number above 0"),
+        ({"max_norm": 0.0}, "max_norm must be a finite number above 0; received 0.0"),
+        ({"seed": -1}, "seed must be from 0 to 4,294,967,295; received -1"),
+        ({"seed": 2**32 - 1, "members": 2}, "seed must be from 0 to 4,294,966,295"),
+        ({"source": "a.csv", "sample": "co2"}, "sample has no effect with source 'a.csv'.* 'co2'"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(settings, words):
+    with pytest.raises(Refusal, match=words):
+        Settings(**settings).check()
+
+
+def test_a_short_window_needs_no_segment_where_there_are_none():
+    Settings(model="last", window=5).check()
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--window", "0"], "window must be at least 1"),
-        (["--segment", "25"], "segment must be at most"),
-        (["--levels", "0.1", "0.9"], "levels must be"),
-        (["--levels", "0.9", "0.5"], "levels must be"),
-        (["--levels", "0.5", "1.0"], "levels must be"),
-        (["--decay", "1.5"], "decay must be"),
-        (["--columns", "c"], "'c'"),
-        (["--time-column", "when"], "when"),
-        (["--horizon", "70"], "need"),
-        (["--window", "250"], "need"),
+        (["--columns", "c"], "there is no column 'c' among"),
+        (["--time-column", "when"], "there is no column 'when' among"),
+        (["--time-format", "%Q"], "time_format must be in the letters of strftime"),
+        (["--horizon", "70"], "the validation part has 30 rows, but a window of 24 and a horizon"),
+        (["--window", "250"], "the training part has 210 rows, but a window of 250"),
+        (["--season", "210"], "but evaluation needs 10 and more than the 210 of a season"),
     ],
 )
-def test_settings_that_cannot_work_are_refused(options, words, source, tmp_path, capsys):
-    line = refusal(capsys, "train", "--source", source, "--run", tmp_path / "run", *TINY, *options)
-    assert words in line
+def test_series_that_cannot_be_trained_on_are_refused(options, words, source, tmp_path, capsys):
+    command = ("train", "--source", source, "--run", tmp_path / "run", *TINY, "--segment", "4")
+    assert words in refusal(capsys, *command, *options)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--sample", "no"], "sample must be one of mackey_glass, co2, synthetic; received 'no'"),
+        (["--max-gap", "3"], "max_gap has no effect with source 'sample': leave it out"),
+        (["--time-format", "%Y"], "time_format has no effect with source 'sample'"),
+    ],
+)
+def test_options_that_do_not_go_with_the_sample_are_refused(options, words, tmp_path, capsys):
+    assert words in refusal(capsys, "train", "--run", tmp_path / "run", *TINY, *options)
 
 
 def test_series_that_do_not_fit_the_model_are_refused(run, tmp_path, capsys):
     short = write_table(tmp_path / "short.csv", rows=23)
-    assert "looks back on 24 rows" in refusal(capsys, "predict", "--run", run, short)
+    line = refusal(capsys, "predict", "--run", run, short)
+    assert "the model needs the last 24 rows before the forecast; received 23" in line
     other = write_table(tmp_path / "other.csv", c=1.5 + np.arange(300) % 7)
-    assert "found a, b, c" in refusal(capsys, "predict", "--run", run, other)
+    line = refusal(capsys, "predict", "--run", run, other)
+    assert "the model forecasts the columns a, b, in this order; received a, b, c" in line
+    line = refusal(capsys, "predict", "--run", run, other, tmp_path / "there" / "other.csv")
+    assert "inputs: 2 files are called other" in line
 
 
-def test_pinball_is_the_least_at_the_quantile():
+def test_at_least_one_origin_is_evaluated(run, capsys):
+    line = refusal(capsys, "evaluate", "--run", run, "--max-origins", "0")
+    assert line == "error: max_origins must be at least 1; received 0"
+
+
+def test_a_source_that_has_changed_is_not_evaluated(run, source, tmp_path, capsys):
+    kept = source.read_bytes()
+    try:
+        write_table(source, c=1.5 + np.arange(300) % 7)
+        assert "the model forecasts the columns a, b" in refusal(capsys, "evaluate", "--run", run)
+    finally:
+        source.write_bytes(kept)
+
+
+# Networks
+
+
+@pytest.mark.parametrize("model", NETWORKS)
+def test_a_forecaster_of_each_network(model, windows):
+    forecaster = random_forecaster(model, windows)
+    assert forecaster.signature().keys() == {"window", *(["time"] if model == "sequence" else [])}
+    now, later = (inputs_of(windows, forecaster, slice(k, k + 3)) for k in (0, 1))
+    answer = forecaster(**now)
+    quantiles = answer["quantiles"].numpy()
+    assert quantiles.shape == (3, 9, 2, 3)
+    assert np.all(np.diff(quantiles, axis=-1) >= 0)
+    np.testing.assert_array_equal(answer["point"], quantiles[..., 1])
+    # No row depends on the others.
+    for row in range(3):
+        alone = forecaster(**{name: value[row : row + 1] for name, value in now.items()})
+        np.testing.assert_allclose(alone["quantiles"][0], quantiles[row], rtol=1e-4)
+    # A step is a forecast from the next origin.
+    time = {name: value for name, value in later.items() if name == "time"}
+    stepped = forecaster.step(later["window"][:, -1], now["window"], **time)
+    np.testing.assert_array_equal(stepped["window"], later["window"])
+    np.testing.assert_allclose(stepped["point"], forecaster(**later)["point"], rtol=1e-5)
+
+
+def test_the_calendar_changes_an_answer(windows):
+    forecaster = random_forecaster("sequence", windows)
+    inputs = inputs_of(windows, forecaster)
+    later = {**inputs, "time": inputs["time"] + 6 * 3600}
+    assert np.abs(forecaster(**inputs)["point"] - forecaster(**later)["point"]).max() > 1e-4
+
+
+def test_random_inputs_are_as_large_as_the_series(windows):
+    inputs = random_forecaster("dense", windows).random_inputs(200)
+    training = windows["training"]
+    assert inputs["time"].shape == (200, 33)
+    deviations = (inputs["window"].mean(axis=(0, 1)) - training.mean) / training.scale
+    np.testing.assert_allclose(deviations, 0, atol=0.1)
+    np.testing.assert_allclose(inputs["window"].std(axis=(0, 1)), training.scale, rtol=0.1)
+
+
+def test_pinball_is_smallest_at_the_quantile():
     values = np.random.default_rng(0).exponential(size=10_001).astype("float32")
-    levels = (0.1, 0.5, 0.9)
-    loss = Pinball(levels)
+    levels = [0.1, 0.5, 0.9]
     guesses = np.linspace(0, 3, 301, dtype="float32")
-    losses = [
-        [float(loss(values[:, None], np.full((10_001, 1), guess))) for guess in guesses]
-        for loss in map(Pinball, [[level] for level in levels])
-    ]
-    best = guesses[np.argmin(losses, axis=1)]
-    np.testing.assert_allclose(best, np.quantile(values, levels), atol=0.02)
+    loss = Pinball(levels, reduction=None)
+    for level, guess in zip(levels, np.quantile(values, levels), strict=True):
+        alone = Pinball([level])
+        losses = [float(alone(values[:, None], np.full((10_001, 1), g))) for g in guesses[::10]]
+        assert abs(guesses[::10][np.argmin(losses)] - guess) < 0.1
+    # With several levels it is the mean over them.
+    forecast = np.array([[1.0, 2.0, 4.0]], "float32")
+    expected = (0.1 * 2 + 0.5 * 1 + 0.1 * 1) / 3
+    np.testing.assert_allclose(loss(np.array([[3.0]], "float32"), forecast), [expected], rtol=1e-6)
     again = keras.losses.deserialize(keras.losses.serialize(loss))
-    assert again.levels == [0.1, 0.5, 0.9]
+    assert again.levels == levels
 
 
 def test_phases_turn_with_the_day_the_week_and_the_year():
@@ -284,21 +372,17 @@ def test_phases_turn_with_the_day_the_week_and_the_year():
     np.testing.assert_allclose(far, [0, 1], atol=1e-6)
 
 
-def test_queries_are_ordered_as_states_are():
+def test_queries_are_in_the_order_of_the_states():
     layer = Queries(3, 2)
-    asked = layer(np.zeros((4, 6), "float32")).numpy().reshape(2, 2, 3, 6)
-    np.testing.assert_array_equal(asked[0], asked[1])  # of another example
-    np.testing.assert_array_equal(asked[0, 0, :, :3], asked[0, 1, :, :3])  # places
-    np.testing.assert_array_equal(asked[0, :, 0, 3:], asked[0, :, 1, 3:])  # variables
-    assert len(np.unique(asked[0].reshape(6, 6), axis=0)) == 6
+    queries = layer(np.zeros((4, 6), "float32")).numpy().reshape(2, 2, 3, 6)
+    np.testing.assert_array_equal(queries[0], queries[1])  # of another example
+    np.testing.assert_array_equal(queries[0, 0, :, :3], queries[0, 1, :, :3])  # segments
+    np.testing.assert_array_equal(queries[0, :, 0, 3:], queries[0, :, 1, 3:])  # variables
+    assert len(np.unique(queries[0].reshape(6, 6), axis=0)) == 6
 
 
-def test_the_linear_share_is_the_best_on_validation_data(source):
-    settings = forecasting.Settings(source=str(source), window=24, horizon=9, model="dense")
-    series = forecasting.load_series(settings)
-    windows = forecasting.make_datasets(series, settings)
-    keras.utils.set_random_seed(1)
-    model = forecasting.build_model(settings, windows["training"])
+def test_the_linear_share_is_the_best_on_validation_data(windows):
+    model = build_model(Settings(model="dense", **SIZES), windows["training"])
     linear = model.get_layer("linear")
     kernel = np.random.default_rng(0).normal(0, 0.1, (24, 9))
     linear.kernel.assign(kernel)
@@ -327,59 +411,41 @@ def test_the_linear_share_is_the_best_on_validation_data(source):
     assert min(errors, key=errors.get) == chosen
     again = LinearShare.from_config(linear.get_config())
     assert again.middle == 1
-
-
-def test_a_share_stays_between_none_and_all(source):
-    settings = forecasting.Settings(source=str(source), window=24, horizon=9, model="dense")
-    windows = forecasting.make_datasets(forecasting.load_series(settings), settings)
-    model = forecasting.build_model(settings, windows["training"])
-    linear = model.get_layer("linear")
-    linear.bias.assign(np.full(9, 100.0))  # so far off that less than nothing would be best
+    linear.bias.assign(np.full(9, 100.0))  # so far off that a negative share would be best
     linear.choose(model, windows["validation"])
     assert 0 <= float(linear.share) < 0.01
 
 
-def test_a_training_that_was_broken_off_goes_on(source, tmp_path, monkeypatch):
-    """Kill the second network in its second epoch; the first is not trained again."""
-
-    class KilledError(Exception):
-        pass
-
-    command = ("train", "--source", source, "--run", tmp_path / "run", *TINY)
-    fitted = keras.Model.fit
-    calls = []
-
-    def fit(model, *args, callbacks=(), **kwargs):
-        calls.append(kwargs["initial_epoch"])
-        if len(calls) == 2:
-
-            def kill(epoch, logs):
-                raise KilledError
-
-            stop = keras.callbacks.LambdaCallback(on_epoch_end=kill)
-            callbacks = [*callbacks, stop]  # after the one that keeps the epoch
-        return fitted(model, *args, callbacks=callbacks, **kwargs)
-
-    monkeypatch.setattr(keras.Model, "fit", fit)
-    with pytest.raises(KilledError):
-        call(*command)
-    call(*command)
-    assert calls == [0, 0, 1]
-    whole = tmp_path / "whole"
-    call("train", "--source", source, "--run", whole, *TINY)
-    ours, expected = (Run.finished(run).model().get_weights() for run in (tmp_path / "run", whole))
-    for weight, other in zip(ours, expected, strict=True):
-        np.testing.assert_allclose(weight, other, atol=1e-5)
+def test_the_mean_of_members(windows):
+    networks = [
+        build_model(Settings(model="dense", seed=seed, **SIZES), windows["training"])
+        for seed in (1, 2)
+    ]
+    inputs = windows["test"].inputs(np.asarray(windows["test"].origins[:3]))
+    expected = np.mean([np.sort(network(inputs)) for network in networks], axis=0)
+    np.testing.assert_allclose(mean_of(networks)(inputs), expected, rtol=1e-5, atol=1e-5)
 
 
-def test_no_origin_leaks_into_another_part(source):
-    settings = forecasting.Settings(source=str(source), window=24, horizon=9)
-    series = forecasting.load_series(settings)
-    windows = forecasting.make_datasets(series, settings)
+# Windows of the parts
+
+
+def test_no_origin_leaks_into_another_part(source, windows):
+    series = forecasting.load_series(Settings(source=str(source)))
     for name, rows in series.parts().items():
         origins = windows[name].origins
         assert origins[0] == max(rows.start, 24)
         assert origins[-1] + 9 == rows.stop
-    np.testing.assert_allclose(
-        windows["test"].mean, series.values[: series.ends[0]].mean(axis=0), rtol=1e-5
-    )
+    train = series.values[: series.ends[0]]
+    np.testing.assert_allclose(windows["test"].mean, train.mean(axis=0), rtol=1e-5)
+
+
+def test_training_windows_alone_are_shuffled_by_the_seed(source):
+    settings = Settings(source=str(source), seed=5, limit=50, **SIZES)
+    windows = forecasting.make_datasets(forecasting.load_series(settings), settings)
+    seeds = {name: part.seed for name, part in windows.items()}
+    assert seeds == {"training": 5, "validation": None, "test": None}
+    assert {name: part.count for name, part in windows.items()} == {
+        "training": 50,
+        "validation": 22,
+        "test": 52,
+    }

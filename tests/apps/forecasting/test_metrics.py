@@ -7,8 +7,7 @@ from sklearn.linear_model import Ridge
 from statsmodels.tsa.exponential_smoothing.ets import ETSModel
 
 from apps.common.refusal import Refusal
-from apps.forecasting import baselines as baselines
-from apps.forecasting import metrics as forecasts
+from apps.forecasting import baselines, metrics
 from apps.forecasting.baselines import exponential_smoothing, linear, seasonal_naive
 from apps.forecasting.data import load
 from apps.forecasting.metrics import forecast_scores, futures, seasonal_naive_error, step_errors
@@ -26,7 +25,7 @@ ORIGINS = range(190, 231)
 @pytest.fixture
 def small_pieces(monkeypatch):
     """Work on a few origins at a time, so that small arrays have many pieces."""
-    monkeypatch.setattr(forecasts, "CELLS", 200)
+    monkeypatch.setattr(metrics, "CELLS", 200)
 
 
 def cut(values, origins, horizon):
@@ -102,7 +101,7 @@ def test_scores_of_perfect_and_of_worst_forecasts():
 
 
 def test_the_scale_of_mase_is_the_error_of_the_seasonal_naive_forecast():
-    error = seasonal_naive_error(SERIES, 6)
+    error = seasonal_naive_error(SERIES, 6, "ab")
     np.testing.assert_allclose(error, np.abs(SERIES[6:] - SERIES[:-6]).mean(axis=0))
     origins = range(6, 240)
     ones = {"mean": np.zeros(2), "scale": np.ones(2)}
@@ -114,13 +113,13 @@ def test_the_scale_of_mase_is_the_error_of_the_seasonal_naive_forecast():
 @pytest.mark.parametrize("season", [0, 240, 300])
 def test_a_season_longer_than_the_training_part(season):
     with pytest.raises(ValueError, match=f"shorter than the training part of 240 .* {season}"):
-        seasonal_naive_error(SERIES, season)
+        seasonal_naive_error(SERIES, season, "ab")
 
 
 def test_a_variable_that_only_repeats_itself():
     repeating = np.column_stack([SERIES[:, 0], np.tile([1, 2, 3], 80)])
-    with pytest.raises(ValueError, match="variable 1 repeats itself every 3 steps"):
-        seasonal_naive_error(repeating, 3)
+    with pytest.raises(ValueError, match="'b' repeats itself exactly every 3 steps"):
+        seasonal_naive_error(repeating, 3, "ab")
 
 
 @pytest.mark.usefixtures("small_pieces")
@@ -168,14 +167,14 @@ def windows(values, origins, window, horizon):
 @pytest.mark.usefixtures("small_pieces")
 def test_the_linear_baseline_is_ridge_regression_with_the_best_penalty():
     window, horizon = 12, 5
-    seen, ahead, _ = windows(SERIES, range(window, ENDS[0] - horizon + 1), window, horizon)
+    past, ahead, _ = windows(SERIES, range(window, ENDS[0] - horizon + 1), window, horizon)
     held = windows(SERIES, range(ENDS[0], ENDS[1] - horizon + 1), window, horizon)
-    centred = seen - seen.mean(axis=0)
+    centred = past - past.mean(axis=0)
     size = np.trace(centred.T @ centred) / window
-    models = [Ridge(alpha=alpha * size).fit(seen, ahead) for alpha in baselines.PENALTIES]
+    models = [Ridge(alpha=alpha * size).fit(past, ahead) for alpha in baselines.PENALTIES]
     errors = [np.square(model.predict(held[0]) - held[1]).mean() for model in models]
     best = models[int(np.argmin(errors))]
-    assert 0 < np.argmin(errors) < len(models) - 1  # else the choice would not be seen
+    assert 0 < np.argmin(errors) < len(models) - 1  # otherwise the choice would not be tested
     past, _, last = windows(SERIES, ORIGINS, window, 0)
     expected = (best.predict(past) + last).reshape(len(ORIGINS), 2, horizon).swapaxes(1, 2)
     found = linear(SERIES, ENDS, ORIGINS, window, horizon)
@@ -232,7 +231,7 @@ def test_exponential_smoothing_learns_from_the_end_of_a_long_training_part(monke
 
 @pytest.mark.parametrize(("train_end", "season"), [(30, 16), (17, 8), (150, 7)])
 def test_smoothing_goes_without_a_season_that_is_too_long(monkeypatch, train_end, season):
-    monkeypatch.setattr(baselines, "LONGEST_SEASON", 6 if train_end == 150 else 1440)
+    monkeypatch.setattr(baselines, "MAX_SEASON", 6 if train_end == 150 else 1440)
     found = exponential_smoothing(SERIES, train_end, ORIGINS, 4, season)
     np.testing.assert_array_equal(found, exponential_smoothing(SERIES, train_end, ORIGINS, 4, 1))
     longest = {30: 15, 17: 7, 150: 6}[train_end]
@@ -244,7 +243,7 @@ def test_smoothing_from_the_end_of_the_training_part():
     np.testing.assert_array_equal(
         found, exponential_smoothing(SERIES, 150, range(150, 190), 4, 6)[:2]
     )
-    with pytest.raises(ValueError, match="needs 10 rows for training; found 9"):
+    with pytest.raises(ValueError, match="at least 10 rows; received 9"):
         exponential_smoothing(SERIES, 9, ORIGINS, 4, 6)
 
 
@@ -288,7 +287,7 @@ def test_a_forecast_may_reach_beyond_the_series():
 )
 def test_origins_without_a_past(origins, season, window):
     with pytest.raises(
-        ValueError, match=r"origins must lie after the training part of 150"
+        ValueError, match=r"forecasts must begin after the training part of 150"
     ) as caught:
         next(
             baselines.forecast_baselines(
@@ -300,7 +299,7 @@ def test_origins_without_a_past(origins, season, window):
 
 @pytest.mark.parametrize(("window", "horizon"), [(146, 5), (12, 41)])
 def test_parts_too_short_for_the_linear_baseline(window, horizon):
-    with pytest.raises(ValueError, match="end at rows 150 and 190 are too short for a window of"):
+    with pytest.raises(ValueError, match="end at rows 150 and 190, are too short for a window of"):
         linear(SERIES, ENDS, ORIGINS, window, horizon)
     linear(SERIES, ENDS, ORIGINS, 145, 5)
     linear(SERIES, ENDS, ORIGINS, 12, 40)
@@ -314,7 +313,7 @@ def test_the_baselines_on_etth1():
     mean, scale = train.mean(axis=0), train.std(axis=0)
     values = (series.values - mean) / scale
     origins = range(series.ends[1], series.ends[2] - 95)
-    error = seasonal_naive_error(values[: series.ends[0]], series.season)
+    error = seasonal_naive_error(values[: series.ends[0]], series.season, series.names)
     task = {"season": series.season, "window": 336, "horizon": 96}
     found = {
         name: forecast_scores(

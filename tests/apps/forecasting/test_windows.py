@@ -54,9 +54,9 @@ def test_a_limit_draws_other_windows_each_epoch():
 
 def test_origins_are_thinned_evenly(capsys):
     windows = make()
-    windows.keep(25)
+    windows.thin(25)
     assert (windows.origins, capsys.readouterr().out) == (range(6, 31), "")
-    windows.keep(10)
+    windows.thin(10)
     assert windows.origins == range(6, 31, 3)
     assert "Of 25 origins, one in 3" in capsys.readouterr().out
     assert len(collect(windows)[1]) == 9
