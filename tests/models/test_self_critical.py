@@ -13,6 +13,8 @@ from rnnlayers import AttentionCell, AttentiveDecoder, EncoderDecoder, GRUCell, 
 from rnnlayers.decoding import Sampling
 from tests.numbers import assert_same, refused
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 PAD, START, STOP, UNKNOWN = 0, 1, 2, 3
 VOCABULARY, LENGTH = 6, 3
 
@@ -86,7 +88,7 @@ def test_log_probabilities_are_those_with_which_tokens_are_drawn():
     np.testing.assert_allclose(often, chances, atol=0.015)
 
 
-def test_a_step_follows_the_gradient_of_the_expected_reward():
+def test_a_step_follows_the_gradient_of_the_expected_reward(not_eagerly):
     model = make_model()
     tuned = make(model, num_samples=3000)
     before = [weight.numpy() for weight in model.trainable_variables]
