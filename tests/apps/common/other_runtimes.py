@@ -50,7 +50,7 @@ def check(app, model, numeric, folder, tolerance=1e-5):
     if "RNNLAYERS_WRITE_TABLES" in os.environ:
         readme.write_text(with_table(readme.read_text("utf-8"), table), "utf-8")
     assert table in readme.read_text("utf-8"), (
-        f"{readme} does not have this table; run with RNNLAYERS_WRITE_TABLES=1 to write it:\n{table}"
+        f"{readme} lacks this table, which RNNLAYERS_WRITE_TABLES=1 would write:\n{table}"
     )
     return written
 
