@@ -314,7 +314,7 @@ class TestRefused:
 
     @pytest.mark.parametrize("tolerance", [-1e-5, float("nan"), float("inf"), "small"])
     def test_a_tolerance_that_is_none(self, tolerance, tmp_path):
-        with pytest.raises(ValueError, match="tolerance must be"):
+        with pytest.raises(ValueError, match="`tolerance` must be"):
             export_model(tf.Module(), tmp_path, tolerance=tolerance)
 
     def test_a_file_for_a_directory(self, tmp_path):
