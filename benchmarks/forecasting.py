@@ -1,10 +1,10 @@
-"""Train the forecaster on Electricity Transformer Temperature and set it beside what is published.
+"""Compare the forecaster with published results on Electricity Transformer Temperature.
 
     python -m benchmarks.forecasting --data FOLDER        # of ETTh1.csv and ETTm1.csv
 
 Standard split, all variables, every test window; MSE and MAE on the series scaled by the training
-part, the mean over windows, steps and variables. A run that is there is not trained again, so that
-the command may be broken off and given once more.
+part, the mean over windows, steps and variables. A finished run is not trained again, so the
+command can be interrupted and repeated.
 """
 
 import argparse
@@ -34,12 +34,12 @@ RECIPE = {
     "epochs": 8,
     "patience": 2,
 }
-# ETTm1 has four times as many windows as ETTh1: an epoch draws some of them.
+# ETTm1 has four times as many windows as ETTh1; each epoch has a random part of them.
 MORE = {"ETTh1": {}, "ETTm1": {"limit": 10_000}}
 
 
 class Published(NamedTuple):
-    """What a paper reports at each horizon; None where it is not known here."""
+    """The results of a paper at each horizon; None where they are not known here."""
 
     source: str
     mse: tuple[float, ...]
@@ -61,7 +61,7 @@ PUBLISHED = {
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Train and score what a command line names, and write the table of all that is there."""
+    """Train and score runs, and write the table of all results."""
     parser = argparse.ArgumentParser("python -m benchmarks.forecasting", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="the folder of the CSV files")
     parser.add_argument("--series", nargs="+", choices=PUBLISHED, default=[*PUBLISHED])
@@ -69,10 +69,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
     parser.add_argument("--runs", type=Path, default=Path("runs/ett"), help="where the runs go")
     parser.add_argument("--to", type=Path, default=RESULTS, help="where the table goes")
-    parser.add_argument("--add", action="store_true", help="to what the table there has already")
+    parser.add_argument(
+        "--add", action="store_true", help="keep the rows of the table in that folder"
+    )
     given = parser.parse_args(argv)
-    told = held(given.to) if given.add else []
-    known = {f"{row['series']}_{row['horizon']}_{row['seed']}" for row in told}
+    earlier = earlier_rows(given.to) if given.add else []
+    known = {f"{row['series']}_{row['horizon']}_{row['seed']}" for row in earlier}
     for series in given.series:
         for seed in given.seeds:
             for horizon in given.horizons:
@@ -80,42 +82,42 @@ def main(argv: Sequence[str] | None = None) -> None:
                 if run.name not in known and not (run / "metrics.json").exists():
                     train(given.data / f"{series}.csv", series, horizon, seed, run)
                     forecasting.evaluate(run)
-    write(given.runs, given.to, told)
+    write(given.runs, given.to, earlier)
 
 
 def train(data: Path, series: str, horizon: int, seed: int, run: Path) -> None:
-    """Train one run and note how long it took, all parts of it if it was broken off."""
+    """Train one run and note how long this took."""
     begun, noted = time.monotonic(), run / "seconds.json"
     settings = {**RECIPE, **MORE[series], "horizon": horizon, "seed": seed}
     forecasting.train(run, forecasting.Settings(source=str(data), **settings))
     noted.write_text(json.dumps(time.monotonic() - begun))
 
 
-def held(folder: Path) -> list[dict]:
-    """Return the rows of an earlier table, of which all runs were trained as they would be now."""
+def earlier_rows(folder: Path) -> list[dict]:
+    """Return the rows of an earlier table, if it was made with the same recipe."""
     results = json.loads((folder / "forecasting.json").read_text())
     if results["recipe"] != RECIPE or results["more"] != MORE:
         raise ValueError(f"--add: the table in {folder} was made with another recipe; leave it out")
     return results["rows"]
 
 
-def write(runs: Path, folder: Path, told: Sequence[dict] = ()) -> Path:
-    """Write what the runs scored as JSON, and as a page beside what is published.
+def write(runs: Path, folder: Path, earlier: Sequence[dict] = ()) -> Path:
+    """Write the scores of the runs as JSON, and as a page with published results.
 
     Args:
         runs: The folder of the runs.
-        folder: Where the two files go.
-        told: Rows of runs that are somewhere else.
+        folder: The folder for the two files.
+        earlier: Rows of earlier runs.
     """
-    rows = list(told)
-    known = {f"{row['series']}_{row['horizon']}_{row['seed']}" for row in told}
-    for found in sorted(runs.glob("*/metrics.json")):
-        if found.parent.name in known:
+    rows = list(earlier)
+    known = {f"{row['series']}_{row['horizon']}_{row['seed']}" for row in earlier}
+    for file in sorted(runs.glob("*/metrics.json")):
+        if file.parent.name in known:
             continue
-        series, horizon, seed = found.parent.name.split("_")
-        metrics = json.loads(found.read_text())
+        series, horizon, seed = file.parent.name.split("_")
+        metrics = json.loads(file.read_text())
         scores = {"rnnlayers": metrics["metrics"], **metrics["baselines"]}
-        seconds = json.loads((found.parent / "seconds.json").read_text())
+        seconds = json.loads((file.parent / "seconds.json").read_text())
         rows += [
             {"series": series, "horizon": int(horizon), "seed": int(seed), "model": model}
             | {name: score[name] for name in ("mse", "mae")}

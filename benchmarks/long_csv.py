@@ -18,12 +18,12 @@ SETTINGS = {"window": 336, "horizon": 96, "segment": 24, "limit": 640, "epochs":
 
 
 def write(path: Path, rows: int, at_once: int = 100_000) -> Path:
-    """Write days that come again, with noise.
+    """Write repeating days with noise.
 
     Args:
         path: The file.
-        rows: How many rows, an hour apart.
-        at_once: How many of them are held in memory.
+        rows: The number of rows, an hour apart.
+        at_once: The number of rows held in memory.
     """
     noise = np.random.default_rng(0)
     with path.open("w") as file:
@@ -44,7 +44,7 @@ def settings(path: Path) -> forecasting.Settings:
 
 
 def main(path: str) -> None:
-    """Print how many bytes reading the file and training on it add to the process."""
+    """Print the memory, in bytes, that reading the file and training on it add to the process."""
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         before = reset_peak()
         forecasting.train(Path(folder, "run"), settings(Path(path)))

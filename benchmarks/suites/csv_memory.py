@@ -9,7 +9,7 @@ from benchmarks.memory import added_by, can_measure
 from benchmarks.suite import Bench, Check, Row, Suite, at_most, find, median
 
 ROUNDS = 3
-LENGTHS = (100_000, 1_000_000)  # a shorter one too, for what a process takes whatever the length
+LENGTHS = (100_000, 1_000_000)  # the shorter one measures what does not depend on the length
 
 
 def measure(bench: Bench) -> list[Row]:

