@@ -104,7 +104,7 @@ NARROW = {
 def test_a_narrow_beam_finds_what_lists_find(task, num_beams):
     model = Model(6, seed=num_beams, batch=16)
     expected = [search(model, task, example, num_beams) for example in range(model.batch)]
-    for stopping, num_return in (("optimal", num_beams), ("never", num_beams), ("optimal", 1)):
+    for stopping, num_return in (("optimal", 1), ("never", num_beams)):
         sampler = beams(task, num_beams, num_return=num_return, stopping=stopping)
         assert_found(run(model, task, sampler), expected)
 
@@ -145,12 +145,12 @@ def test_one_beam_is_greedy():
 def test_a_batch_gives_what_each_example_gives_alone_each_with_its_own_limit(stopping):
     task = Task(
         stop=1,
-        max_length=np.array([2, 9, 5, 1, 7, 3, 9, 4]),
+        max_length=np.array([2, 7, 5, 1]),
         length_penalty=0.7,
         coverage_penalty=0.1,
     )
     for seed in range(2):
-        model = Model(6, seed)
+        model = Model(6, seed, batch=4)
         sampler = beams(task, 4, num_return=4, stopping=stopping)
         together = run(model, task, sampler)
         for example, limit in enumerate(task.max_length):
