@@ -1,4 +1,4 @@
-"""Batches as Keras takes them, made one by one: sequences of similar length, padded."""
+"""Batches of padded sequences of similar length, as a `tf.data.Dataset`."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
@@ -6,12 +6,12 @@ from typing import Any, Protocol
 import numpy as np
 import tensorflow as tf
 
-# Two lengths an octave: few shapes to compile, and at most a third of a batch is padding.
+# Two lengths an octave give few shapes to compile, and at most a third of a batch is padding.
 PADDED_LENGTHS = np.array([2**n * step // 2 for n in range(2, 16) for step in (2, 3)])
 
 
 class Batched(Protocol):
-    """So many batches, made anew each time they are gone through."""
+    """A known number of batches. They are made again in each iteration."""
 
     def __len__(self) -> int: ...
 
@@ -19,7 +19,7 @@ class Batched(Protocol):
 
 
 def feed(batches: Batched, signature: Any) -> tf.data.Dataset:
-    """Makes a data set that goes through batches, the next one made while one is trained on.
+    """Return a data set of batches, which makes the next batch while one is trained on.
 
     Args:
         batches: The batches.
@@ -31,41 +31,41 @@ def feed(batches: Batched, signature: Any) -> tf.data.Dataset:
 
 
 def by_length(
-    buckets: np.ndarray, batch_size: int, chance: np.random.Generator | None = None
+    buckets: np.ndarray, batch_size: int, rng: np.random.Generator | None = None
 ) -> list[np.ndarray]:
-    """Puts sequences of similar length together in batches.
+    """Group sequences of similar length in batches.
 
     Args:
-        buckets: A number for the length of each sequence, `(sequences,)`.
+        buckets: The bucket of lengths of each sequence, `(sequences,)`.
         batch_size: Sequences in a batch; the last batch may be smaller.
-        chance: Shuffles the sequences within a bucket, and the batches; without it they come by
-            length.
+        rng: Shuffles the sequences within a bucket, and the batches. Without it they are sorted
+            by length.
 
     Returns:
-        The places of the sequences in each batch.
+        The indices of the sequences in each batch.
     """
     shuffled = np.arange(len(buckets))
-    if chance is not None:
-        chance.shuffle(shuffled)
-    # Stable: within a bucket the sequences stay shuffled.
+    if rng is not None:
+        rng.shuffle(shuffled)
+    # A stable sort keeps the sequences of a bucket shuffled.
     ordered = shuffled[np.argsort(buckets[shuffled], kind="stable")]
     batches = [ordered[i : i + batch_size] for i in range(0, len(ordered), batch_size)]
-    if chance is not None:
-        chance.shuffle(batches)
+    if rng is not None:
+        rng.shuffle(batches)
     return batches
 
 
 class Batches:
-    """Sequences in padded batches of similar length, in an order drawn anew for each epoch.
+    """Sequences in padded batches of similar length, in a new random order in each epoch.
 
-    The order of epoch `n` depends on the seed and `n` alone, so that training which is taken up
-    again at an epoch goes on as if it had never stopped.
+    The order depends on the seed and the epoch alone, so a training that is resumed at an epoch
+    continues as if it had never stopped.
 
     Args:
         sequences: Ids above zero, each `(timesteps, ...)`; zero is the padding.
         targets: Their targets, shape `(examples, ...)`.
         batch_size: Sequences in a batch; the last batch may be smaller.
-        seed: The seed of the order. Without one the order is by length, always the same.
+        seed: The seed of the order. Without one the batches are always sorted by length.
     """
 
     def __init__(
@@ -87,12 +87,12 @@ class Batches:
         return -(-len(self.sequences) // self.batch_size)
 
     def order(self) -> list[np.ndarray]:
-        """Returns the indices of the sequences in each batch of this epoch."""
-        chance = None if self.seed is None else np.random.default_rng((self.seed, self.epoch))
-        return by_length(self._buckets, self.batch_size, chance)
+        """Return the indices of the sequences in each batch of this epoch."""
+        rng = None if self.seed is None else np.random.default_rng((self.seed, self.epoch))
+        return by_length(self._buckets, self.batch_size, rng)
 
     def in_order(self, outputs: np.ndarray) -> np.ndarray:
-        """Sorts what a model answered, batch after batch, into the order of the examples."""
+        """Return outputs of a model, given batch after batch, in the order of the examples."""
         result = np.empty_like(outputs)
         result[np.concatenate(self.order())] = outputs
         return result
@@ -106,7 +106,7 @@ class Batches:
             yield padded, self.targets[indices]
 
     def dataset(self) -> tf.data.Dataset:
-        """Returns a data set that starts each time with the order of the current epoch."""
+        """Return a data set that begins each iteration with the order of the current epoch."""
         signature = (
             tf.TensorSpec((None, None, *self.sequences[0].shape[1:]), tf.int64),
             tf.TensorSpec((None, *self.targets.shape[1:]), self.targets.dtype),

@@ -109,14 +109,18 @@ def read_inputs(inputs: Sequence[str]) -> Iterator[bytes]:
         inputs: Texts, names of files with one text each, or `-` for standard input with one text a
             line.
 
-    Yields:
-        The texts.
+    Returns:
+        An iterator over the texts, read one by one.
 
     Raises:
         Refusal: If there are none.
         OSError: If a file cannot be read.
     """
-    for text in _given(inputs):
+    return _texts(_given(inputs))
+
+
+def _texts(inputs: Sequence[str]) -> Iterator[bytes]:
+    for text in inputs:
         if text == "-":
             yield from (line.rstrip(b"\r\n") for line in sys.stdin.buffer)
         elif os.path.isfile(text):  # noqa: PTH113 (a long text is no error)

@@ -1,26 +1,13 @@
-"""Sentiment: is a film review positive or negative?  Many to one.
-
-    word    ── embedding ──┐
-                           ├── GRU in both directions ── max and mean over time ──┐
-    n-grams ── ratios ─────┤                                                      ├── sigmoid
-                           └── linear model on the n-grams present ───────────────┘
-
-Every word has a vector. Beside it stand three numbers: how much more often the word, the pair and
-the triple that end there occur in positive than in negative reviews. The network pools the states
-of all steps, so that what a review said in its middle is not forgotten. A linear model on the same
-n-grams sees less and errs elsewhere; the answer is the mean of the two.
-
-Data: `sample` (generated, no network), `tfds` (the catalogue's `imdb_reviews`), or the path of a
-folder with the Large Movie Review Dataset or of your own reviews as JSON lines or a table.
+"""Sentiment: is a film review positive or negative?
 
     python -m apps.sentiment train --source sample --run runs/sentiment
     python -m apps.sentiment evaluate --run runs/sentiment
     python -m apps.sentiment predict --run runs/sentiment "It was anything but dull."
     python -m apps.sentiment export --run runs/sentiment --to saved_models
 
-On two cores the sample takes half a minute and is solved, where a linear model on n-grams gets an
-accuracy of 0.78. The Large Movie Review Dataset takes three minutes, for 0.920 on its test reviews
-(three seeds: 0.916, 0.922, 0.924).
+`--source` is `sample` (generated, no network), `tfds` (the catalogue's `imdb_reviews`), or the path
+of the Large Movie Review Dataset or of your own reviews. The network is in `model.py`; `README.md`
+has the layouts of the data and the results.
 """
 
 from collections.abc import Sequence
@@ -33,21 +20,22 @@ import tyro
 from apps.common.applications import Demo
 from apps.common.batches import Batches
 from apps.common.cli import read_inputs, run_command
-from apps.common.data.splits import Splits, runs_apart
+from apps.common.data.splits import Splits, hold_out_runs
 from apps.common.exports import export_run
 from apps.common.other_runtimes import Format
+from apps.common.refusal import Refusal
 from apps.common.reports import plot_history, report
 from apps.common.runs import Run
 from apps.common.training import fit
 from apps.sentiment.baselines import text_baselines
 from apps.sentiment.data import CLASSES, load
-from apps.sentiment.exported import CARD, PROBES, Classifier, classify
+from apps.sentiment.exported import CARD, PROBES, TEXT, Classifier, classify
 from apps.sentiment.metrics import LOWER_IS_BETTER, binary_scores
 from apps.sentiment.model import build_model
-from apps.sentiment.ngrams import Ngrams
+from apps.sentiment.ngrams import WEIGHTS, Ngrams
 from apps.sentiment.plots import plot_binary
 from apps.sentiment.settings import Settings
-from apps.sentiment.words import Vectorizer
+from apps.sentiment.words import SPECIAL_IDS, Vectorizer
 from rnnlayers.optimizers import ClippingLogger
 
 DEMO = Demo(
@@ -59,11 +47,13 @@ DEMO = Demo(
     ),
 )
 
+VOCABULARY = "vocabulary.txt"  # of a run: an n-gram a line
+
 # Data
 
 
 def load_examples(settings: Settings) -> Splits:
-    """Loads `(text, label)` examples, no more of them than the settings allow."""
+    """Load `(text, label)` examples, as many as the settings allow."""
     columns = {name: getattr(settings, name) for name in ("text_column", "label_column")}
     splits = load(settings.source, **columns)
     return splits.limited(settings.limit, settings.seed)
@@ -72,15 +62,15 @@ def load_examples(settings: Settings) -> Splits:
 def make_datasets(
     splits: Splits, settings: Settings
 ) -> tuple[Batches, Batches, Vectorizer, Ngrams]:
-    """Makes training and validation batches, the vectorizer, and what the labels say of n-grams."""
-    train, validation = runs_apart(splits.train, settings.validation_part, settings.seed)
-    print(f"Training on {len(train):,} reviews, validating on {len(validation):,} set apart")
-    vectorizer = Vectorizer.learned(
+    """Make training and validation batches, the vectorizer, and features from counting n-grams."""
+    train, validation = hold_out_runs(splits.train, settings.validation_part, settings.seed)
+    print(f"Training on {len(train):,} reviews, validating on {len(validation):,}")
+    vectorizer = Vectorizer.fit(
         [review for review, _ in train], settings.max_length, settings.orders, settings.min_blocks
     )
     ids, labels = vectorize(train, vectorizer)
-    ngrams = Ngrams.counted(ids, labels, vectorizer.size, settings.parts)
-    ids = ngrams.without_own_label(ids)
+    ngrams = Ngrams.fit(ids, labels, vectorizer.size, settings.parts)
+    ids = ngrams.out_of_fold(ids)
     return (
         Batches(ids, labels, settings.batch_size, settings.seed),
         Batches(*vectorize(validation, vectorizer), settings.batch_size),
@@ -92,7 +82,7 @@ def make_datasets(
 def vectorize(
     examples: Sequence[tuple[str, int]], vectorizer: Vectorizer
 ) -> tuple[list[np.ndarray], np.ndarray]:
-    """Turns `(text, label)` examples into ids, each `(timesteps, orders)`, and labels."""
+    """Turn `(text, label)` examples into ids, each `(timesteps, orders)`, and labels."""
     reviews, labels = zip(*examples, strict=True)
     return vectorizer.arrays(reviews), np.array(labels, "float32")
 
@@ -101,17 +91,17 @@ def vectorize(
 
 
 def train(run: Path, settings: Settings) -> None:
-    """Train, or go on with a training that was broken off: give the same command again.
+    """Train. The same command resumes a training that was interrupted.
 
     Args:
         run: The folder of the run.
-        settings: What decides the run.
+        settings: The settings of the run.
     """
     settings.check()
     keras.utils.set_random_seed(settings.seed)
     folder = Run.begin(run, settings)
     batches, validation, vectorizer, ngrams = make_datasets(load_examples(settings), settings)
-    folder.write_lines("vocabulary.txt", vectorizer.vocabulary)
+    folder.write_lines(VOCABULARY, vectorizer.vocabulary)
     model = folder.resumed() or build_model(settings, vectorizer.word_count, ngrams)
     fit(
         folder,
@@ -129,37 +119,45 @@ def train(run: Path, settings: Settings) -> None:
 
 
 def load_classifier(folder: Run) -> Classifier:
-    """Loads what a finished run has trained."""
+    """Load the classifier that a finished run has trained."""
     settings = folder.settings(Settings)
-    vocabulary = folder.read_lines("vocabulary.txt")
-    vectorizer = Vectorizer(vocabulary, settings.max_length, settings.orders)
-    return Classifier(folder.model(), vectorizer)
+    model, vocabulary = folder.model(), folder.read_lines(VOCABULARY)
+    expected = model.get_layer(WEIGHTS).input_dim - SPECIAL_IDS
+    if len(set(vocabulary)) != expected:
+        raise Refusal(
+            f"{folder.folder / VOCABULARY} must hold the {expected:,} n-grams of the model; "
+            f"received {len(set(vocabulary)):,}: the file is damaged, train again in a new folder"
+        )
+    return Classifier(model, Vectorizer(vocabulary, settings.max_length, settings.orders))
 
 
 def predict(inputs: tyro.conf.Positional[tuple[str, ...]], run: Path, top: int = 5) -> None:
-    """Print the label and the probability of texts, and the words that moved the state most.
+    """Print the label and probability of texts, and the words with the largest effects.
 
     Args:
         inputs: Texts, files with one text each, or - for standard input with one text a line.
         run: The folder of the run.
-        top: How many words to print.
+        top: The number of words to print. The effect of a word is its change of the states.
     """
+    if top < 0:
+        raise Refusal(f"top must be at least 0; received {top}")
+    texts = read_inputs(inputs)
     classifier = load_classifier(Run.finished(run))
-    for text in read_inputs(inputs):
+    for text in texts:
         probability, words = classify(classifier, text)
         label = CLASSES[probability >= 0.5]
         strongest = sorted(words, key=lambda word: -word[1])[:top]
         print(f"{label}  {probability:.3f}  {text.decode('utf-8', 'replace').strip()!r:.70}")
-        print("  moved most by:", ", ".join(f"{word} {far:.2f}" for word, far in strongest))
+        print("  largest effects:", ", ".join(f"{word} {effect:.2f}" for word, effect in strongest))
 
 
 def export(run: Path, to: Path = Path("saved_models"), also: tuple[Format, ...] = ()) -> None:
-    """Export the run as a SavedModel that takes raw texts and needs neither Keras nor this code.
+    """Export a SavedModel that takes raw texts and needs neither Keras nor this code.
 
     Args:
         run: The folder of the run.
-        to: The folder of all exports; this one becomes its sentiment/<version>.
-        also: Write it for other runtimes too, which take ids.
+        to: The folder of all exports, in which sentiment/<version> is made.
+        also: Other runtimes to write files for, which take ids.
     """
     folder = Run.finished(run)
     classifier = load_classifier(folder)
@@ -169,7 +167,7 @@ def export(run: Path, to: Path = Path("saved_models"), also: tuple[Format, ...] 
         "sentiment",
         to,
         endpoints=classifier.endpoints(),
-        probes={"serving_default": {"text": PROBES}},
+        probes={"serving_default": {TEXT: PROBES}},
         numeric=classifier.numeric,
         card=CARD,
         also=also,
@@ -180,7 +178,7 @@ def export(run: Path, to: Path = Path("saved_models"), also: tuple[Format, ...] 
 
 
 def evaluate(run: Path) -> None:
-    """Score the run on the test reviews, beside the majority and a linear model on n-grams.
+    """Score the run on the test reviews, with the majority and a linear model as baselines.
 
     Args:
         run: The folder of the run.
@@ -191,7 +189,7 @@ def evaluate(run: Path) -> None:
     splits = load_examples(settings)
     test = Batches(*vectorize(splits.test, classifier.vectorizer), settings.batch_size)
     probabilities = test.in_order(classifier.model.predict(test.dataset()))
-    train, validation = runs_apart(splits.train, settings.validation_part, settings.seed)
+    train, validation = hold_out_runs(splits.train, settings.validation_part, settings.seed)
     baselines = text_baselines(train, validation, [text for text, _ in splits.test])
     report(
         folder,
@@ -205,6 +203,6 @@ def evaluate(run: Path) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs a command."""
+    """Run a command."""
     commands = {"train": train, "evaluate": evaluate, "predict": predict, "export": export}
     run_command(commands, argv, "apps.sentiment", __doc__)

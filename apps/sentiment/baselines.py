@@ -1,4 +1,4 @@
-"""What a recurrent network has to beat."""
+"""Baselines: the majority, and a linear model on n-grams."""
 
 from collections.abc import Sequence
 
@@ -14,15 +14,15 @@ PENALTIES = (1.0, 10.0, 100.0)  # inverse strengths of regularisation to choose 
 def text_baselines(
     train: Sequence[tuple[str, int]], validation: Sequence[tuple[str, int]], texts: Sequence[str]
 ) -> dict[str, np.ndarray]:
-    """Predicts texts by the majority, and by a linear model on words and pairs of words.
+    """Predict texts by the majority, and by a linear model on words and pairs of words.
 
     Args:
         train: `(text, label)` examples to learn from, with labels 0 and 1.
-        validation: Examples on which the regularisation of the linear model is chosen.
+        validation: Examples to choose the regularisation of the linear model on.
         texts: The texts to predict.
 
     Returns:
-        For each baseline the probabilities of class 1, shape `(texts,)`.
+        The probabilities of class 1 by each baseline, `(texts,)`.
     """
     words, labels = zip(*train, strict=True)
     weigher = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)
@@ -31,9 +31,9 @@ def text_baselines(
         LogisticRegression(C=penalty, max_iter=1000).fit(features, labels)
         for penalty in tqdm(PENALTIES, desc="Fitting the linear baseline", disable=None)
     ]
-    held, held_labels = zip(*validation, strict=True)
-    held = weigher.transform(held)
-    best = max(linear, key=lambda model: model.score(held, held_labels))
+    validation_words, validation_labels = zip(*validation, strict=True)
+    held_out = weigher.transform(validation_words)
+    best = max(linear, key=lambda model: model.score(held_out, validation_labels))
     majority = DummyClassifier(strategy="prior").fit(features, labels)
     features = weigher.transform(texts)
     return {

@@ -1,4 +1,4 @@
-"""A classifier of texts, and the words that moved it."""
+"""The exported classifier: raw texts in, labels and probabilities out."""
 
 import keras
 import numpy as np
@@ -10,17 +10,19 @@ from apps.common.text import encode
 from apps.sentiment.data import CLASSES
 from apps.sentiment.words import Vectorizer
 
-# What an exported model must answer as the live one does, besides ordinary text.
+TEXT, PROBABILITY, LABEL = "text", "probability", "label"
+
+# The export is verified with these texts.
 PROBES = [b"", b"A <b>fine</b> film.<br />", b"\xf0\x9f\x91\x8f", b"\xff\xfe", b"word " * 100_000]
 CARD = Card(
     "Tells whether the review of a film is positive.",
     {
-        "text": "a review, UTF-8",
-        "probability": "that it is positive, 0 to 1",
-        "label": " or ".join(CLASSES),
+        TEXT: "a review, UTF-8",
+        PROBABILITY: "that it is positive, 0 to 1",
+        LABEL: " or ".join(CLASSES),
     },
-    "It knows the words and turns of the reviews it was trained on, in their language, and "
-    "judges anything else just as surely. Of a long review the middle is not read.",
+    "It knows the words and phrases of the reviews it was trained on, in their language, and is as "
+    "certain about any other text. It does not read the middle of a long review.",
     {
         "sample": GENERATED,
         "tfds": "imdb_reviews of the TensorFlow Datasets catalogue: 50,000 English reviews "
@@ -31,12 +33,12 @@ CARD = Card(
 
 
 class Classifier(tf.Module):
-    """Raw texts in, labels and probabilities out.
+    """A network with its vectorizer: raw texts in, labels and probabilities out.
 
     Args:
-        model: The network: ids `(batch, time, orders)` to probabilities `(batch,)`; its layer
-            `states` has the states of all steps, of both directions.
-        vectorizer: Turns texts into its ids.
+        model: The network, from ids `(batch, timesteps, orders)` to probabilities `(batch,)`. Its
+            layer `states` returns the states of all steps, in both directions.
+        vectorizer: Turns texts into ids.
     """
 
     def __init__(self, model: keras.Model, vectorizer: Vectorizer):
@@ -45,21 +47,21 @@ class Classifier(tf.Module):
         self.vectorizer = vectorizer
 
     def __call__(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Classifies texts `(batch,)`; the probability is that of a positive review."""
+        """Classify texts `(batch,)`; the probability is that of a positive review."""
         probability = self.model(self.vectorizer(text).to_tensor())
         label = tf.gather(CLASSES, tf.cast(probability >= 0.5, tf.int32))
-        return {"label": label, "probability": probability}
+        return {LABEL: label, PROBABILITY: probability}
 
     def classify_ids(self, ids: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Classifies texts given as ids `(batch, time, orders)`, 0 after the end."""
-        return {"probability": self.model(ids)}
+        """Classify texts given as ids `(batch, timesteps, orders)`, 0 after the end."""
+        return {PROBABILITY: self.model(ids)}
 
     def endpoints(self) -> dict[str, tuple]:
-        """Returns what is exported, with its inputs."""
-        return {"serving_default": (self, {"text": tf.TensorSpec([None], tf.string)})}
+        """Return the exported functions with their inputs."""
+        return {"serving_default": (self, {TEXT: tf.TensorSpec([None], tf.string)})}
 
     def numeric(self) -> NumericEndpoints:
-        """Returns what other runtimes are given."""
+        """Return the endpoints for other runtimes."""
         ids = tf.cast(self.vectorizer(tf.constant(PROBES[:3])).to_tensor(), tf.int32)
         return NumericEndpoints(
             {
@@ -74,21 +76,21 @@ class Classifier(tf.Module):
 
 
 def classify(classifier: Classifier, text: str | bytes) -> tuple[float, list[tuple[str, float]]]:
-    """Classifies a text and tells how far each word moved the state, in both directions together.
+    """Classify a text and measure the effect of each word on the states.
 
-    A word moves the forward state away from the state before it, and the backward state, which
-    reads the other way, away from the state after it.
+    The effect is the distance between the state at the word and the previous one, ||h_t - h_{t-1}||
+    in the forward direction and ||h_t - h_{t+1}|| in the backward direction, added.
 
     Returns:
-        The probability that the text is positive, and its words with their distances.
+        The probability that the text is positive, and its words with their effects.
     """
     words = classifier.vectorizer.words(encode([text]))
     network = classifier.model
     states_of = keras.Model(network.input, network.get_layer("states").output)
-    (probability,) = classifier(encode([text]))["probability"]
+    (probability,) = classifier(encode([text]))[PROBABILITY]
     (states,) = states_of(classifier.vectorizer(encode([text])).to_tensor())
     forward, backward = np.split(states, 2, axis=-1)
-    moved = np.linalg.norm(np.diff(forward, axis=0, prepend=0), axis=-1)
-    moved += np.linalg.norm(np.diff(backward, axis=0, append=0), axis=-1)
+    effects = np.linalg.norm(np.diff(forward, axis=0, prepend=0), axis=-1)
+    effects += np.linalg.norm(np.diff(backward, axis=0, append=0), axis=-1)
     spelled = [word.decode("utf-8") for word in words[0].numpy()]
-    return float(probability), list(zip(spelled, moved.tolist(), strict=True))[1:]
+    return float(probability), list(zip(spelled, effects.tolist(), strict=True))[1:]

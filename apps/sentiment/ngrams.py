@@ -1,9 +1,9 @@
-"""What the labels say of n-grams: their log-count ratios, and a linear model on them.
+"""Features from counting n-grams in labelled texts: log-count ratios, and a linear model on them.
 
 Wang and Manning (2012), Baselines and bigrams, weigh the presence of an n-gram in a text by the
-naive Bayes log-count ratio; a linear model on that is hard to beat. A network gets the same ratios
-as features, counted for each training text without the labels of its own part of the data, since
-a network that can see its own label learns to look for it.
+naive Bayes log-count ratio; a linear model on these weights is hard to beat. Here the network gets
+the ratios as features. For each training text they are counted without the labels of its own fold,
+since a network that can read its own label from the features learns to rely on it.
 """
 
 from collections.abc import Sequence
@@ -19,17 +19,15 @@ from apps.common.data.splits import NEIGHBOURS
 
 SMOOTHING = 1.0  # added to each count
 INVERSE_PENALTY = 0.1  # of the linear model
+RATIOS, WEIGHTS = "ratios", "weights"  # the names of the frozen layers in the network
 
 
 def presence(ids: Sequence[np.ndarray], size: int) -> scipy.sparse.csr_matrix:
-    """Says which n-grams are in which text.
+    """Return a matrix of ones at `(text, n-gram)` for the n-grams present in each text.
 
     Args:
-        ids: For each text its n-grams, `(steps, orders)`; 0 and 1 are no n-grams.
-        size: How many ids there are.
-
-    Returns:
-        Ones at `(text, n-gram)`.
+        ids: The n-grams of each text, `(timesteps, orders)`; 0 and 1 are no n-grams.
+        size: The number of ids.
     """
     rows = np.repeat(np.arange(len(ids)), [text.size for text in ids])
     columns = np.concatenate([text.ravel() for text in ids])
@@ -42,20 +40,20 @@ def presence(ids: Sequence[np.ndarray], size: int) -> scipy.sparse.csr_matrix:
 
 
 def log_count_ratios(present: scipy.sparse.csr_matrix, labels: np.ndarray) -> np.ndarray:
-    """Returns ln(share among positive texts / share among negative ones), `(size,)`.
+    """Return ln(share among positive texts / share among negative ones), `(size,)`.
 
-    It is 0 for an n-gram that no text has.
+    It is 0 for an n-gram that is in no text.
     """
     positive, negative = (np.asarray(present[labels == label].sum(0)).ravel() for label in (1, 0))
-    seen = positive + negative > 0
     shares = [(count + SMOOTHING) / (count + SMOOTHING).sum() for count in (positive, negative)]
-    return np.where(seen, np.log(shares[0] / shares[1]), 0.0).astype("float32")
+    ratios = np.log(shares[0] / shares[1])
+    return np.where(positive + negative > 0, ratios, 0.0).astype("float32")
 
 
 def linear_weights(
     present: scipy.sparse.csr_matrix, labels: np.ndarray, ratios: np.ndarray
 ) -> tuple[np.ndarray, float]:
-    """Fits logistic regression on the ratios of the n-grams present.
+    """Fit logistic regression on the ratios of the n-grams present.
 
     Returns:
         The weight of each n-gram, `(size,)`, and the bias.
@@ -68,72 +66,70 @@ def linear_weights(
 
 @dataclass(frozen=True)
 class Ngrams:
-    """What the labels of training texts say of n-grams, and how a Keras model looks it up.
+    """The ratios and the linear model of n-grams, and their lookup in a Keras model.
 
-    Table 0 holds the ratios counted from all training texts, and each other table those without
-    one part of them. An id plus `k * size` stands for the same n-gram with its ratio in table `k`.
+    Table 0 holds the ratios counted from all training texts, and table `k` those counted without
+    fold `k`. The id `i + k * size` stands for n-gram `i` with its ratio in table `k`.
 
     Args:
-        tables: Log-count ratios, `(1 + parts, size)`.
-        part: The part of each training text, counted from 1, `(texts,)`.
-        weights: Of the linear model, `(size,)`.
-        bias: Of the linear model.
+        tables: Log-count ratios, `(1 + folds, size)`.
+        fold: The fold of each training text, counted from 1, `(texts,)`.
+        weights: The weights of the linear model, `(size,)`.
+        bias: The bias of the linear model.
     """
 
     tables: np.ndarray
-    part: np.ndarray
+    fold: np.ndarray
     weights: np.ndarray
     bias: float
 
     @classmethod
-    def counted(
-        cls, ids: Sequence[np.ndarray], labels: np.ndarray, size: int, parts: int
-    ) -> "Ngrams":
-        """Counts the n-grams of training texts, in their order, and fits the linear model.
+    def fit(cls, ids: Sequence[np.ndarray], labels: np.ndarray, size: int, folds: int) -> "Ngrams":
+        """Count the n-grams of training texts and fit the linear model.
 
         Args:
-            ids: For each text its n-grams, `(timesteps, orders)`.
+            ids: The n-grams of each text, `(timesteps, orders)`. Neighbours may share a subject.
             labels: 0 or 1, `(texts,)`.
-            size: How many ids there are.
-            parts: How many parts. They are made of runs of neighbouring texts.
+            size: The number of ids.
+            folds: The number of folds, which are made of runs of neighbouring texts.
         """
         present = presence(ids, size)
-        part = np.zeros(len(labels), "int64")
+        fold = np.zeros(len(labels), "int64")
         for label in (0, 1):
-            here = labels == label
-            # Every part has runs of both classes: a table of one class would give labels away.
-            run = min(NEIGHBOURS, max(1, here.sum() // (2 * parts)))
-            # The runs of the second class are shifted, so that parts are of similar size.
-            part[here] = 1 + (np.arange(here.sum()) // run + label) % parts
-        kept = (part != left_out for left_out in range(1 + parts))
+            places = labels == label
+            # Every fold has runs of both classes, since a table of one class would reveal labels.
+            run = min(NEIGHBOURS, max(1, places.sum() // (2 * folds)))
+            # The runs of the second class are shifted, so that folds are of similar size.
+            fold[places] = 1 + (np.arange(places.sum()) // run + label) % folds
+        kept = (fold != left_out for left_out in range(1 + folds))
         tables = np.stack([log_count_ratios(present[rows], labels[rows]) for rows in kept])
-        return cls(tables, part, *linear_weights(present, labels, tables[0]))
+        return cls(tables, fold, *linear_weights(present, labels, tables[0]))
 
-    def without_own_label(self, ids: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Points the ids of the training texts at the tables in which their labels do not count."""
+    def out_of_fold(self, ids: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Return the ids of the training texts, each with the table of its own fold."""
         size = len(self.weights)
-        return [text + table * size for text, table in zip(ids, self.part, strict=True)]
+        return [text + table * size for text, table in zip(ids, self.fold, strict=True)]
 
-    def plain(self, ids: keras.KerasTensor) -> keras.KerasTensor:
-        """Returns the ids without their tables."""
+    def without_table(self, ids: keras.KerasTensor) -> keras.KerasTensor:
+        """Return the ids of the n-grams alone."""
         return ids % len(self.weights)
 
     def ratios(self, ids: keras.KerasTensor) -> keras.KerasTensor:
-        """Looks up the ratio of each id, any shape."""
-        return _frozen(self.tables, "ratios", ids)
+        """Look up the ratio of each id, any shape."""
+        return _frozen(self.tables, RATIOS, ids)
 
-    def linear(self, ids: keras.KerasTensor) -> keras.KerasTensor:
-        """Returns the log-odds `(batch,)` of the linear model from ids `(batch, time, orders)`."""
-        ids = ops.sort(self.plain(ids), axis=1)
+    def log_odds(self, ids: keras.KerasTensor) -> keras.KerasTensor:
+        """Return the log-odds `(batch,)` of the linear model from ids `(batch, time, orders)`."""
+        ids = ops.sort(self.without_table(ids), axis=1)
         first, later = ids[:, :1], ids[:, 1:]
-        # The model asks whether an n-gram is there, not how often: its later ids become padding.
+        # The model counts each n-gram once, so its repetitions become padding.
         once = ops.where(ops.equal(later, ids[:, :-1]), 0, later)
-        weights = _frozen(self.weights, "weights", ops.concatenate([first, once], axis=1))
+        weights = _frozen(self.weights, WEIGHTS, ops.concatenate([first, once], axis=1))
         return ops.sum(weights, axis=(1, 2)) + self.bias
 
 
 def _frozen(values: np.ndarray, name: str, ids: keras.KerasTensor) -> keras.KerasTensor:
-    """Looks up numbers that do not learn."""
+    """Look up numbers that are not trained."""
     table = keras.layers.Embedding(values.size, 1, trainable=False, name=name)
     table.build(ids.shape)
     table.set_weights([values.reshape(-1, 1)])

@@ -1,4 +1,4 @@
-"""Plots of the errors of a classifier."""
+"""Pictures of the errors of a classifier."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -12,7 +12,7 @@ from apps.common.runs import Run
 def plot_binary(
     run: Run, labels: np.ndarray, probabilities: np.ndarray, names: tuple[str, str]
 ) -> None:
-    """Draws how far probabilities can be trusted (`calibration.png`) and `confusion.png`."""
+    """Draw the calibration of the probabilities and the confusion matrix, in `run.plots`."""
     figure = Figure(figsize=(4, 4), layout="constrained")
     CalibrationDisplay.from_predictions(
         labels, probabilities, n_bins=10, strategy="quantile", name="model", ax=figure.subplots()

@@ -1,4 +1,4 @@
-"""Text for networks: words in the graph, and batches of sequences of similar length."""
+"""Words and n-grams of texts as ids, computed in the graph."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -11,14 +11,15 @@ from apps.common.refusal import Refusal
 from apps.common.text import encode
 
 BLOCK = 25  # neighbouring texts that count once
-BEGIN = "[begin]"  # no text holds it: signs stand apart from letters
+SPECIAL_IDS = 2  # 0 is padding, 1 an n-gram outside the vocabulary
+BEGIN = "[begin]"  # not a word of any text, since signs are split from letters
 
 
 def split_words(texts: tf.Tensor) -> tf.RaggedTensor:
-    """Splits texts into lower-case words and signs, with TensorFlow operations only.
+    """Split texts into lower-case words and signs, with TensorFlow operations only.
 
-    What is not UTF-8, control characters and HTML tags separate words as spaces do; every sign that
-    is neither letter nor digit stands alone, and an apostrophe stays inside its word.
+    HTML tags, control characters and bytes that are not UTF-8 separate words, as spaces do. Each
+    sign that is neither letter nor digit is a word. An apostrophe inside a word stays there.
 
     Args:
         texts: Strings, shape `(batch,)`.
@@ -40,8 +41,8 @@ def split_words(texts: tf.Tensor) -> tf.RaggedTensor:
     return tf.strings.split(texts)
 
 
-def kept_words(texts: tf.Tensor, max_length: int) -> tf.RaggedTensor:
-    """Returns `BEGIN` and the words of texts `(batch,)`, of a long text those of both ends."""
+def truncated_words(texts: tf.Tensor, max_length: int) -> tf.RaggedTensor:
+    """Return `BEGIN` and the words of texts `(batch,)`; a long text keeps those at both ends."""
     words = split_words(texts)
     head = max_length // 2
     tail = max_length - 1 - head
@@ -50,7 +51,7 @@ def kept_words(texts: tf.Tensor, max_length: int) -> tf.RaggedTensor:
 
 
 def ngrams(words: tf.RaggedTensor, orders: int) -> tf.RaggedTensor:
-    """Returns the n-grams, up to that length, that end at each word: `(batch, None, orders)`."""
+    """Return the n-grams of length 1 to `orders` that end at each word, `(batch, None, orders)`."""
     begin = tf.fill([words.nrows(), 1], BEGIN)
     grams = [
         tf.strings.ngrams(tf.concat([begin] * (order - 1) + [words], axis=1), order)
@@ -63,12 +64,12 @@ class Vectorizer(tf.Module):
     """Turns raw texts into ids, with TensorFlow operations only, so that it can be exported.
 
     Each step has the ids of the n-grams that end there: the word, the pair of words, and so on.
-    The id 0 pads and 1 stands for all that is not in the vocabulary. `BEGIN` stands before each
-    text, so that none is empty. Of a long text the first and the last words are kept, half each.
+    The id 0 is padding, and 1 stands for n-grams outside the vocabulary. `BEGIN` comes before each
+    text, so that no text is empty. A long text keeps its first and last words, half each.
 
     Args:
-        vocabulary: The n-grams with the ids from 2 up, their words joined by spaces.
-        max_length: The steps in a text at most, at least 3.
+        vocabulary: The n-grams with the ids from 2, their words joined by spaces.
+        max_length: The largest number of steps of a text, at least 3.
         orders: The length of the longest n-grams.
     """
 
@@ -80,57 +81,58 @@ class Vectorizer(tf.Module):
         self.lookup = keras.layers.StringLookup(vocabulary=self.vocabulary, mask_token="")
 
     @classmethod
-    def learned(
+    def fit(
         cls, texts: Sequence[str | bytes], max_length: int, orders: int, min_blocks: int
     ) -> "Vectorizer":
-        """Makes one with the n-grams that occur all over the texts.
+        """Return a vectorizer with the n-grams that occur throughout the texts.
 
         Args:
-            texts: The texts. Neighbours may be about the same thing: names that occur there alone
-                say nothing of other texts.
+            texts: The texts. Neighbours may share a subject, and names that occur in them alone do
+                not help with other texts.
             max_length: As above.
             orders: As above.
-            min_blocks: In how many blocks of neighbouring texts an n-gram must occur to be kept.
+            min_blocks: The number of blocks of neighbouring texts in which a kept n-gram occurs.
 
         Raises:
-            Refusal: If no word occurs in so many.
+            Refusal: If no word occurs in this many blocks.
         """
         blocks: Counter[bytes] = Counter()
         for start in range(0, len(texts), BLOCK):
-            words = kept_words(encode(texts[start : start + BLOCK]), max_length)
-            found = ngrams(words, orders)
-            blocks.update(set(found.flat_values.numpy().ravel().tolist()))
+            words = truncated_words(encode(texts[start : start + BLOCK]), max_length)
+            grams = ngrams(words, orders)
+            blocks.update(set(grams.flat_values.numpy().ravel().tolist()))
         kept = [gram for gram, count in blocks.items() if count >= min_blocks and gram]
         if not kept:
             raise Refusal(
-                f"min_blocks: no word occurs in {min_blocks} of the {-(-len(texts) // BLOCK)} "
-                f"blocks of {BLOCK} texts; use a lower number, or more texts"
+                f"min_blocks must leave some words; no word occurs in {min_blocks} of the "
+                f"{-(-len(texts) // BLOCK)} blocks of {BLOCK} texts: choose a lower number, or "
+                f"give more texts"
             )
-        # Words first, then by frequency and spelling: the same texts give the same vocabulary.
+        # Words come first, then the most frequent, then by spelling, so the order is unique.
         kept.sort(key=lambda gram: (gram.count(b" "), -blocks[gram], gram))
         return cls([gram.decode() for gram in kept], max_length, orders)
 
     @property
     def size(self) -> int:
-        """How many ids there are."""
-        return len(self.vocabulary) + 2
+        """The number of ids."""
+        return len(self.vocabulary) + SPECIAL_IDS
 
     @property
     def word_count(self) -> int:
-        """How many ids there are for single words; they are the lowest."""
-        return sum(" " not in gram for gram in self.vocabulary) + 2
+        """The number of ids of single words, which are the lowest."""
+        return sum(" " not in gram for gram in self.vocabulary) + SPECIAL_IDS
 
     def words(self, texts: tf.Tensor) -> tf.RaggedTensor:
-        """Returns what is kept of texts `(batch,)` as words, shape `(batch, None)`."""
-        return kept_words(texts, self.max_length)
+        """Return the words read of texts `(batch,)`, shape `(batch, None)`."""
+        return truncated_words(texts, self.max_length)
 
     def __call__(self, texts: tf.Tensor) -> tf.RaggedTensor:
-        """Returns what is kept of texts `(batch,)` as ids, shape `(batch, None, orders)`."""
+        """Return the ids of texts `(batch,)`, shape `(batch, None, orders)`."""
         grams = ngrams(self.words(texts), self.orders)
         return grams.with_flat_values(self.lookup(grams.flat_values))
 
     def arrays(self, texts: Sequence[str | bytes]) -> list[np.ndarray]:
-        """Returns the ids of each text, `(timesteps, orders)`."""
+        """Return the ids of each text, `(timesteps, orders)`."""
         arrays: list[np.ndarray] = []
         for start in range(0, len(texts), 1000):
             ids = self(encode(texts[start : start + 1000]))

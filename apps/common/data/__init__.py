@@ -1,1 +1,1 @@
-"""Data that more than one application reads, and the one door to a source of examples."""
+"""Reading data: sources of examples, files, the catalogue, splits, a sample of reviews."""

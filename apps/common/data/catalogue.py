@@ -1,4 +1,4 @@
-"""Data sets from the TensorFlow Datasets catalogue, without waiting for a network that is away."""
+"""Data sets of the TensorFlow Datasets catalogue. Without a network they fail at once."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -8,9 +8,9 @@ from apps.common.refusal import Refusal
 
 
 def read(name: str, splits: Sequence[str]) -> list[list]:
-    """Reads splits of a catalogue data set as `(input, target)` pairs of NumPy values.
+    """Read splits of a catalogue data set as `(input, target)` pairs of NumPy values.
 
-    What is on the disk already is used as it is; otherwise the data set is downloaded and prepared.
+    A data set that is not yet on the disk is downloaded and prepared.
 
     Args:
         name: The name in the catalogue.
@@ -26,7 +26,7 @@ def read(name: str, splits: Sequence[str]) -> list[list]:
 
 
 def read_pairs(name: str, splits: Sequence[str]) -> tuple[list[list[tuple[str, str]]], list[str]]:
-    """Reads splits of a data set of translations, as `read` does.
+    """Read splits of a data set of translations, as `read` does.
 
     Returns:
         Pairs of texts for each split, and the names of the two languages.
@@ -46,10 +46,10 @@ def read_pairs(name: str, splits: Sequence[str]) -> tuple[list[list[tuple[str, s
 
 
 def read_texts(name: str, splits: Sequence[str]) -> list[str]:
-    """Reads splits of a data set whose examples have a `text`, as `read` does.
+    """Read splits of a data set whose examples have a `text`, as `read` does.
 
     Returns:
-        The text of each split, that of its examples one after the other.
+        The text of each split, its examples joined.
     """
     import tensorflow_datasets as tfds
 
@@ -61,10 +61,10 @@ def read_texts(name: str, splits: Sequence[str]) -> list[str]:
 
 
 def read_captions(name: str) -> Iterator[Iterator[tuple[bytes, list[str]]]]:
-    """Reads the splits `train`, `val` and `test` of a data set of images with captions.
+    """Read the splits `train`, `val` and `test` of a data set of images with captions.
 
     Yields:
-        For each split the encoded images with their captions, one by one.
+        For each split an iterator of encoded images with their captions.
     """
     import tensorflow_datasets as tfds
 
@@ -84,11 +84,11 @@ def read_captions(name: str) -> Iterator[Iterator[tuple[bytes, list[str]]]]:
 
 
 def _prepared(name: str) -> Any:
-    """Returns the builder of a data set that is on the disk."""
+    """Return the builder of a data set that is on the disk."""
     import tensorflow_datasets as tfds
     from tensorflow_datasets.core.download import download_manager, downloader, util
 
-    # With its default of ten retries the catalogue waits for minutes where there is no network.
+    # With its default of ten retries, the catalogue waits for minutes if there is no network.
     downloader.MAX_RETRIES = 0
     if not sys.stderr.isatty():
         tfds.disable_progress_bar()
@@ -97,7 +97,7 @@ def _prepared(name: str) -> Any:
     except tfds.core.registered.DatasetNotFoundError as error:
         raise Refusal(f"source 'tfds': the catalogue has no data set {name!r}") from error
     try:
-        builder.download_and_prepare()  # does nothing where the data set is on the disk
+        builder.download_and_prepare()  # does nothing if the data set is on the disk
     except (OSError, util.DownloadError, download_manager.NonMatchingChecksumError) as error:
         raise Refusal(
             f"source 'tfds': {name} is not in {builder.data_dir} and cannot be downloaded "

@@ -1,4 +1,4 @@
-"""The one door to every data set: the embedded sample, the TensorFlow Datasets catalogue, a path.
+"""Load a data set: the embedded sample, one of the TensorFlow Datasets catalogue, or a path.
 
 The data module of an application has three functions, `from_sample`, `from_catalogue` and
 `from_path`, each with the options that concern it. `load` calls the one that `source` names.
@@ -14,12 +14,12 @@ from apps.common.refusal import Refusal
 
 
 class Described(Protocol):
-    """What a data set says of itself."""
+    """A data set with a description."""
 
     origin: str
 
     def counts(self) -> str:
-        """Return in words how many examples there are."""
+        """Return in words how many examples it has."""
 
 
 Data = TypeVar("Data", bound=Described)
@@ -43,7 +43,7 @@ def load(
         **options: Further arguments of these functions, as the command line names them.
 
     Returns:
-        The data, training and test part apart.
+        The data, with training and test examples apart.
 
     Raises:
         Refusal: If the source is none of these or cannot be used, or if an option has no effect
@@ -58,8 +58,8 @@ def load(
         read = functools.partial(from_path, place)
     else:
         raise Refusal(
-            f"source must be 'sample', 'tfds', or the path of a folder or a file that exists; "
-            f"received {source!r}, and there is nothing at {place.resolve()}"
+            f"source must be 'sample', 'tfds', or the path of an existing folder or file; received "
+            f"{source!r}, and {place.resolve()} does not exist"
         )
     taken = inspect.signature(read).parameters
     defaults = _defaults(from_sample, from_catalogue, from_path)

@@ -1,6 +1,6 @@
 """Records from files: JSON lines and tables, plain or compressed.
 
-Whatever is wrong with a file, the error names the file and the line.
+Each error names the file and, where there is one, the line.
 """
 
 import contextlib
@@ -21,18 +21,18 @@ FORMATS = " or ".join((", ".join(SUFFIXES[:-1]), SUFFIXES[-1])) + ", plain or wi
 
 
 def kind(path: Path) -> str:
-    """Returns the suffix of a file, without the `.gz` of a compressed one."""
+    """Return the suffix of a file, without the `.gz` of a compressed one."""
     return path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
 
 
 def find(folder: Path, stem: str) -> Path | None:
-    """Returns the file called `stem` in any format that `read` knows, or None."""
+    """Return the file called `stem` in any format that `read` knows, or None."""
     names = (f"{stem}{suffix}{ending}" for suffix in SUFFIXES for ending in ("", ".gz"))
     return next((folder / name for name in names if (folder / name).is_file()), None)
 
 
 def read(path: Path, fields: Sequence[str]) -> list[tuple[str, tuple]]:
-    """Reads some fields of every record in a file.
+    """Read some fields of every record in a file.
 
     Args:
         path: A file of JSON lines (`.jsonl`) or a table with a header (`.csv`, `.tsv`), plain or
@@ -40,16 +40,16 @@ def read(path: Path, fields: Sequence[str]) -> list[tuple[str, tuple]]:
         fields: The keys or columns to read.
 
     Returns:
-        For each record where it stands, for messages, and its values in the order of `fields`;
-        those of a table are strings.
+        For each record its place, for messages, and its values in the order of `fields`. Values of
+        a table are strings.
 
     Raises:
-        Refusal: If the file holds no records, is damaged, or lacks a field.
+        Refusal: If the file has another format, holds no records, is damaged, or lacks a field.
         OSError: If it cannot be opened.
     """
     suffix = kind(path)
     if suffix not in SUFFIXES:
-        raise Refusal(f"{path}: expected a file that ends in {FORMATS}")
+        raise Refusal(f"{path}: expected a file that ends in {FORMATS}; received {path.name!r}")
     with damage_named(path):
         records = list(_table(path, fields) if suffix in SEPARATORS else _json_lines(path, fields))
     if not records:
@@ -58,7 +58,7 @@ def read(path: Path, fields: Sequence[str]) -> list[tuple[str, tuple]]:
 
 
 def lines(path: Path) -> list[str]:
-    """Reads the lines of a text in UTF-8, plain or compressed.
+    """Read the lines of a text in UTF-8, plain or compressed.
 
     Raises:
         Refusal: If a compressed file is damaged.
@@ -69,8 +69,8 @@ def lines(path: Path) -> list[str]:
 
 
 def opened(path: Path) -> BinaryIO:
-    """Opens a file, plain or compressed, for its bytes."""
-    # Bytes: a line ends at "\n" alone, whatever other line breaks Unicode has inside a text.
+    """Open a file, plain or compressed, to read its bytes."""
+    # As bytes, since only "\n" ends a line. A text may hold other line breaks of Unicode.
     return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
 
 
@@ -81,11 +81,11 @@ def _json_lines(path: Path, fields: Sequence[str]) -> Iterator[tuple[str, tuple]
             try:
                 record = json.loads(line)
             except ValueError as error:
-                raise Refusal(f"{where}: not a JSON object: {error}") from error
+                raise Refusal(f"{where}: the line is not a JSON object: {error}") from error
             if not isinstance(record, dict):
-                raise Refusal(f"{where}: expected a JSON object, received {record!r:.40}")
+                raise Refusal(f"{where}: expected a JSON object; received {record!r:.40}")
             if missing := [field for field in fields if field not in record]:
-                raise Refusal(f"{where}: no field {missing[0]!r} among {sorted(record)}")
+                raise Refusal(f"{where}: there is no field {missing[0]!r} among {sorted(record)}")
             yield where, tuple(record[field] for field in fields)
 
 
@@ -94,10 +94,10 @@ def _table(path: Path, fields: Sequence[str]) -> Iterator[tuple[str, tuple]]:
         table = pd.read_csv(path, sep=SEPARATORS[kind(path)], dtype=str, keep_default_na=False)
     except pd.errors.EmptyDataError:
         return
-    except ValueError as error:
-        raise Refusal(f"{path}: not a table: {' '.join(str(error).split())}") from error
+    except (pd.errors.ParserError, UnicodeDecodeError) as error:
+        raise Refusal(f"{path}: the file is not a table: {error}") from error
     if missing := [field for field in fields if field not in table.columns]:
-        raise Refusal(f"{path}: no column {missing[0]!r} among {list(table.columns)}")
+        raise Refusal(f"{path}: there is no column {missing[0]!r} among {list(table.columns)}")
     rows = zip(*(table[field] for field in fields), strict=True)
     for number, values in enumerate(rows, start=1):
         yield f"{path}, row {number}", values
@@ -105,8 +105,8 @@ def _table(path: Path, fields: Sequence[str]) -> Iterator[tuple[str, tuple]]:
 
 @contextlib.contextmanager
 def damage_named(path: Path) -> Iterator[None]:
-    """Names the file where Python's own message about a damaged `.gz` does not."""
+    """Name the file in errors about a damaged `.gz`, as Python does not."""
     try:
         yield
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise Refusal(f"{path}: not a sound gzip file: {error}") from error
+        raise Refusal(f"{path}: the file is not a sound gzip file: {error}") from error

@@ -1,7 +1,7 @@
 """The embedded sample of reviews: generated sentences in which counting words does not decide.
 
-What turns the meaning of an adjective stands several words away from it, some sentences compare
-with another work, and many reviews quote someone whose opinion does not count.
+The words that reverse the meaning of an adjective stand several words away from it, some sentences
+compare the film with another work, and many reviews quote someone whose opinion does not count.
 """
 
 import random
@@ -23,9 +23,9 @@ ASPECTS = (
 RIVALS = ("book", "first part", "original", "play", "remake", "sequel", "series", "trailer")
 DEGREES = ("really", "thoroughly", "truly", "utterly")
 
-# Sentences in which {good} stands for an adjective of the label's own side, {bad} for one of the
-# other side, {any} for either, {very} for an adverb, {aspect} and {other} for two different parts
-# of the film, {rival} for another work.
+# In these sentences {good} stands for an adjective that agrees with the label, {bad} for one that
+# contradicts it, {any} for either, {very} for an adverb, {aspect} and {other} for two different
+# parts of the film, {rival} for another work.
 PLAIN = (
     "The {aspect} was {very} {good}.",
     "The {aspect} was {good}, and so was the {other}.",
@@ -82,26 +82,29 @@ CLOSINGS = (
 
 
 def generate(count: int) -> list[tuple[str, int]]:
-    """Writes `count` reviews `(text, label)`: always the same, none twice, the labels in turn."""
-    chance = random.Random(SEED)
+    """Return `count` different reviews `(text, label)`, with the labels in turn.
+
+    The result is always the same.
+    """
+    rng = random.Random(SEED)
     reviews: dict[str, int] = {}
     while len(reviews) < count:
         label = len(reviews) % 2
-        reviews.setdefault(_review(label, chance), label)
+        reviews.setdefault(_review(label, rng), label)
     return list(reviews.items())
 
 
-def _review(label: int, chance: random.Random) -> str:
+def _review(label: int, rng: random.Random) -> str:
     good, bad = (PRAISE, BLAME) if label else (BLAME, PRAISE)
     sentences = []
     for choices in (OPENINGS, VERDICTS, CLOSINGS):
-        aspect, other = chance.sample(ASPECTS, 2)
-        sentence = chance.choice(choices).format(
-            good=chance.choice(good),
-            bad=chance.choice(bad),
-            any=chance.choice(PRAISE + BLAME),
-            very=chance.choice(DEGREES),
-            rival=chance.choice(RIVALS),
+        aspect, other = rng.sample(ASPECTS, 2)
+        sentence = rng.choice(choices).format(
+            good=rng.choice(good),
+            bad=rng.choice(bad),
+            any=rng.choice(PRAISE + BLAME),
+            very=rng.choice(DEGREES),
+            rival=rng.choice(RIVALS),
             aspect=aspect,
             other=other,
         )

@@ -1,6 +1,7 @@
-"""The examples of a data set, training and test apart."""
+"""The examples of a data set, with training and test examples apart."""
 
 import math
+import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,8 +11,8 @@ from sklearn.model_selection import train_test_split
 
 from apps.common.refusal import Refusal
 
-SPLIT_SEED = 1  # fixed: whatever the seed of a run, its test examples are the same
-NEIGHBOURS = 250  # examples of a class that stay together, as they may be about one thing
+SPLIT_SEED = 1  # fixed, so that the test examples do not depend on the seed of a run
+NEIGHBOURS = 250  # examples of a class that stay together, as they may share a subject
 
 
 @dataclass(frozen=True)
@@ -19,10 +20,10 @@ class Splits:
     """The examples of a data set and where they came from.
 
     Args:
-        train: Training examples; what validates a model is taken from these.
+        train: Training examples. Validation examples are taken from them.
         test: Test examples, for the final figures only.
         origin: Where they came from, in words for people.
-        validation: Validation examples, where the data set has its own.
+        validation: Validation examples, if the data set has its own.
         further: More examples to test on, by the name of what they test.
         unit: What the examples are called.
     """
@@ -35,107 +36,121 @@ class Splits:
     unit: str = "examples"
 
     def counts(self) -> str:
-        """Says in words how many examples there are."""
+        """Return in words how many examples there are."""
         return f"{len(self.train):,} training and {len(self.test):,} test {self.unit}"
 
     def with_validation(self, seed: int) -> "Splits":
-        """Draws a tenth of the training examples to validate on, where there are none."""
+        """Return splits whose validation examples, if there were none, are a tenth of training.
+
+        Raises:
+            Refusal: If there are too few training examples.
+        """
         if self.validation:
             return self
+        if len(self.train) < 2:
+            raise Refusal(
+                f"{self.origin}: at least 2 training {self.unit} are needed, as one in ten "
+                f"validates; there is {len(self.train)}"
+            )
         train, validation = train_test_split(self.train, test_size=0.1, random_state=seed)
         return replace(self, train=train, validation=validation)
 
     def limited(self, limit: int | None, seed: int) -> "Splits":
-        """Draws at most so many training and so many test examples, both classes alike."""
+        """Return at most `limit` training and test examples, with the proportions of classes."""
         if limit is None:
             return self
-        few = (
-            stratified(part, limit, seed)[1] if limit < len(part) else part
-            for part in (self.train, self.test)
-        )
-        return Splits(*few, f"{self.origin}, limited")
+        train, test = (_sample(part, limit, seed) for part in (self.train, self.test))
+        return replace(self, train=train, test=test, origin=f"{self.origin}, limited")
 
 
-def check_classes(examples: Sequence[tuple], where: str, least: int = 10) -> None:
-    """Refuses examples `(input, label)` from which no classifier can be trained.
+def _sample(examples: Sequence[tuple], limit: int, seed: int) -> Sequence[tuple]:
+    """Return at most `limit` examples, with the proportions of classes."""
+    if limit >= len(examples):
+        return examples
+    if len(examples) - limit < len({example[-1] for example in examples}):
+        return random.Random(seed).sample(examples, limit)  # too few are left out to stratify them
+    return stratified_split(examples, limit, seed)[1]
+
+
+def check_classes(examples: Sequence[tuple], where: str, minimum: int = 10) -> None:
+    """Refuse examples `(input, label)` from which no classifier can be trained.
 
     Args:
         examples: The examples; the label is the last entry of each.
         where: Where they came from, for the message.
-        least: How many of each class are needed.
+        minimum: The number of examples needed of each class.
 
     Raises:
-        Refusal: If there is only one class, or a class with fewer than `least` examples.
+        Refusal: If there is only one class, or a class has fewer examples.
     """
     counts = Counter(example[-1] for example in examples)
-    if len(counts) < 2 or min(counts.values()) < least:
-        held = ", ".join(f"{n} of class {label}" for label, n in sorted(counts.items()))
+    if len(counts) < 2 or min(counts.values()) < minimum:
+        present = ", ".join(f"{n} of class {label}" for label, n in sorted(counts.items()))
         raise Refusal(
-            f"{where}: two classes with at least {least} examples each are needed; "
-            f"found {held or 'no examples'}"
+            f"{where}: two classes with at least {minimum} examples each are needed; received "
+            f"{present or 'no examples'}"
         )
 
 
-def stratified(examples: Sequence[tuple], part: float, seed: int) -> tuple[list, list]:
-    """Cuts a part off, at random, with the same proportion of every class.
+def stratified_split(examples: Sequence[tuple], part: float, seed: int) -> tuple[list, list]:
+    """Split examples at random, with the same proportion of every class on both sides.
 
     Args:
         examples: The examples; the label is the last entry of each.
-        part: How much to cut off: a fraction below 1, or a number of examples.
+        part: The size of the second side: a fraction below 1, or a number of examples.
         seed: The seed of the choice.
 
-    Returns:
-        What remains, and what was cut off.
-
     Raises:
-        Refusal: If one of the two would be too small to hold every class.
+        Refusal: If one of the sides would be too small to hold every class.
     """
     labels = [example[-1] for example in examples]
-    cut = math.ceil(part * len(examples)) if part < 1 else part
-    if min(cut, len(examples) - cut) < len(set(labels)):
+    size = math.ceil(part * len(examples)) if part < 1 else part
+    if min(size, len(examples) - size) < len(set(labels)):
         raise Refusal(
-            f"{len(examples)} examples cannot be split into {len(examples) - cut} and {cut} with "
-            f"every class in both; more examples or another part are needed"
+            f"{len(examples)} examples cannot be split into {len(examples) - size} and {size} "
+            f"with every class in both; give more examples"
         )
     rest, cut = train_test_split(examples, test_size=part, random_state=seed, stratify=labels)
     return rest, cut
 
 
-def runs_apart(
-    examples: Sequence[tuple], part: float, seed: int, run: int = NEIGHBOURS
+def hold_out_runs(
+    examples: Sequence[tuple], validation_part: float, seed: int, run: int = NEIGHBOURS
 ) -> tuple[list, list]:
-    """Cuts runs of neighbours off each class, and keeps the order of the examples.
+    """Split runs of neighbours off each class, and keep the order of the examples.
 
-    Neighbours may have much in common, such as reviews of one film. Drawn one by one, they would
-    lie on both sides of the split, and what was cut off would seem easier than new examples are.
+    Neighbours may have much in common, such as reviews of one film. Chosen one by one, they would
+    lie on both sides of the split, and validation would seem easier than new examples are.
 
     Args:
         examples: The examples; the label is the last entry of each.
-        part: The fraction to cut off, below 1.
+        validation_part: The fraction to split off, below 1.
         seed: The seed of the choice.
-        run: How many neighbours of a class stay together, or fewer where there are few examples.
+        run: The number of neighbours of a class that stay together. If there are few examples,
+            runs are shorter.
 
     Returns:
-        What remains, and what was cut off.
+        The training examples and the validation examples.
 
     Raises:
-        Refusal: If one of the two would be too small to hold every class.
+        Refusal: If one of the sides would lack a class.
     """
     labels = np.array([example[-1] for example in examples])
-    chance = np.random.default_rng(seed)
-    held = np.zeros(len(examples), bool)
+    rng = np.random.default_rng(seed)
+    held_out = np.zeros(len(examples), bool)
     for label in np.unique(labels):
-        here = np.flatnonzero(labels == label)
-        count = round(part * len(here))
-        if not 0 < count < len(here):
+        places = np.flatnonzero(labels == label)
+        count = round(validation_part * len(places))
+        if not 0 < count < len(places):
             raise Refusal(
-                f"{len(here)} examples of class {label!r} cannot be split with {part:.0%} apart; "
-                f"more examples or another part are needed"
+                f"validation_part must leave examples of every class for training and for "
+                f"validation; {validation_part} of {len(places)} examples of class {label} is "
+                f"{count}: choose another part, or give more examples"
             )
-        runs = np.array_split(here, math.ceil(len(here) / min(run, count)))
-        order = chance.permutation(len(runs))
-        held[np.concatenate([runs[place] for place in order])[:count]] = True
+        runs = np.array_split(places, math.ceil(len(places) / min(run, count)))
+        order = rng.permutation(len(runs))
+        held_out[np.concatenate([runs[index] for index in order])[:count]] = True
     return (
-        [example for example, apart in zip(examples, held, strict=True) if not apart],
-        [example for example, apart in zip(examples, held, strict=True) if apart],
+        [example for example, held in zip(examples, held_out, strict=True) if not held],
+        [example for example, held in zip(examples, held_out, strict=True) if held],
     )

@@ -1,3 +1,5 @@
+"""Features from counting n-grams: ratios out of fold, and the linear model."""
+
 import keras
 import numpy as np
 import pytest
@@ -18,7 +20,7 @@ def counted():
         np.stack([random.integers(4, SIZE, size=5), np.full(5, 2 + int(label))], axis=1)
         for label in labels
     ]
-    return ids, labels, Ngrams.counted(ids, labels, SIZE, parts=3)
+    return ids, labels, Ngrams.fit(ids, labels, SIZE, folds=3)
 
 
 def test_presence_counts_an_ngram_once_and_neither_padding_nor_unknown():
@@ -35,33 +37,32 @@ def test_ratios_are_the_log_of_smoothed_shares():
     np.testing.assert_allclose(ratios, expected, rtol=1e-6)
 
 
-def test_a_training_text_has_ratios_that_do_not_know_its_label(counted):
+def test_the_ratios_of_a_training_text_are_counted_without_its_label(counted):
     ids, labels, ngrams = counted
-    assert set(ngrams.part) == {1, 2, 3}
-    for part in (1, 2, 3):
-        others = ngrams.part != part
+    assert set(ngrams.fold) == {1, 2, 3}
+    for fold in (1, 2, 3):
+        others = ngrams.fold != fold
         expected = log_count_ratios(presence(ids, SIZE)[others], labels[others])
-        np.testing.assert_array_equal(ngrams.tables[part], expected)
-    pointed = ngrams.without_own_label(ids)
-    for text, moved, part in zip(ids, pointed, ngrams.part, strict=True):
-        np.testing.assert_array_equal(moved, text + part * SIZE)
+        np.testing.assert_array_equal(ngrams.tables[fold], expected)
+    for text, own, fold in zip(ids, ngrams.out_of_fold(ids), ngrams.fold, strict=True):
+        np.testing.assert_array_equal(own, text + fold * SIZE)
 
 
-def test_neighbours_of_a_class_stay_in_one_part(counted):
+def test_neighbours_of_a_class_stay_in_one_fold(counted):
     _, labels, ngrams = counted
-    run = len(labels) // 2 // (2 * 3)  # below NEIGHBOURS: each class has two runs a part
+    run = len(labels) // 2 // (2 * 3)  # below NEIGHBOURS: each class has two runs a fold
     for label in (0, 1):
-        part = ngrams.part[labels == label]
-        assert len(set(part[:run])) == 1
-        assert part[run] != part[0]
+        fold = ngrams.fold[labels == label]
+        assert len(set(fold[:run])) == 1
+        assert fold[run] != fold[0]
 
 
 @pytest.mark.parametrize("count", [10, 30, 40 * NEIGHBOURS])
-def test_no_part_holds_all_of_a_class(count):
+def test_no_fold_holds_all_of_a_class(count):
     labels = np.repeat([0.0, 1.0], count).astype("float32")
-    ngrams = Ngrams.counted([np.array([[2]])] * len(labels), labels, SIZE, parts=5)
+    ngrams = Ngrams.fit([np.array([[2]])] * len(labels), labels, SIZE, folds=5)
     for label in (0, 1):
-        sizes = np.bincount(ngrams.part[labels == label], minlength=6)[1:]
+        sizes = np.bincount(ngrams.fold[labels == label], minlength=6)[1:]
         assert sizes.min() > 0
         assert sizes.max() <= 0.4 * count
 
@@ -69,11 +70,11 @@ def test_no_part_holds_all_of_a_class(count):
 def test_the_network_reads_what_was_counted(counted):
     *_, ngrams = counted
     inputs = keras.Input((None, 2), dtype="int64")
-    outputs = [ngrams.plain(inputs), ngrams.ratios(inputs), ngrams.linear(inputs)]
+    outputs = [ngrams.without_table(inputs), ngrams.ratios(inputs), ngrams.log_odds(inputs)]
     model = keras.Model(inputs, outputs)
     padded = np.array([[[2, 3], [2, 6], [2, 1]], [[5, 1], [0, 0], [0, 0]]])
-    moved = np.where(padded > 0, padded + 2 * SIZE, 0)
-    plain, ratios, linear = (output.numpy() for output in model(moved))
+    ids = np.where(padded > 0, padded + 2 * SIZE, 0)
+    plain, ratios, linear = (output.numpy() for output in model(ids))
     np.testing.assert_array_equal(plain, padded)
     np.testing.assert_array_equal(ratios[padded > 0], ngrams.tables[2][padded[padded > 0]])
     once = presence([text[text.any(axis=1)] for text in padded], SIZE)

@@ -173,7 +173,7 @@ def test_bytes_and_files_that_are_damaged(tmp_path):
         (tmp_path / f"test.{language}.gz").unlink()
     assert read(tmp_path).test == [("caf\ufffd", "coffee")]
     (tmp_path / "val.en.gz").write_bytes(b"plain")
-    with pytest.raises(ValueError, match=r"val\.en\.gz: not a sound gzip"):
+    with pytest.raises(ValueError, match=r"val\.en\.gz: the file is not a sound gzip"):
         read(tmp_path)
 
 
