@@ -1,8 +1,16 @@
 """The server: SavedModels behind TensorFlow Serving's REST API, with a page to try them."""
 
 import contextlib
+import importlib.util
 import sys
 from collections.abc import Iterator
+
+NEEDED = ("fastapi", "prometheus_client", "tensorflow_serving", "uvicorn")  # the extra `serving`
+
+
+def missing_packages() -> list[str]:
+    """Return the packages of the extra `serving` that are not installed."""
+    return [name for name in NEEDED if importlib.util.find_spec(name) is None]
 
 
 @contextlib.contextmanager

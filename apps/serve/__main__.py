@@ -1,9 +1,19 @@
 """Run a command of the server: `python -m apps.serve`."""
 
+import sys
+
 from apps.common.quiet import import_tensorflow_quietly
-from apps.serve import without_keras
+from apps.serve import missing_packages, without_keras
 
 if __name__ == "__main__":
+    if missing := missing_packages():
+        print(
+            f"error: the server needs {', '.join(missing)}; run pip install '.[apps,serving]' in a "
+            "clone of the project",
+            file=sys.stderr,
+        )
+        sys.exit(2)
+
     with without_keras():
         import_tensorflow_quietly()
         import tensorflow  # noqa: F401  (even where it need not be quiet)

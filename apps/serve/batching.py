@@ -39,7 +39,7 @@ class _Request:
 
 
 class Batcher:
-    """Compute the requests to one signature of one model.
+    """Computes the requests to one signature of one model.
 
     The next batch collects requests while one is computed, so that requests wait for each other
     only when the machine is busy.

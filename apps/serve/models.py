@@ -147,10 +147,12 @@ class Models:
         try:
             path = self.sources[name].base / str(version.number)
             version.servable = await asyncio.to_thread(Servable, path)
-        except Exception as error:  # TensorFlow raises many kinds for a damaged file
+        except Exception as error:  # the others go on, whatever is wrong with this one
             version.state, version.code = "END", "INTERNAL"
             version.message = f"{type(error).__name__}: {error}"
-            LOG.error("not loaded", extra={"fields": {**fields, "error": version.message}})
+            fields["reason"] = version.message
+            is_bug = not isinstance(error, Refusal | OSError | ServingError)
+            LOG.error("not loaded", extra={"fields": fields}, exc_info=is_bug)
         else:
             version.state = "AVAILABLE"
             LOG.info("loaded", extra={"fields": fields})

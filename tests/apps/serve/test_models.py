@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from apps.common.refusal import Refusal
 from apps.serve.batching import Batching
 from apps.serve.errors import ServingError
 from apps.serve.models import Models, Source, find_models, read_config
@@ -66,6 +67,21 @@ def test_a_damaged_version_is_reported_and_tried_again_when_it_changes(
     (base / "2" / damage).write_bytes(whole)
     refresh(models)
     assert answer(models) == [3, 6]
+
+
+@pytest.mark.parametrize(("error", "is_bug"), [(Refusal("damaged"), False), (IndexError(), True)])
+def test_only_a_bug_leaves_a_traceback_when_a_version_is_loaded(
+    models, base, caplog, monkeypatch, error, is_bug
+):
+    def fail(path):
+        raise error
+
+    monkeypatch.setattr("apps.serve.models.Servable", fail)
+    refresh(models)
+    assert states(models) == {1: "END"}
+    (record,) = [record for record in caplog.records if record.message == "not loaded"]
+    assert record.fields["reason"] == f"{type(error).__name__}: {error}"
+    assert bool(record.exc_info) is is_bug
 
 
 def test_a_version_at_work_is_let_go_when_it_has_finished(models, base, versions):

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 
-def run(program, **environment):
+def output_of(program, **environment):
     environment = {**os.environ, **environment}
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, env=environment
@@ -29,7 +29,22 @@ assert "tensorflow" in sys.modules and "apps.serve.server" in sys.modules
 slow = {"keras", "matplotlib", "pandas", "sklearn"} & sys.modules.keys()
 print("imported:", *slow)
 """
-    assert run(program, TF_CPP_MIN_LOG_LEVEL="3").splitlines()[-1] == "imported:"
+    assert output_of(program, TF_CPP_MIN_LOG_LEVEL="3").splitlines()[-1] == "imported:"
+
+
+def test_packages_that_are_not_installed_are_named():
+    program = """
+import contextlib, io, runpy, sys
+sys.modules["fastapi"] = sys.modules["uvicorn"] = None
+with contextlib.redirect_stderr(io.StringIO()) as error:
+    try:
+        runpy.run_module("apps.serve", run_name="__main__")
+    except SystemExit as stop:
+        assert stop.code == 2
+print(error.getvalue(), end="")
+"""
+    expected = "error: the server needs fastapi, uvicorn; run pip install '.[apps,serving]' in a "
+    assert output_of(program) == f"{expected}clone of the project\n"
 
 
 def test_the_client_leaves_keras_and_tensorflow_to_its_user():
@@ -38,7 +53,7 @@ import sys
 from apps.serve.client import Client
 print({"keras", "tensorflow"} & sys.modules.keys())
 """
-    assert run(program) == "set()\n"
+    assert output_of(program) == "set()\n"
 
 
 def test_keras_is_hidden_only_meanwhile(monkeypatch):
