@@ -1,4 +1,4 @@
-"""What a translator has to beat."""
+"""Baselines of translation."""
 
 import re
 from collections.abc import Sequence
@@ -8,11 +8,11 @@ from sklearn.feature_extraction.text import CountVectorizer
 
 
 def word_by_word(pairs: Sequence[tuple[str, str]], texts: Sequence[str]) -> list[str]:
-    """Translates each word alone, by the word that it shares the most sentences with.
+    """Translate each word by the target word that it occurs with most, in the same order.
 
     Args:
-        pairs: `(source, target)` examples to learn from. Two words belong together by Dice's
-            coefficient of the sentences that hold them.
+        pairs: `(source, target)` examples to learn from. The association of two words is Dice's
+            coefficient of the sentences that contain them.
         texts: The texts to translate.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Sequences with the sequences they are answered by, in padded batches."""
+"""Pairs of sequences in padded batches."""
 
 from collections.abc import Iterator, Sequence
 
@@ -6,17 +6,17 @@ import numpy as np
 import tensorflow as tf
 
 from apps.common.batches import Batches, feed
-from apps.common.seq2seq.teacher_forcing import LENGTHS, forced, padded
+from apps.common.seq2seq.teacher_forcing import LENGTHS, padded_length, teacher_forcing_batch
 
 
 class PairBatches(Batches):
-    """Batches for teacher forcing: sources and targets of similar lengths, and the labels.
+    """Batches for teacher forcing: sources, targets and labels, each of similar length.
 
     Args:
         sources: Ids above zero, each `(source,)`.
-        targets: Likewise, each `(target,)`, without start and stop.
+        targets: Ids above zero, each `(target,)`, without start and stop.
         batch_size: Pairs in a batch; the last batch may be smaller.
-        seed: The seed of the order. Without one the order is by length, always the same.
+        seed: The seed of the order. Without one the batches are always sorted by length.
         start: The id that targets begin with.
         stop: The id that labels end with.
     """
@@ -35,19 +35,20 @@ class PairBatches(Batches):
         self.answers = targets
         self.start, self.stop = start, stop
         self._lengths = np.array([len(source) for source in sources])
-        first = np.searchsorted(LENGTHS, self._lengths)
-        second = np.searchsorted(LENGTHS, [len(target) + 1 for target in targets])
-        self._buckets = first * (len(LENGTHS) + 1) + second
+        source_buckets = np.searchsorted(LENGTHS, self._lengths)
+        target_buckets = np.searchsorted(LENGTHS, [len(target) + 1 for target in targets])
+        self._buckets = source_buckets * (len(LENGTHS) + 1) + target_buckets
 
     def __iter__(self) -> Iterator[tuple[tuple[np.ndarray, np.ndarray], np.ndarray]]:
         for indices in self.order():
-            sources = np.zeros((len(indices), padded(self._lengths[indices].max())), "int32")
+            sources = np.zeros((len(indices), padded_length(self._lengths[indices].max())), "int32")
             for row, index in enumerate(indices):
                 sources[row, : len(self.sequences[index])] = self.sequences[index]
-            targets, labels = forced([self.answers[i] for i in indices], self.start, self.stop)
+            answers = [self.answers[index] for index in indices]
+            targets, labels = teacher_forcing_batch(answers, self.start, self.stop)
             yield (sources, targets), labels
 
     def dataset(self) -> tf.data.Dataset:
-        """Returns a data set that starts each time with the order of the current epoch."""
+        """Return a data set that begins each iteration with the order of the current epoch."""
         ids = tf.TensorSpec((None, None), tf.int32)
         return feed(self, ((ids, ids), ids))

@@ -1,55 +1,39 @@
 """Sentences with their translations: aligned files, tables, the catalogue, or a small sample.
 
-Examples are `(source, target)`. The layouts that `from_path` reads, plain or with `.gz`:
+Examples are `(source, target)`. `from_path` reads these layouts, plain or with `.gz`:
 
-- a folder with `train.<language>`, `val.<language>` and `test.<language>` for both languages,
-  line by line aligned (Multi30k, WMT, IWSLT); `val` may be called `valid` or `dev`, and more may
-  follow on each name, as in `test_2016_flickr.en`;
-- one such file of the source language, with `target` the path of the other one;
+- a folder with `train.<language>`, `val.<language>` and `test.<language>` for both languages, line
+  by line aligned (Multi30k, WMT, IWSLT). `val` may be called `valid` or `dev`, and names may be
+  longer, as in `test_2016_flickr.en`;
+- one such file of the source language, with `target` the path of the file of the other language;
 - a file (`.tsv`, `.txt`) with source and target on each line, a tab between them.
 
-No source sentence is in two parts: what of the training examples stands in another part as well
-is left out, and a file without parts is cut by its source sentences.
+No source sentence is in two parts. A training example whose source is in another part is left out.
+A file without parts is split by its source sentences.
 """
 
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from apps.common.data import catalogue, door, files
 from apps.common.data.splits import SPLIT_SEED, Splits
 from apps.common.refusal import Refusal
-from apps.translation import sample as pair_sample
+from apps.translation.sample import generate
 
 Example = tuple[str, str]
 CATALOGUE_NAME = "ted_hrlr_translate/pt_to_en"
 VALIDATION = ("val", "valid", "validation", "dev")
 SAMPLE_TRAIN, SAMPLE_TEST = 8000, 1000
-PART = 0.05  # of the source sentences of a file without parts, for validation and testing each
-MOST = 5000  # examples drawn for each
-
-
-def load(source: str, **options: Any) -> Splits:
-    """Load sentences with their translations.
-
-    Args:
-        source: `"sample"`, `"tfds"`, or a path; see `apps.common.data.door.load`.
-        **options: Arguments of `from_sample`, `from_catalogue` and `from_path`.
-    """
-    return door.load(
-        source,
-        from_sample=from_sample,
-        from_catalogue=from_catalogue,
-        from_path=from_path,
-        **options,
-    )
+HELD_OUT = 0.05  # fraction of the source sentences of a file, for validation and for testing
+MAX_HELD_OUT = 5000  # source sentences, for each
 
 
 def from_sample() -> Splits:
-    """Generates the embedded sample."""
-    train, test, combinations = pair_sample.generate(SAMPLE_TRAIN, SAMPLE_TEST)
+    """Generate the embedded sample."""
+    train, test, combinations = generate(SAMPLE_TRAIN, SAMPLE_TEST)
     origin = "the embedded sample (generated English sentences in French, not real text)"
     return Splits(train, test, origin, further={"combinations": combinations})
 
@@ -57,26 +41,26 @@ def from_sample() -> Splits:
 def from_catalogue(
     catalogue_name: str = CATALOGUE_NAME, source_language: str | None = None
 ) -> Splits:
-    """Reads a data set of translations from the TensorFlow Datasets catalogue.
+    """Read a data set of translations from the TensorFlow Datasets catalogue.
 
     Args:
         catalogue_name: Its name, such as `ted_hrlr_translate/pt_to_en`.
-        source_language: The language to translate from, where it is not the data set's own choice.
+        source_language: The language to translate from; that of the data set if None.
 
     Raises:
-        Refusal: If the data set cannot be had or has no such language.
+        Refusal: If the data set is not available or has no such language.
     """
     names = ("train", "validation", "test")
     parts, languages = catalogue.read_pairs(catalogue_name, names)
     if source_language not in (None, *languages):
         raise Refusal(
-            f"source_language: {catalogue_name} has {' and '.join(languages)}; received "
-            f"{source_language!r}"
+            f"source_language must be {' or '.join(languages)}, the languages of "
+            f"{catalogue_name}; received {source_language!r}"
         )
     turned = source_language == languages[1]
     train, validation, test = ([pair[::-1] if turned else pair for pair in part] for part in parts)
     origin = f"{catalogue_name} of the TensorFlow Datasets catalogue"
-    return _apart(train, validation, test, origin)
+    return _without_overlap(train, validation, test, origin)
 
 
 def from_path(
@@ -87,78 +71,95 @@ def from_path(
     test_part: str = "test",
     turned: bool = False,
 ) -> Splits:
-    """Reads translations from a folder or a file in one of the layouts above.
+    """Read translations from a folder or a file in one of the layouts above.
 
     Args:
         path: The folder or file.
-        source_language: Of a folder, how the names of the source files end.
-        target_language: Of a folder, how the names of the target files end.
-        target: Of a file of one language, the path of the file of the other one.
-        test_part: Of a folder, how the name of the test files begins.
-        turned: Of a table, whether the target stands first.
+        source_language: Of a folder: the suffix of the source files.
+        target_language: Of a folder: the suffix of the target files.
+        target: Of a file of source sentences: the path of the file of their translations.
+        test_part: Of a folder: the beginning of the name of the test files.
+        turned: Of a table: whether the target is the first column.
 
     Raises:
-        Refusal: If there is nothing to read there, files that should be aligned are not, or a
-            line has no translation.
-        OSError: If something cannot be read.
+        Refusal: If there are no sentences, files are not aligned, a line has no translation, or an
+            option has no effect with this layout.
+        OSError: If a file cannot be read.
     """
     if path.is_dir():
+        _refuse_unused("a folder", target=target, turned=turned)
         languages = _languages(path, source_language, target_language)
         train, validation, test = (
-            _aligned(*(_find(path, stems, language) for language in languages))
+            _read_aligned(*(_find(path, stems, language) for language in languages))
             for stems in (("train",), VALIDATION, (test_part,))
         )
-        return _apart(train, validation, test, f"{path}, {' to '.join(languages)}")
-    pairs = _table(path, turned) if target is None else _aligned(path, Path(target))
-    return _cut(pairs, f"{path}, cut by source sentences")
+        return _without_overlap(train, validation, test, f"{path}, {' to '.join(languages)}")
+    languages = {"source_language": source_language, "target_language": target_language}
+    _refuse_unused("a file", **languages, test_part=None if test_part == "test" else test_part)
+    if target is None:
+        pairs = _read_table(path, turned)
+    else:
+        _refuse_unused("a file of each language", turned=turned)
+        pairs = _read_aligned(path, Path(target))
+    return _split_by_source(pairs, f"{path}, split by source sentences")
 
 
-def _languages(folder: Path, *given: str | None) -> tuple[str, str]:
-    """Returns the endings of the files of both languages."""
-    endings = sorted({files.kind(path)[1:] for path in folder.glob("train*.*")} - {""})
-    source, target = given
+def _refuse_unused(layout: str, **options: str | bool | None) -> None:
+    """Refuse options that have no effect with the layout of the source."""
+    for name, value in options.items():
+        if value:
+            raise Refusal(f"{name} has no effect with {layout}: leave it out; received {value!r}")
+
+
+def _languages(folder: Path, source: str | None, target: str | None) -> tuple[str, str]:
+    """Return the suffixes of the files of both languages."""
     if source and target and source != target:
         return source, target
+    suffixes = sorted({files.kind(path)[1:] for path in folder.glob("train*.*")} - {""})
     raise Refusal(
-        f"source_language, target_language: say which two of the languages in {folder} to take, "
-        f"such as --source-language de --target-language en; there is a train file for "
-        f"{', '.join(endings) or 'none'}"
+        f"source_language and target_language must be two languages of the files in {folder}, such "
+        f"as --source-language de --target-language en; the train files are of "
+        f"{', '.join(suffixes) or 'none'}, received {source} and {target}"
     )
 
 
 def _find(folder: Path, stems: Sequence[str], language: str) -> Path:
-    """Returns the one file whose name begins with one of the stems and ends with the language."""
-    found = sorted(
+    """Return the one file whose name begins with one of the stems and ends with the language."""
+    matches = sorted(
         path
         for path in folder.iterdir()
         if path.name.startswith(tuple(stems)) and files.kind(path) == f".{language}"
     )
-    exact = [
-        path
-        for path in found
-        if path.name.removesuffix(".gz") in {f"{stem}.{language}" for stem in stems}
-    ]
-    if len(exact or found) == 1:
-        return (exact or found)[0]
-    if found:
-        raise Refusal(
-            f"{folder} has several files {stems[0]}*.{language}: "
-            f"{', '.join(path.name for path in found)}; choose one with --test-part"
+    names = {f"{stem}.{language}" for stem in stems}
+    exact = [path for path in matches if path.name.removesuffix(".gz") in names]
+    if len(exact or matches) == 1:
+        return (exact or matches)[0]
+    if matches:
+        advice = (
+            "choose one with --test-part"
+            if stems[0] not in ("train", *VALIDATION)
+            else (f"leave one, or name one of them {stems[0]}.{language}")
         )
-    raise Refusal(f"{folder} has no file {stems[0]}.{language}, plain or with .gz")
+        raise Refusal(
+            f"{folder} must have one file {stems[0]}*.{language}, and has "
+            f"{', '.join(path.name for path in matches)}; {advice}"
+        )
+    raise Refusal(
+        f"{folder} must have a file {stems[0]}.{language} or {stems[0]}.{language}.gz, and has none"
+    )
 
 
-def _aligned(source: Path, target: Path) -> list[Example]:
+def _read_aligned(source: Path, target: Path) -> list[Example]:
     sources, targets = files.lines(source), files.lines(target)
     if len(sources) != len(targets):
         raise Refusal(
             f"{source} and {target} must be aligned line by line; they have {len(sources):,} and "
             f"{len(targets):,} lines"
         )
-    return _full(zip(sources, targets, strict=True), str(source))
+    return _drop_empty(zip(sources, targets, strict=True), str(source))
 
 
-def _table(path: Path, turned: bool) -> list[Example]:
+def _read_table(path: Path, turned: bool) -> list[Example]:
     def pairs() -> Iterator[Example]:
         for number, line in enumerate(files.lines(path), start=1):
             if not line.strip():
@@ -167,51 +168,56 @@ def _table(path: Path, turned: bool) -> list[Example]:
             if len(cells) < 2:
                 raise Refusal(
                     f"{path}, line {number}: expected source and target with a tab between them; "
-                    f"received {line!r:.60}. Of a file of one language, name the other one's with "
-                    f"--target"
+                    f"received {line!r:.60}. If the file has one language, name the file of the "
+                    f"other one with --target"
                 )
             yield (cells[1], cells[0]) if turned else (cells[0], cells[1])
 
-    return _full(pairs(), str(path))
+    return _drop_empty(pairs(), str(path))
 
 
-def _full(pairs: Iterator[Example], where: str) -> list[Example]:
-    """Returns the pairs of which neither side is empty."""
+def _drop_empty(pairs: Iterable[Example], where: str) -> list[Example]:
+    """Return the pairs that have both a source and a target."""
     pairs = list(pairs)
-    full = [pair for pair in pairs if all(text.strip() for text in pair)]
-    if len(full) < len(pairs):
-        print(f"{where}: {len(pairs) - len(full):,} pairs with an empty side are left out")
-    if not full:
+    complete = [pair for pair in pairs if all(text.strip() for text in pair)]
+    if len(complete) < len(pairs):
+        print(f"{where}: {len(pairs) - len(complete):,} pairs with an empty side are left out")
+    if not complete:
         raise Refusal(f"{where}: there are no sentences")
-    return full
+    return complete
 
 
-def _key(source: str) -> str:
+def _normalized(source: str) -> str:
     return " ".join(source.casefold().split())
 
 
-def _apart(train: list[Example], validation: list[Example], test: list[Example], origin: str):
-    """Leaves out of each part what stands in a later one."""
-    tested = {_key(source) for source, _ in test}
-    validation = [pair for pair in validation if _key(pair[0]) not in tested]
-    held = tested | {_key(source) for source, _ in validation}
-    kept = [pair for pair in train if _key(pair[0]) not in held]
+def _without_overlap(
+    train: list[Example], validation: list[Example], test: list[Example], origin: str
+) -> Splits:
+    """Leave out of each part the sources that are in a later one."""
+    tested = {_normalized(source) for source, _ in test}
+    validation = [pair for pair in validation if _normalized(pair[0]) not in tested]
+    held_out = tested | {_normalized(source) for source, _ in validation}
+    kept = [pair for pair in train if _normalized(pair[0]) not in held_out]
     if len(kept) < len(train):
         print(f"{len(train) - len(kept):,} training pairs whose source is held out are left out")
     if not (kept and validation and test):
-        raise Refusal(f"{origin}: no sentences are left to train on, to validate or to test on")
+        raise Refusal(
+            f"{origin}: sentences are needed to train on, to validate and to test on, with sources "
+            f"in one part only; {len(kept)}, {len(validation)} and {len(test)} are left"
+        )
     return Splits(kept, test, origin, validation)
 
 
-def _cut(pairs: list[Example], origin: str) -> Splits:
-    """Cuts examples by their source sentences: those that are alike stay together."""
-    keys = [_key(source) for source, _ in pairs]
+def _split_by_source(pairs: list[Example], origin: str) -> Splits:
+    """Split examples by their source sentences: those with the same source stay together."""
+    keys = [_normalized(source) for source, _ in pairs]
     different = sorted(set(keys))
-    count = min(MOST, round(PART * len(different)))
+    count = min(MAX_HELD_OUT, round(HELD_OUT * len(different)))
     if not count:
         raise Refusal(
-            f"{origin}: {len(different)} different source sentences are too few to hold some out; "
-            f"at least {round(1 / PART)} are needed"
+            f"{origin}: at least {int(0.5 / HELD_OUT) + 1} different source sentences are needed, to "
+            f"hold some out; there are {len(different)}"
         )
     order = np.random.default_rng(SPLIT_SEED).permutation(len(different))
     places = dict(zip(different, np.argsort(order), strict=True))
@@ -220,3 +226,9 @@ def _cut(pairs: list[Example], origin: str) -> Splits:
         parts[min(places[key] // count, 2)].append(pair)
     test, validation, train = parts
     return Splits(train, test, origin, validation)
+
+
+# The one function for other modules: it takes the source, and options of the functions above.
+load = functools.partial(
+    door.load, from_sample=from_sample, from_catalogue=from_catalogue, from_path=from_path
+)

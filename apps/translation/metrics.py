@@ -1,30 +1,30 @@
-"""How good translations are."""
+"""Metrics of translations."""
 
 from collections.abc import Sequence
 
 import pandas as pd
 from sacrebleu.metrics import BLEU, CHRF
 
-LENGTHS = (5, 10, 15, 20, 30, 50)  # words of a source sentence, where the buckets end
+LENGTHS = (5, 10, 15, 20, 30, 50)  # words of a source sentence: the last of each group
 
 
 def translation_scores(
     translations: Sequence[str], references: Sequence[str], lowercase: bool
 ) -> tuple[dict[str, float], dict[str, str]]:
-    """Scores translations by their references.
+    """Score translations against references.
 
     Args:
         translations: The translations.
         references: One reference for each.
-        lowercase: Whether a difference in case counts as none.
+        lowercase: Whether to ignore differences in case.
 
     Returns:
-        `exact_match`, from 0 to 1, and `bleu` and `chrf`, from 0 to 100; and the signatures of the
-        latter two, which say how sacreBLEU (Post 2018) computed them.
+        `exact_match`, from 0 to 1, and `bleu` and `chrf`, from 0 to 100; and the signatures with
+        which sacreBLEU (Post 2018) computed the latter two.
     """
     bleu, chrf = BLEU(lowercase=lowercase, force=True), CHRF(lowercase=lowercase)
     pairs = zip(translations, references, strict=True)
-    same = [_folded(a, lowercase) == _folded(b, lowercase) for a, b in pairs]
+    same = [_normalized(a, lowercase) == _normalized(b, lowercase) for a, b in pairs]
     scores = {
         "exact_match": sum(same) / len(same),
         "bleu": bleu.corpus_score(translations, [references]).score,
@@ -34,24 +34,24 @@ def translation_scores(
     return scores, signatures
 
 
-def _folded(text: str, lowercase: bool) -> str:
+def _normalized(text: str, lowercase: bool) -> str:
     text = " ".join(text.split())
     return text.lower() if lowercase else text
 
 
-def by_length(
+def scores_by_length(
     sources: Sequence[str], translations: Sequence[str], references: Sequence[str], lowercase: bool
 ) -> pd.DataFrame:
-    """Returns the scores by the number of words in the source sentence."""
+    """Return the scores for groups of source sentences with a similar number of words."""
     table = pd.DataFrame({"source": sources, "translation": translations, "reference": references})
     lengths = table["source"].str.split().str.len()
-    buckets = pd.cut(lengths, [-1, *LENGTHS, float("inf")])
+    groups = pd.cut(lengths, [-1, *LENGTHS, float("inf")])
     rows = []
-    for bucket, part in table.groupby(buckets, observed=True):
+    for group, part in table.groupby(groups, observed=True):
         scores, _ = translation_scores(
             list(part["translation"]), list(part["reference"]), lowercase
         )
-        words = f"{bucket.left + 1:.0f} to {bucket.right:.0f}"
-        words = f"over {LENGTHS[-1]}" if bucket.left == LENGTHS[-1] else words
+        words = f"{group.left + 1:.0f} to {group.right:.0f}"
+        words = f"over {LENGTHS[-1]}" if group.left == LENGTHS[-1] else words
         rows.append({"words": words, "sentences": len(part), **scores})
     return pd.DataFrame(rows)

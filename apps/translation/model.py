@@ -1,20 +1,20 @@
-"""The network: an encoder in both directions, and a decoder that attends to its memory."""
+"""The network: a bidirectional encoder, and a decoder with attention over its outputs."""
 
 import keras
 from keras import ops
 
 import rnnlayers
 from apps.common.seq2seq.subwords import PAD, START, STOP
-from apps.common.seq2seq.teacher_forcing import compile_taught
+from apps.common.seq2seq.teacher_forcing import compile_with_teacher_forcing
 from apps.translation.settings import Settings
 
 
 def build_model(settings: Settings, sizes: tuple[int, int], steps: int) -> keras.Model:
-    """Builds and compiles the model.
+    """Build and compile the model.
 
     Args:
-        settings: What decides the run.
-        sizes: How many pieces the two languages have.
+        settings: The settings of the run.
+        sizes: The vocabulary sizes of the source and the target language.
         steps: Training steps in an epoch.
     """
     model = rnnlayers.EncoderDecoder(
@@ -44,18 +44,19 @@ def build_model(settings: Settings, sizes: tuple[int, int], steps: int) -> keras
     )
     model.build(((None, None), (None, None)))
     names = ("epochs", "learning_rate", "max_norm", "smoothing")
-    compile_taught(model, steps=steps, **{name: getattr(settings, name) for name in names})
+    options = {name: getattr(settings, name) for name in names}
+    compile_with_teacher_forcing(model, steps=steps, **options)
     return model
 
 
 def build_encoder(settings: Settings, size: int) -> keras.Model:
-    """Builds the encoder: the memory of ids `(batch, source)`, and its mask."""
+    """Build the encoder: ids `(batch, source)` to `(batch, source, units)`, and the mask."""
     ids = keras.Input((None,), dtype="int32", name="source")
-    present = ops.not_equal(ids, PAD)
+    mask = ops.not_equal(ids, PAD)
     memory = keras.layers.Embedding(size, settings.embedding_size)(ids)
     for _ in range(settings.encoder_layers):
         memory = keras.layers.Dropout(settings.dropout)(memory)
         gru = rnnlayers.GRU(settings.units // 2, return_sequences=True)
-        memory = rnnlayers.Bidirectional(gru)(memory, mask=present)
+        memory = rnnlayers.Bidirectional(gru)(memory, mask=mask)
     memory = keras.layers.Dropout(settings.dropout)(memory)
-    return keras.Model(ids, [memory, present], name="encoder")
+    return keras.Model(ids, [memory, mask], name="encoder")

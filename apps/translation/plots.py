@@ -15,9 +15,8 @@ def plot_attention(
     attention: np.ndarray,
     source_pieces: Sequence[bytes],
     target_pieces: Sequence[bytes],
-    **_,
 ) -> None:
-    """Draws which pieces of the source each piece of the translation looked at.
+    """Draw the attention of each piece of a translation over the pieces of the source.
 
     Args:
         run: The run.

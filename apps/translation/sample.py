@@ -1,10 +1,10 @@
 """The embedded sample of translations: a small grammar of English and French.
 
-What the two languages do differently is in it: gender and agreement, adjectives before or behind
-the noun, negation around the verb, elision, contraction, pronouns before the verb.
+The grammar covers what differs between the two languages: gender and agreement, adjectives before
+or after the noun, negation around the verb, elision, contraction, pronouns before the verb.
 
-Some pairs of an adjective and a noun, and of a verb and its object, are held out: they occur in
-sentences of their own alone, so that a translator meets known words in combinations it never saw.
+Some pairs of an adjective and a noun, and of a verb and its object, are held out for a test set of
+their own. It tests known words in combinations that are absent from training.
 """
 
 import itertools
@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 SEED = 1
-HELD_OUT = 0.1  # the part of the combinations
+HELD_OUT = 0.1  # fraction of the combinations
 
 
 class Noun(NamedTuple):
-    """A noun: English singular and plural, French singular and plural, feminine or not."""
+    """A noun: English singular and plural, French singular and plural, and gender."""
 
     one: str
     many: str
@@ -69,7 +69,7 @@ BEFORE = (
     ("beautiful", "beau", "belle", "beaux", "belles", "bel"),
     ("new", "nouveau", "nouvelle", "nouveaux", "nouvelles", "nouvel"),
 )
-BEHIND = (
+AFTER = (
     ("red", "rouge", "rouge", "rouges", "rouges", "rouge"),
     ("green", "vert", "verte", "verts", "vertes", "vert"),
     ("black", "noir", "noire", "noirs", "noires", "noir"),
@@ -148,29 +148,29 @@ class Phrase(NamedTuple):
 
 
 class _Writer:
-    """Writes sentences and notes the combinations in the last one."""
+    """Writes sentences, and keeps the combinations in the last one."""
 
     def __init__(self, chance: random.Random):
         self.chance = chance
         self.used: list[Combination] = []
 
     def sentence(self) -> tuple[str, str]:
-        """Returns a sentence in English and French."""
+        """Return a sentence in English and French."""
         self.used = []
         english, french = self.chance.choices(
-            (self.deed, self.pronoun_object, self.quality, self.whereabouts), (6, 2, 3, 3)
+            (self.action, self.pronoun_object, self.quality, self.location), (6, 2, 3, 3)
         )[0]()
         end = self.chance.choices((".", "?"), (5, 1))[0]
-        gap = " " if end == "?" else ""  # French sets a space before a question mark
+        gap = " " if end == "?" else ""  # French has a space before a question mark
         if end == "?":
             english, french = f"is it true that {english}", f"est-ce {joined('que', french)}"
         text = f"{english}{end}", f"{contracted(french)}{gap}{end}"
         return text[0][0].upper() + text[0][1:], text[1][0].upper() + text[1][1:]
 
     def phrase(self) -> Phrase:
-        """Returns a noun phrase: an article or another determiner, perhaps an adjective."""
+        """Return a noun phrase: a determiner, perhaps an adjective, and a noun."""
         noun, many = self.chance.choice(NOUNS), self.chance.random() < 0.4
-        adjective = self.chance.choice((*BEFORE, *BEHIND)) if self.chance.random() < 0.6 else None
+        adjective = self.chance.choice((*BEFORE, *AFTER)) if self.chance.random() < 0.6 else None
         words = [noun.many if many else noun.one]
         mots = [noun.des if many else noun.un]
         if adjective is not None:
@@ -185,10 +185,10 @@ class _Writer:
         article = plural[kind] if many else kind
         if article == "a" and words[0].startswith(tuple("aeiou")):
             article = "an"
-        moved = adjective in BEFORE  # "des" becomes "de" before an adjective
+        fronted = adjective in BEFORE  # "des" becomes "de" before an adjective
         determiner = {
             "the": "les" if many else "l'" if vowel else "la" if noun.feminine else "le",
-            "a": ("de" if moved else "des") if many else "une" if noun.feminine else "un",
+            "a": ("de" if fronted else "des") if many else "une" if noun.feminine else "un",
             "this": "ces" if many else "cette" if noun.feminine else "cet" if vowel else "ce",
             "my": "mes" if many else "ma" if noun.feminine and not vowel else "mon",
         }[kind]
@@ -202,29 +202,29 @@ class _Writer:
         )
 
     def subject(self) -> tuple[str, str, int]:
-        """Returns a subject in both languages and the person of its verb."""
+        """Return a subject in both languages and the person of its verb."""
         if self.chance.random() < 0.35:
             english, person, french = self.chance.choice(PRONOUNS)
             return english, french, person
         phrase = self.phrase()
         return phrase.english, phrase.french, phrase.person
 
-    def deed(self) -> tuple[str, str]:
-        """Returns: somebody does something to something, now or before, or does not."""
+    def action(self) -> tuple[str, str]:
+        """Return a sentence about an action on a thing: present or past, perhaps negated."""
         (who, qui, person), what, verb = self.subject(), self.phrase(), self.chance.choice(VERBS)
         self.used.append((verb.base, what.noun.one))
         not_, before = self.chance.random() < 0.4, self.chance.random() < 0.4
         quoi = what.french
         if not_ and what.indefinite:  # after a negation "un", "une" and "des" become "de"
             quoi = joined("de", quoi.partition(" ")[2])
-        said = f"{spoken(verb, who, person, not_, before)} {what.english}"
+        does = f"{english_verb(verb, person, not_, before)} {what.english}"
         verbe = HAVE[person] if before else verb.forms[person]
         dit = negated(verbe) if not_ else verbe
         dit = f"{dit} {verb.participe}" if before else dit
-        return f"{who} {said}", f"{joined(qui, dit)} {quoi}"
+        return f"{who} {does}", f"{joined(qui, dit)} {quoi}"
 
     def pronoun_object(self) -> tuple[str, str]:
-        """Returns: somebody does something to me, you, them."""
+        """Return a sentence about an action on me, us, you or them, perhaps negated."""
         (who, qui, person), verb = self.subject(), self.chance.choice(VERBS)
         same = {0: "me", 3: "us", 4: "you"}.get(person)
         whom, pronom = self.chance.choice([pair for pair in OBJECTS if pair[0] != same])
@@ -232,13 +232,13 @@ class _Writer:
         dit = joined(pronom, verb.forms[person])
         dit = f"{joined('ne', dit)} pas" if not_ else dit
         return (
-            f"{who} {spoken(verb, who, person, not_, False)} {whom}",
+            f"{who} {english_verb(verb, person, not_, False)} {whom}",
             joined(qui, dit),
         )
 
     def quality(self) -> tuple[str, str]:
-        """Returns: something is, or is not, of a kind."""
-        what, adjective = self.phrase(), self.chance.choice((*BEFORE, *BEHIND))
+        """Return a sentence about a property, perhaps negated."""
+        what, adjective = self.phrase(), self.chance.choice((*BEFORE, *AFTER))
         self.used.append((adjective[0], what.noun.one))
         not_, many = self.chance.random() < 0.4, what.person == 5
         verb = negated(BE[what.person]) if not_ else BE[what.person]
@@ -246,8 +246,8 @@ class _Writer:
         form = agreed(adjective, what.feminine, many, False)
         return f"{what.english} {is_} {adjective[0]}", f"{joined(what.french, verb)} {form}"
 
-    def whereabouts(self) -> tuple[str, str]:
-        """Returns: something is, or is not, somewhere."""
+    def location(self) -> tuple[str, str]:
+        """Return a sentence about a place, perhaps negated."""
         (who, qui, person), where = self.subject(), self.phrase()
         near, pres = self.chance.choice(PLACES)
         not_ = self.chance.random() < 0.4
@@ -259,10 +259,10 @@ class _Writer:
         return f"{who} {is_} {near} {where.english}", f"{joined(qui, verb)} {place}"
 
 
-def spoken(verb: Verb, who: str, person: int, not_: bool, before: bool) -> str:
-    """Returns an English verb with its auxiliary."""
+def english_verb(verb: Verb, person: int, not_: bool, past: bool) -> str:
+    """Return an English verb with its auxiliary."""
     third = person == 2
-    if before:
+    if past:
         have = "has" if third else "have"
         return f"{have} not {verb.participle}" if not_ else f"{have} {verb.participle}"
     if not_:
@@ -271,14 +271,14 @@ def spoken(verb: Verb, who: str, person: int, not_: bool, before: bool) -> str:
 
 
 def agreed(adjective: tuple[str, ...], feminine: bool, many: bool, vowel: bool) -> str:
-    """Returns the French form of an adjective; `vowel` says whether it stands before one."""
+    """Return the French form of an adjective; `vowel` is whether a vowel follows."""
     if vowel and not feminine and not many:
         return adjective[5]
     return adjective[1 + feminine + 2 * many]
 
 
 def joined(first: str, second: str) -> str:
-    """Puts two French words together, with the elision that the second demands."""
+    """Join two French words, with elision if the second demands it."""
     if first.endswith("'"):
         return first + second
     if first in ("je", "ne", "de", "me", "que", "le", "la") and second.startswith(VOWELS):
@@ -287,29 +287,29 @@ def joined(first: str, second: str) -> str:
 
 
 def negated(verb: str) -> str:
-    """Returns a French verb in the midst of its negation."""
+    """Return a French verb with the words of negation around it."""
     return f"{joined('ne', verb)} pas"
 
 
 def contracted(text: str) -> str:
-    """Draws the preposition "de" and the article behind it together."""
-    for apart, together in CONTRACTIONS:
-        text = text.replace(f" de {apart} ", f" {together} ")
+    """Contract the preposition "de" and the article after it."""
+    for article, contraction in CONTRACTIONS:
+        text = text.replace(f" de {article} ", f" {contraction} ")
     return text
 
 
 def generate(train: int, test: int) -> tuple[list[tuple[str, str]], ...]:
-    """Writes sentences `(english, french)`: always the same, no English sentence twice.
+    """Generate sentences `(english, french)`, always the same, with no English sentence twice.
 
     Args:
-        train: How many to train on.
-        test: How many to test on, of each kind.
+        train: The number of training sentences.
+        test: The number of test sentences of each kind.
 
     Returns:
-        Those to train on, those to test on, and those that hold a combination held out.
+        Training sentences, test sentences, and test sentences with combinations held out.
     """
     chance = random.Random(SEED)
-    words = [adjective[0] for adjective in (*BEFORE, *BEHIND)] + [verb.base for verb in VERBS]
+    words = [adjective[0] for adjective in (*BEFORE, *AFTER)] + [verb.base for verb in VERBS]
     combinations = list(itertools.product(words, (noun.one for noun in NOUNS)))
     held = set(chance.sample(combinations, round(HELD_OUT * len(combinations))))
     known, unknown = {}, {}

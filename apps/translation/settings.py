@@ -1,4 +1,4 @@
-"""What decides a run of translation."""
+"""The settings of a translation run."""
 
 import math
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from apps.common.seq2seq.subwords import SPECIAL
 
 @dataclass(frozen=True)
 class Settings:
-    """What decides a run; it is saved with it."""
+    """The settings of a run; they are saved with it."""
 
     source: str = "sample"  # where the sentences come from: sample, tfds, or a folder or file
     source_language: str | None = None  # of a folder or the catalogue: the language to translate
@@ -19,40 +19,39 @@ class Settings:
     turned: bool = False  # of a table: translate from the second column into the first
     catalogue_name: str = "ted_hrlr_translate/pt_to_en"  # of the catalogue: the data set
     lowercase: bool = False  # put both languages into lower case
-    vocabulary_size: int = 6000  # pieces of words in each language, at most
+    vocabulary_size: int = 6000  # the largest number of pieces of words in each language
     max_length: int = 64  # pieces of a sentence; longer ones are cut, and not trained on
     embedding_size: int = 64  # the size of the vector of a piece
     encoder_layers: int = 1  # GRUs of the encoder, each in both directions
-    units: int = 128  # of the GRUs of the decoder, and of both directions of the encoder
-    attention: str = "general"  # how memory and state are compared: general, dot or additive
-    dropout: float = 0.1  # the part of the features dropped between the layers in training
-    smoothing: float = 0.1  # of the labels
-    sampling_rate: float = 0.0  # scheduled sampling: pieces replaced by the model's own, in the end
+    units: int = 128  # of each GRU of the decoder; each direction of the encoder has half
+    attention: str = "general"  # the score of memory and state: general, dot or additive
+    dropout: float = 0.1  # the part of the features dropped between layers in training
+    smoothing: float = 0.1  # label smoothing
+    sampling_rate: float = 0.0  # scheduled sampling: the final part of pieces that are the model's
     learning_rate: float = 5e-3  # of Adam, at its highest
     max_norm: float = 1.0  # gradients are scaled down to this global norm
     batch_size: int = 32  # sentences in a training step
-    epochs: int = 12  # the most epochs to train
-    patience: int = 3  # stop after so many epochs without a lower validation loss
+    epochs: int = 12  # the largest number of epochs
+    patience: int = 3  # stop after this many epochs without a lower validation loss
     beams: int = 5  # hypotheses of the beam search
     length_penalty: float = 1.0  # of the beam search: 0 favours short sentences
-    seed: int = 1  # decides the first weights, the order and the dropout
+    seed: int = 1  # of the first weights, the order and the dropout
 
     def check(self) -> None:
-        """Refuses what cannot work."""
+        """Refuse settings outside their range."""
         sizes = ["max_length", "embedding_size", "encoder_layers", "batch_size", "epochs"]
         check(self, [*sizes, "patience", "beams"], lambda size: size >= 1, "at least 1")
         check(self, ["units"], lambda size: size >= 2 and not size % 2, "even and at least 2")
-        check(self, ["vocabulary_size"], lambda size: size > len(SPECIAL), "at least 5")
-        check(self, ["beams"], lambda beams: beams < self.vocabulary_size, "below vocabulary_size")
+        smallest = len(SPECIAL) + 1
+        check(self, ["vocabulary_size"], lambda size: size >= smallest, f"at least {smallest}")
+        words = f"below vocabulary_size, {self.vocabulary_size}"
+        check(self, ["beams"], lambda beams: beams < self.vocabulary_size, words)
         rates = ["learning_rate", "max_norm"]
         check(self, rates, lambda number: 0 < number < math.inf, "above 0, and finite")
         numbers = ["length_penalty", "seed"]
         check(self, numbers, lambda number: 0 <= number < math.inf, "at least 0, and finite")
+        check(self, ["seed"], lambda seed: seed < 2**32, "below 2 ** 32")
         check(self, ["sampling_rate"], lambda part: 0 <= part <= 1, "from 0 to 1")
         check(self, ["dropout", "smoothing"], lambda part: 0 <= part < 1, "at least 0 and below 1")
-        check(
-            self,
-            ["attention"],
-            lambda name: name in ("general", "dot", "additive"),
-            "general, dot or additive",
-        )
+        kinds = ("general", "dot", "additive")
+        check(self, ["attention"], lambda name: name in kinds, "general, dot or additive")

@@ -1,1 +1,1 @@
-"""What applications share that answer a source with a sequence of pieces of words."""
+"""Applications that write a sequence of subwords share this: vocabulary, training, endpoints."""

@@ -1,4 +1,4 @@
-"""What other runtimes are given of an encoder and a decoder."""
+"""Endpoints of an encoder and a decoder for other runtimes."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -11,18 +11,18 @@ from apps.common.other_runtimes import NumericEndpoints
 def decoder_endpoints(
     model: rnnlayers.EncoderDecoder,
     name: str,
-    answer: Callable,
+    decode: Callable,
     example: Mapping[str, tf.Tensor],
     vocabularies: Mapping[str, Sequence[str]],
 ) -> NumericEndpoints:
-    """Returns the whole of an encoder and a decoder, and its steps for a loop of one's own.
+    """Return an endpoint that decodes whole sequences, and endpoints for single steps.
 
     Args:
         model: The model.
-        name: What the whole is called.
-        answer: The whole, a function of the input of the encoder.
-        example: That input, by its name; dimensions of the batch and of time are left open.
-        vocabularies: What ids mean.
+        name: The name of the endpoint that decodes whole sequences.
+        decode: Its function, of the input of the encoder.
+        example: An input of the encoder, by its name. Its batch and time may have any size.
+        vocabularies: By file name, the meaning of ids 0, 1, ...
     """
     ((key, value),) = example.items()
     steps = rnnlayers.StepEndpoints(model)
@@ -31,7 +31,7 @@ def decoder_endpoints(
     token = tf.ones([value.shape[0]], tf.int32)
     return NumericEndpoints(
         {
-            name: (answer, {key: spec}),
+            name: (decode, {key: spec}),
             "encode": (steps.encode, {key: spec}),
             "decode_step": (steps.decode_step, steps.signature(spec)),
         },

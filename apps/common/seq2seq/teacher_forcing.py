@@ -1,4 +1,4 @@
-"""Teacher forcing: what a decoder is given and has to say, and how it is trained to."""
+"""Teacher forcing: targets and labels of a decoder, the loss, and the optimizer."""
 
 from collections.abc import Sequence
 
@@ -9,12 +9,14 @@ from keras import ops
 import rnnlayers
 from rnnlayers.optimizers import ClipByGlobalNorm
 
-# Few shapes to compile, and little padding.
+# The lengths that sequences are padded to: few shapes to compile, and little padding.
 LENGTHS = np.array([*range(4, 24, 4), *range(24, 64, 8), *range(64, 1024, 32)])
 
 
-def forced(sequences: Sequence[np.ndarray], start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
-    """Pads sequences for teacher forcing.
+def teacher_forcing_batch(
+    sequences: Sequence[np.ndarray], start: int, stop: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Make padded targets and labels of sequences.
 
     Args:
         sequences: Ids above zero, each `(time,)`.
@@ -22,9 +24,9 @@ def forced(sequences: Sequence[np.ndarray], start: int, stop: int) -> tuple[np.n
         stop: The id that labels end with.
 
     Returns:
-        Targets and labels, both `(batch, padded)`, int32: the labels are one step ahead.
+        Targets and labels, both `(batch, time)`, int32; labels are one step ahead of targets.
     """
-    targets = np.zeros((len(sequences), padded(max(map(len, sequences)) + 1)), "int32")
+    targets = np.zeros((len(sequences), padded_length(max(map(len, sequences)) + 1)), "int32")
     labels = np.zeros_like(targets)
     for row, sequence in enumerate(sequences):
         targets[row, : len(sequence) + 1] = [start, *sequence]
@@ -32,18 +34,18 @@ def forced(sequences: Sequence[np.ndarray], start: int, stop: int) -> tuple[np.n
     return targets, labels
 
 
-def padded(length: int) -> int:
-    """Returns the length to which a sequence is padded."""
+def padded_length(length: int) -> int:
+    """Return the length to which a sequence of this length is padded."""
     place = np.searchsorted(LENGTHS, length)
     return int(LENGTHS[place]) if place < len(LENGTHS) else -(-length // 256) * 256
 
 
 @keras.saving.register_keras_serializable("apps.common")
 class SmoothedCrossentropy(keras.losses.Loss):
-    """Keras' categorical cross-entropy with label smoothing, of labels that are ids.
+    """Categorical cross-entropy with label smoothing, for labels that are ids.
 
     Args:
-        smoothing: The part of the probability that is spread over all ids.
+        smoothing: The part of the probability that is spread evenly over all ids.
     """
 
     def __init__(self, smoothing: float, name: str = "smoothed_crossentropy", **kwargs):
@@ -51,18 +53,18 @@ class SmoothedCrossentropy(keras.losses.Loss):
         self.smoothing = smoothing
 
     def call(self, y_true, y_pred):
-        """Scores logits `(..., vocabulary)` by ids `(...)`."""
+        """Return the loss `(...)` of logits `(..., vocabulary)` for ids `(...)`."""
         labels = ops.one_hot(ops.cast(y_true, "int32"), y_pred.shape[-1], dtype=y_pred.dtype)
         return keras.losses.categorical_crossentropy(
             labels, y_pred, from_logits=True, label_smoothing=self.smoothing
         )
 
     def get_config(self):
-        """Returns the arguments that create this loss anew."""
+        """Return the arguments of the constructor."""
         return {**super().get_config(), "smoothing": self.smoothing}
 
 
-def compile_taught(
+def compile_with_teacher_forcing(
     model: keras.Model,
     *,
     steps: int,
@@ -71,15 +73,15 @@ def compile_taught(
     max_norm: float,
     smoothing: float,
 ) -> None:
-    """Compiles an encoder-decoder with `clipped_adam`.
+    """Compile an encoder-decoder with smoothed cross-entropy and `clipped_adam`.
 
     Args:
         model: The model.
         steps: Training steps in an epoch.
-        epochs: Epochs in all.
-        learning_rate: Of Adam, at its highest.
+        epochs: The number of epochs in all.
+        learning_rate: The highest learning rate.
         max_norm: Gradients are scaled down to this global norm.
-        smoothing: Of the labels.
+        smoothing: See `SmoothedCrossentropy`.
     """
     model.compile(
         optimizer=clipped_adam(steps, epochs, learning_rate, max_norm),
@@ -91,12 +93,14 @@ def compile_taught(
 def clipped_adam(
     steps: int, epochs: int, learning_rate: float, max_norm: float
 ) -> rnnlayers.ClippedOptimizer:
-    """Makes Adam, its rate going up for an epoch and then down to nothing.
+    """Return Adam with clipped gradients.
+
+    The learning rate rises linearly in the first epoch and then decays to zero as a cosine.
 
     Args:
         steps: Training steps in an epoch.
-        epochs: Epochs in all.
-        learning_rate: Of Adam, at its highest.
+        epochs: The number of epochs in all.
+        learning_rate: The highest learning rate.
         max_norm: Gradients are scaled down to this global norm.
     """
     rate = keras.optimizers.schedules.CosineDecay(

@@ -6,16 +6,16 @@ import unicodedata
 
 import tensorflow as tf
 
-MARKS = 3  # of one letter, as many as any composed letter has
+MAX_MARKS = 3  # of a composed letter
 
 
 class Normalizer(tf.Module):
-    """Brings texts into Unicode's form NFKC, so that what looks the same is the same.
+    """Normalises texts to Unicode's form NFKC, so that texts that look alike are equal.
 
-    Compatibility characters give way to ordinary ones (a no-break space to a space, a ligature to
-    its letters), and a letter with the marks right behind it to the one composed letter. Marks are
-    not put into another order, so that of several of one letter, some may stay apart where
-    Unicode would sort them first. Bytes that are not UTF-8 become U+FFFD.
+    Compatibility characters are replaced by ordinary ones (a no-break space by a space, a ligature
+    by its letters). A letter and the marks after it become one composed letter. Marks are not
+    sorted as Unicode demands, so some of several marks of one letter may stay apart. Bytes that are
+    not UTF-8 become U+FFFD.
     """
 
     def __init__(self) -> None:
@@ -24,27 +24,27 @@ class Normalizer(tf.Module):
         self.pairs = _table(_composed())
 
     def __call__(self, texts: tf.Tensor) -> tf.Tensor:
-        """Normalises texts, shape `(batch,)`."""
+        """Normalise texts, shape `(batch,)`."""
         characters = tf.strings.unicode_split(texts, "UTF-8", errors="replace")
         characters = characters.with_flat_values(_replaced(self.single, characters.flat_values))
         # A compatible form may be several characters, each of which may take a mark.
         texts = tf.strings.reduce_join(characters, axis=-1)
         characters = tf.strings.unicode_split(texts, "UTF-8")
-        for _ in range(MARKS):
+        for _ in range(MAX_MARKS):
             characters = self._compose(characters)
         return tf.strings.reduce_join(characters, axis=-1)
 
     def _compose(self, characters: tf.RaggedTensor) -> tf.RaggedTensor:
-        """Joins each letter with the mark behind it, where the two have a composed form."""
-        here = characters.flat_values
-        # A sign between two texts, so that no pair reaches from one into the next.
+        """Join each letter and the mark after it, if the two have a composed form."""
+        letters = characters.flat_values
+        # Only neighbours within a text make a pair.
         rows = characters.value_rowids()
-        same = tf.concat([rows[1:] == rows[:-1], [False]], 0)[: tf.size(here)]
-        behind = tf.where(same, tf.concat([here[1:], [""]], 0)[: tf.size(here)], "")
-        composed = self.pairs.lookup(here + behind)
+        same = tf.concat([rows[1:] == rows[:-1], [False]], 0)[: tf.size(letters)]
+        marks = tf.where(same, tf.concat([letters[1:], [""]], 0)[: tf.size(letters)], "")
+        composed = self.pairs.lookup(letters + marks)
         joined = composed != ""
-        taken = tf.concat([[False], joined[:-1]], 0)[: tf.size(here)]
-        characters = characters.with_flat_values(tf.where(joined, composed, here))
+        taken = tf.concat([[False], joined[:-1]], 0)[: tf.size(letters)]
+        characters = characters.with_flat_values(tf.where(joined, composed, letters))
         return tf.ragged.boolean_mask(characters, characters.with_flat_values(~taken))
 
 
@@ -67,14 +67,14 @@ def _characters() -> list[str]:
 
 @functools.cache
 def _compatible() -> dict[str, str]:
-    """Returns the characters that NFKC replaces."""
+    """Return the characters that NFKC replaces, with their replacements."""
     pairs = ((character, unicodedata.normalize("NFKC", character)) for character in _characters())
     return {character: normal for character, normal in pairs if character != normal}
 
 
 @functools.cache
 def _composed() -> dict[str, str]:
-    """Returns pairs of a letter and a mark, with the letter composed of them."""
+    """Return pairs of a letter and a mark, with the letter composed of them."""
     composed = {}
     for character in _characters():
         *letter, mark = unicodedata.normalize("NFD", character)
