@@ -57,7 +57,7 @@ def invalid_argument(message: str) -> ServingError:
 
 
 def from_tensorflow(error: tf.errors.OpError) -> ServingError:
-    """Return the error of an operator as the client is told it."""
+    """Return an error of TensorFlow as one for the client."""
     code = next(
         (name for name in STATUS if getattr(tf.errors, name, None) == error.error_code), "INTERNAL"
     )

@@ -87,7 +87,7 @@ def read_inputs(
     for name, tensor in tensors.items():
         if tensor.ndim and len(tensor) > max_rows:
             raise invalid_argument(
-                f"{name}: at most {max_rows:,} rows in a request; received {len(tensor):,}"
+                f"{name} may have at most {max_rows:,} rows in a request; received {len(tensor):,}"
             )
     return tensors, by_row
 
@@ -107,7 +107,7 @@ def _columns_of_rows(rows: Any, specs: Mapping[str, Spec], max_rows: int) -> dic
         raise invalid_argument("No values in 'instances' array")
     if len(rows) > max_rows:
         raise invalid_argument(
-            f"'instances': at most {max_rows:,} in a request; received {len(rows):,}"
+            f"'instances' may have at most {max_rows:,} items; received {len(rows):,}"
         )
     named = _is_named(rows[0])
     if not named and len(specs) > 1:
@@ -247,7 +247,7 @@ def check_lengths(tensors: Tensors, max_length: int) -> None:
         longest = max(tensor.shape[1:], default=0)
         if longest > max_length:
             raise invalid_argument(
-                f"{name}: at most {max_length:,} time steps; received {longest:,}"
+                f"{name} may have at most {max_length:,} time steps; received {longest:,}"
             )
 
 
@@ -337,7 +337,7 @@ def read_examples(document: Mapping[str, Any], max_rows: int) -> np.ndarray:
         raise invalid_argument("'examples' is expected, a list with at least one object")
     if len(examples) > max_rows:
         raise invalid_argument(
-            f"'examples': at most {max_rows:,} in a request; received {len(examples):,}"
+            f"'examples' may have at most {max_rows:,} items; received {len(examples):,}"
         )
     rows = np.empty(len(examples), object)
     for place, example in enumerate(examples):

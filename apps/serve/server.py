@@ -44,7 +44,7 @@ OTHER_FILES = 256  # open at once, besides connections
 
 @dataclass(frozen=True)
 class Settings:
-    """Where the server listens and what it looks after."""
+    """The address, the key and the upkeep of the server."""
 
     config: Path | None = None  # a models config of TensorFlow Serving, instead of folders
     host: str = "127.0.0.1"  # the address to listen on; 0.0.0.0 admits other machines
@@ -78,7 +78,7 @@ def serve(
 
     Args:
         folders: The folders of models, or of one model each; saved_models if none is given.
-        settings: Where the server listens and what it looks after.
+        settings: The address, the key and the upkeep of the server.
         limits: The limits of a request.
         batching: How requests are computed together.
     """

@@ -109,7 +109,7 @@ def test_what_is_no_object_is_refused(body):
 
 
 def test_long_sequences_are_refused():
-    assert "x: at most 3 time steps" in refusal(check_lengths, {"x": np.zeros((1, 4))}, 3)
+    assert "x may have at most 3 time steps" in refusal(check_lengths, {"x": np.zeros((1, 4))}, 3)
     check_lengths({"x": np.zeros((4, 3))}, 3)
 
 
