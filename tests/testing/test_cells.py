@@ -13,6 +13,7 @@ from tests.engines.custom_cells import LayerNormLSTMCell
 from tests.numbers import refused
 
 registered = keras.saving.register_keras_serializable("broken cells")
+pytestmark = pytest.mark.usefixtures("eagerly")
 
 
 @each_core
@@ -50,7 +51,7 @@ class MinimalGatedCell(RecurrentCell):
         return {**super().get_config(), "decay": self.decay}
 
 
-def test_a_cell_of_an_outside_author_passes():
+def test_a_cell_of_an_outside_author_passes(not_eagerly):
     check_cell(MinimalGatedCell(3, decay=0.5, use_bias=False), features=2, seed=4)
 
 
@@ -317,6 +318,7 @@ BROKEN = [
 
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda cell: cell.__name__)
 def test_a_broken_cell_is_caught(broken):
+    tf.config.run_functions_eagerly(broken is not DiffersInAGraph)
     with pytest.raises(ContractError) as error:
         check_cell(broken(4))
     assert broken.__name__ in str(error.value)

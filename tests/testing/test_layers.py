@@ -10,6 +10,7 @@ from rnnlayers.testing import ContractError, check_layer
 from tests.numbers import refused
 
 registered = keras.saving.register_keras_serializable("broken layers")
+pytestmark = pytest.mark.usefixtures("eagerly")
 ALL = {"return_sequences": True, "return_state": True}
 
 
@@ -30,6 +31,10 @@ LAYERS = {
 def test_the_layers_of_the_library_pass(layer):
     check_layer(layer)
     assert not layer.built
+
+
+def test_a_layer_of_the_library_passes_where_functions_are_compiled(not_eagerly):
+    check_layer(LAYERS["lstm backwards"])
 
 
 # Each layer below is broken in one way; its docstring is the message that must come.
@@ -177,6 +182,7 @@ BROKEN = [
 
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda layer: layer.__name__)
 def test_a_broken_layer_is_caught(broken):
+    tf.config.run_functions_eagerly(broken is not DiffersInAGraph)
     with pytest.raises(ContractError) as error:
         check_layer(broken(4, return_sequences=True))
     assert broken.__name__ in str(error.value)
