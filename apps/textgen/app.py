@@ -1,25 +1,16 @@
-"""Text generation: how does a text go on?  One to many.
-
-    a character ── embedding ── GRU ── GRU ── softmax ── the next character ──┐
-         └────────────────────────── and so on ──────────────────────────────┘
-
-The network reads a text character by character and learns to say which one follows. A text is far
-too long to send a gradient through, so it is cut: the states go on from segment to segment and the
-gradient stops between them (truncated backpropagation through time, Williams and Peng 1990). What
-it has learned is then drawn from: each character that it says is the next one it reads.
-
-Data: `sample` (generated sentences), `tfds` (the catalogue's `tiny_shakespeare`), or a text file.
+"""Text generation: how does a text go on?
 
     python -m apps.textgen train --source sample --run runs/textgen
     python -m apps.textgen evaluate --run runs/textgen
     python -m apps.textgen predict --run runs/textgen "The plot"
     python -m apps.textgen export --run runs/textgen --to saved_models
 
-On two cores the sample takes half a minute, for 0.23 bits a character where 6-grams need 0.40.
+`--source` is `sample` (generated sentences, no network), `tfds` (the catalogue's
+`tiny_shakespeare`), or a text file. The network is in `model.py`; `README.md` has the results.
 """
 
 import math
-from collections import Counter
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -36,31 +27,32 @@ from apps.common.reports import plot_history, report
 from apps.common.runs import Run
 from apps.common.training import fit
 from apps.textgen.baselines import ngram_nats
-from apps.textgen.batches import StatesFromZero, Streams
+from apps.textgen.batches import ResetStates, Streams
 from apps.textgen.data import load
-from apps.textgen.exported import CARD, MOST, PROBES, Generator, generate
+from apps.textgen.exported import CARD, MAX_LENGTH, Generator, generate
 from apps.textgen.metrics import LOWER_IS_BETTER, cross_entropy, in_bits
-from apps.textgen.model import build_model, with_explicit_states
+from apps.textgen.model import build_model, split_layers, with_explicit_states
 from apps.textgen.settings import Settings
-from apps.textgen.vocabulary import Characters
+from apps.textgen.vocabulary import SPECIAL_IDS, Characters
 
 DEMO = Demo(seconds=40, inputs=lambda folder: ("The plot was", "My sister chose it"))
+
+MAX_SEED = 2**31 - 1  # of the graph
+CHARACTERS = "characters.txt"  # of a run: the code point of a character a line
 
 # Data
 
 
 def load_examples(settings: Settings) -> Splits:
-    """Loads the text, in parts."""
+    """Load the text, split into parts."""
     return load(settings.source)
 
 
 def make_datasets(splits: Splits, settings: Settings) -> tuple[Streams, Streams, Characters]:
-    """Makes training and validation streams, and the ids of the characters."""
-    counts = Counter(splits.train)
-    kept = sorted(character for character, n in counts.items() if n >= settings.min_count)
-    characters = Characters(kept)
+    """Make training and validation streams, and the vocabulary of characters."""
+    characters = Characters.fit(splits.train, settings.min_count)
     train, validation = (characters.array(text) for text in (splits.train, splits.validation))
-    print(f"Training on {len(train):,} characters, {len(kept)} different ones")
+    print(f"Training on {len(train):,} characters, {len(characters.characters)} different ones")
     return (
         Streams(train, settings.batch_size, settings.steps, settings.seed),
         Streams(validation, settings.batch_size, settings.steps),
@@ -72,17 +64,17 @@ def make_datasets(splits: Splits, settings: Settings) -> tuple[Streams, Streams,
 
 
 def train(run: Path, settings: Settings) -> None:
-    """Train, or go on with a training that was broken off: give the same command again.
+    """Train. The same command resumes a training that was interrupted.
 
     Args:
         run: The folder of the run.
-        settings: What decides the run.
+        settings: The settings of the run.
     """
     settings.check()
     keras.utils.set_random_seed(settings.seed)
     folder = Run.begin(run, settings)
     streams, validation, characters = make_datasets(load_examples(settings), settings)
-    folder.write_lines("characters.txt", [str(ord(c)) for c in characters.characters])
+    folder.write_lines(CHARACTERS, [str(ord(c)) for c in characters.characters])
     model = folder.resumed() or build_model(settings, characters.size, len(streams))
     print(f"Training {model.count_params():,} weights")
     fit(
@@ -92,7 +84,7 @@ def train(run: Path, settings: Settings) -> None:
         validation,
         epochs=settings.epochs,
         patience=settings.patience,
-        callbacks=[StatesFromZero()],
+        callbacks=[ResetStates()],
     )
     plot_history(folder, "accuracy")
 
@@ -101,9 +93,17 @@ def train(run: Path, settings: Settings) -> None:
 
 
 def load_generator(folder: Run) -> Generator:
-    """Loads what a finished run has trained."""
-    characters = Characters([chr(int(code)) for code in folder.read_lines("characters.txt")])
-    return Generator(folder.model(), characters)
+    """Load the generator that a finished run has trained."""
+    model, codes = folder.model(), folder.read_lines(CHARACTERS)
+    expected = split_layers(model)[0].input_dim - SPECIAL_IDS
+    valid = {code for code in codes if code.isdecimal() and int(code) <= sys.maxunicode}
+    if len(valid) != expected or len(codes) != expected:
+        raise Refusal(
+            f"{folder.folder / CHARACTERS} must hold the {expected:,} code points of the model, "
+            f"one a line; received {len(valid):,} in {len(codes):,} lines: the file is damaged, "
+            f"train again in a new folder"
+        )
+    return Generator(model, Characters([chr(int(code)) for code in codes]))
 
 
 def predict(
@@ -114,35 +114,45 @@ def predict(
     samples: int = 1,
     seed: int = 1,
 ) -> None:
-    """Print how texts may go on.
+    """Print continuations of texts.
 
     Args:
         inputs: Texts, files with one text each, or - for standard input with one text a line.
         run: The folder of the run.
-        length: Characters to draw, at most 10,000.
-        temperature: Below 1 what is likely becomes likelier, above 1 less so.
-        samples: How many times to go on with each text.
-        seed: Of the draws: the same seed gives the same text.
+        length: The number of characters to generate, at most 10,000.
+        temperature: Below 1 likely characters become more likely, above 1 less.
+        samples: The number of continuations of each text.
+        seed: The seed of the first continuation. The same seed generates the same text.
     """
-    if length > MOST:
-        raise Refusal(f"length must be at most {MOST:,}; received {length:,}")
-    for name, number in (("length", length), ("temperature", temperature), ("samples", samples)):
-        if number <= 0:
-            raise Refusal(f"{name} must be above 0; received {number}")
+    check_prediction(length, temperature, samples, seed)
+    prompts = read_inputs(inputs)
     generator = load_generator(Run.finished(run))
-    for prompt in read_inputs(inputs):
-        for place in range(samples):
-            text = generate(generator, prompt, length, temperature, seed + place)
+    for prompt in prompts:
+        for number in range(samples):
+            text = generate(generator, prompt, length, temperature, seed + number)
             print(prompt.decode("utf-8", "replace") + text)
 
 
+def check_prediction(length: int, temperature: float, samples: int, seed: int) -> None:
+    """Refuse options of `predict` that are out of range."""
+    last = MAX_SEED - samples + 1
+    for name, value, allowed, words in (
+        ("length", length, 1 <= length <= MAX_LENGTH, f"from 1 to {MAX_LENGTH:,}"),
+        ("temperature", temperature, 0 < temperature < math.inf, "a finite number above 0"),
+        ("samples", samples, samples >= 1, "at least 1"),
+        ("seed", seed, -MAX_SEED <= seed <= last, f"from {-MAX_SEED:,} to {last:,}"),
+    ):
+        if not allowed:
+            raise Refusal(f"{name} must be {words}; received {value:,}")
+
+
 def export(run: Path, to: Path = Path("saved_models"), also: tuple[Format, ...] = ()) -> None:
-    """Export the run as a SavedModel that takes prompts and needs neither Keras nor this code.
+    """Export a SavedModel that takes prompts and needs neither Keras nor this code.
 
     Args:
         run: The folder of the run.
-        to: The folder of all exports; this one becomes its textgen/<version>.
-        also: Write it for other runtimes too, which take ids.
+        to: The folder of all exports, in which textgen/<version> is made.
+        also: Other runtimes to write files for, which take ids.
     """
     folder = Run.finished(run)
     generator = load_generator(folder)
@@ -152,11 +162,7 @@ def export(run: Path, to: Path = Path("saved_models"), also: tuple[Format, ...] 
         "textgen",
         to,
         endpoints=generator.endpoints(),
-        probes={
-            "serving_default": PROBES,
-            "generate": PROBES,
-            "step": {"character": [b"T", b"\n"], **generator.named_states(2)},
-        },
+        probes=generator.probes(),
         numeric=generator.numeric,
         card=CARD,
         also=also,
@@ -167,7 +173,7 @@ def export(run: Path, to: Path = Path("saved_models"), also: tuple[Format, ...] 
 
 
 def evaluate(run: Path) -> None:
-    """Score the run on the test part, in bits a character, beside n-grams and a uniform guess.
+    """Score the run on the test text, in bits a character, with n-grams as the baseline.
 
     Args:
         run: The folder of the run.
@@ -193,6 +199,6 @@ def evaluate(run: Path) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs a command."""
+    """Run a command."""
     commands = {"train": train, "evaluate": evaluate, "predict": predict, "export": export}
     run_command(commands, argv, "apps.textgen", __doc__)

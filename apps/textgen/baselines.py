@@ -1,4 +1,4 @@
-"""What a generator has to beat."""
+"""The baseline: a model of n-grams of characters."""
 
 import math
 from collections import Counter, defaultdict
@@ -8,16 +8,16 @@ from tqdm import tqdm
 
 
 def ngram_nats(train: np.ndarray, test: np.ndarray, size: int, order: int) -> float:
-    """Returns the cross-entropy of a model of n-grams, in nats per character.
+    """Return the cross-entropy of a model of n-grams, in nats per character.
 
-    The chance of a character after the `order - 1` before it is mixed with that after one fewer,
-    and so on down to all alike, with the weights of Witten and Bell (1991): what has been followed
-    by many different characters trusts its own counts less.
+    The probability of a character after the `order - 1` previous ones is interpolated with that
+    after one fewer, and so on down to the uniform distribution, with the weights of Witten and Bell
+    (1991): the more different characters follow a context, the less its own counts weigh.
 
     Args:
         train: The ids to count, `(time,)`.
         test: The ids to predict, `(time,)`.
-        size: How many ids there are.
+        size: The number of ids.
         order: The length of the longest n-grams.
     """
     counts: list[dict[tuple, Counter]] = [defaultdict(Counter) for _ in range(order)]
@@ -25,15 +25,17 @@ def ngram_nats(train: np.ndarray, test: np.ndarray, size: int, order: int) -> fl
     for length, table in enumerate(tqdm(counts, desc="Counting n-grams", disable=None)):
         for place in range(length, len(text)):
             table[tuple(text[place - length : place])][text[place]] += 1
-    totals = [{context: found.total() for context, found in table.items()} for table in counts]
+    totals = [
+        {context: followers.total() for context, followers in table.items()} for table in counts
+    ]
     text, nats = test.tolist(), 0.0
     for place, id_ in enumerate(text):
-        chance = 1 / size
+        probability = 1 / size
         for length in range(min(order, place + 1)):
             context = tuple(text[place - length : place])
-            if (found := counts[length].get(context)) is None:
+            if (followers := counts[length].get(context)) is None:
                 break
-            different = len(found)
-            chance = (found[id_] + different * chance) / (totals[length][context] + different)
-        nats -= math.log(chance)
+            different, total = len(followers), totals[length][context]
+            probability = (followers[id_] + different * probability) / (total + different)
+        nats -= math.log(probability)
     return nats / len(text)

@@ -1,4 +1,4 @@
-"""A long text as streams that go on from batch to batch, for truncated backpropagation."""
+"""A long text as streams that continue from batch to batch, for truncated backpropagation."""
 
 from collections.abc import Iterator
 
@@ -11,25 +11,29 @@ from apps.common.refusal import Refusal
 
 
 class Streams:
-    """Batches of segments, each the continuation of the one before, and what follows each step.
+    """Batches of segments and their next characters. Each segment continues the one before.
 
-    The text is cut into as many streams as a batch has rows. In each epoch the segments begin
-    elsewhere, drawn from the seed and the epoch alone, so that training which is taken up again at
-    an epoch goes on as if it had never stopped.
+    The text is cut into `batch_size` streams. In each epoch the segments begin at another shift,
+    which depends on the seed and the epoch alone, so a training that is resumed at an epoch
+    continues as if it had never stopped.
 
     Args:
         ids: The text, shape `(time,)`.
         batch_size: The number of streams.
         steps: The number of steps in a segment, after which the gradient is cut.
         seed: The seed of the shift. Without one segments always begin at the start.
+
+    Raises:
+        Refusal: If the text is too short.
     """
 
     def __init__(self, ids: np.ndarray, batch_size: int, steps: int, seed: int | None = None):
-        if len(ids) < batch_size * (steps + 1) + steps:
+        needed = batch_size * (steps + 1) + steps
+        if len(ids) < needed:
             raise Refusal(
-                f"batch_size {batch_size} and steps {steps} need a part of at least "
-                f"{batch_size * (steps + 1) + steps:,} characters; received {len(ids):,}; choose "
-                f"smaller ones or a longer text"
+                f"batch_size {batch_size} and steps {steps} need training and validation texts of "
+                f"at least {needed:,} characters each; received {len(ids):,}: choose lower "
+                f"numbers, or give a longer text"
             )
         self.ids = ids
         self.batch_size = batch_size
@@ -54,20 +58,20 @@ class Streams:
             yield segment[:, :-1], segment[:, 1:]
 
     def dataset(self) -> tf.data.Dataset:
-        """Returns a data set that starts each time with the shift of the current epoch."""
+        """Return a data set that begins each iteration with the shift of the current epoch."""
         ids = tf.TensorSpec((self.batch_size, self.steps), tf.int32)
         return feed(self, (ids, ids))
 
 
-class StatesFromZero(keras.callbacks.Callback):
-    """Starts stateful layers from zero where a text begins: with an epoch, and with a test."""
+class ResetStates(keras.callbacks.Callback):
+    """Resets stateful layers where a text begins: at each epoch, and at each validation."""
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Starts the training text from zero."""
+        """Reset states for the training text."""
         self._reset()
 
     def on_test_begin(self, logs=None):
-        """Starts the validation text from zero."""
+        """Reset states for the validation text."""
         self._reset()
 
     def _reset(self) -> None:

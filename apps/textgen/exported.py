@@ -1,6 +1,7 @@
-"""A generator of texts, character by character."""
+"""The exported generator: prompts in, continuations out, character by character."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -8,30 +9,35 @@ import tensorflow as tf
 from apps.common.cards import GENERATED, Card
 from apps.common.other_runtimes import NumericEndpoints
 from apps.common.text import encode
+from apps.textgen.model import split_layers
 from apps.textgen.vocabulary import END, UNKNOWN, Characters
 from rnnlayers.decoding import Sampling, decode
 
-MOST = 10_000  # characters written at once
+PROMPT, LENGTH, TEMPERATURE, SEED, TEXT = "prompt", "length", "temperature", "seed", "text"
+CHARACTER, LOG_PROBABILITY = "character", "log_probability"
+STATE = "state_"  # with the number of the layer
+MAX_LENGTH = 10_000  # characters generated at once
+# The export is verified with these inputs.
 PROBES = {
-    "prompt": [b"The ", b"", b"\xf0\x9f\x91\x8f"],
-    "length": 20,
-    "temperature": 0.5,
-    "seed": 7,
+    PROMPT: [b"The ", b"", b"\xf0\x9f\x91\x8f"],
+    LENGTH: 20,
+    TEMPERATURE: 0.5,
+    SEED: 7,
 }
 CARD = Card(
-    "Goes on with a text, character by character.",
+    "Continues a text, character by character.",
     {
-        "prompt": "how the text begins, UTF-8",
-        "length": "characters to write, at least 1",
-        "temperature": "above 0; below 1 surer, above 1 more daring",
-        "seed": "the same one writes the same text",
-        "text": "what follows on the prompt",
-        "character": "one character",
-        "state_": "a state, zeros at first",
-        "log_probability": "of each character of the vocabulary to be the next",
+        PROMPT: "the beginning of the text, UTF-8",
+        LENGTH: f"characters to generate, from 1 to {MAX_LENGTH:,}",
+        TEMPERATURE: "above 0; low values favour likely characters",
+        SEED: "the same seed generates the same text",
+        TEXT: "the continuation of the prompt",
+        CHARACTER: "one character",
+        STATE: "a state, zeros at first",
+        LOG_PROBABILITY: "of each character of the vocabulary to be the next",
     },
-    "It writes what sounds like its training text and means nothing; what it says of people or "
-    "things is invented.",
+    "It imitates its training text without understanding it. What it writes about people or things "
+    "is invented.",
     {
         "sample": GENERATED,
         "tfds": "tiny_shakespeare of the TensorFlow Datasets catalogue (Karpathy 2015); "
@@ -41,27 +47,25 @@ CARD = Card(
 
 
 class Generator(tf.Module):
-    """Prompts in, continuations out.
+    """A network with its vocabulary: prompts in, continuations out.
 
     Args:
-        model: The network, in this order an embedding, recurrent layers of one state, and a layer
-            whose outputs are the logits.
-        characters: Turns texts into its ids.
+        model: The network from `build_model`.
+        characters: Turns texts into ids.
     """
 
     def __init__(self, model: keras.Model, characters: Characters):
         super().__init__()
         self.model = model
         self.characters = characters
-        self.embedding, *others = [layer for layer in self.model.layers if layer.weights]
-        *self.recurrent, self.head = others
+        self.embedding, self.recurrent, self.head = split_layers(model)
 
     def states(self, batch: int | tf.Tensor) -> list[tf.Tensor]:
-        """Returns the states before any character, `(batch, units)` for each layer."""
+        """Return the states before the first character, `(batch, units)` for each layer."""
         return [layer.get_initial_state(batch)[0] for layer in self.recurrent]
 
     def logits(self, ids: tf.Tensor, states: Sequence[tf.Tensor]) -> tuple:
-        """Returns the logits `(batch, size)` of what follows on ids `(batch,)`, and the states."""
+        """Return the logits `(batch, size)` of the characters after ids `(batch,)`, and states."""
         output, after = self.embedding(ids), []
         for layer, state in zip(self.recurrent, states, strict=True):
             output, (state,) = layer.cell(output, [state])
@@ -69,69 +73,81 @@ class Generator(tf.Module):
         return self.head(output), after
 
     def step(self, character: tf.Tensor, **states) -> dict[str, tf.Tensor]:
-        """Reads one character `(batch,)`: the chances of those to follow, and the states."""
+        """Read one character `(batch,)` and return the probabilities of the next, and states."""
         ids = self.characters(character)[:, :1].to_tensor(UNKNOWN, shape=(None, 1))[:, 0]
         return self.step_ids(ids, **states)
 
     def step_ids(self, ids: tf.Tensor, **states) -> dict[str, tf.Tensor]:
-        """Reads one character `(batch,)`, given as its id, likewise."""
-        logits, after = self.logits(ids, [states[name] for name in sorted(states)])
-        states = {f"state_{i}": state for i, state in enumerate(after)}
-        return {"log_probability": tf.nn.log_softmax(logits), **states}
+        """Do the same as `step` for one character `(batch,)` given as its id."""
+        before = [states[f"{STATE}{number}"] for number in range(len(self.recurrent))]
+        logits, after = self.logits(ids, before)
+        return {LOG_PROBABILITY: tf.nn.log_softmax(logits), **_named(after)}
 
     def __call__(self, prompt, length, temperature, seed) -> dict[str, tf.Tensor]:
-        """Goes on with prompts `(batch,)` for `length` characters.
+        """Continue prompts `(batch,)` by `length` characters.
 
         Args:
-            prompt: The texts to go on with; an empty one begins like a new line.
-            length: How many characters to draw, at least 1 and at most `MOST`.
-            temperature: Above 0; below 1 what is likely becomes likelier.
-            seed: Of the draws: the same seed gives the same text.
+            prompt: The texts to continue. An empty one begins like a new line.
+            length: The number of characters to generate, from 1 to `MAX_LENGTH`.
+            temperature: Above 0. Below 1 likely characters become more likely.
+            seed: The seed. The same seed generates the same text.
         """
-        # A loop that has begun cannot be called off: whoever serves this must not be made to wait.
-        tf.debugging.assert_less_equal(length, MOST, f"length must be at most {MOST}")
+        # A loop that runs cannot be stopped, and would keep a server busy.
+        words = f"{LENGTH} must be from 1 to {MAX_LENGTH}"
+        checks = [
+            tf.debugging.assert_greater_equal(length, 1, words),
+            tf.debugging.assert_less_equal(length, MAX_LENGTH, words),
+            tf.debugging.assert_positive(temperature, f"{TEMPERATURE} must be above 0"),
+        ]
+        with tf.control_dependencies(checks):
+            prompt = tf.identity(prompt)
         begin = tf.where(tf.strings.length(prompt) == 0, "\n", prompt)
         ids = self.characters(begin)
         last = tf.cast(ids.row_lengths(), tf.int32) - 1
         forced = ids[:, 1:].to_tensor(-1)
         decoded = decode(
-            lambda token, states: self._scaled(token, states, temperature),
+            lambda token, states: self._scaled_logits(token, states, temperature),
             self.states(tf.shape(prompt)[0]),
             ids[:, :1].to_tensor()[:, 0],
             Sampling(seed=seed),
             stop_token_id=END,
             pad_token_id=END,
-            max_length=last + tf.maximum(length, 1),
+            max_length=last + length,
             forbidden_tokens=[UNKNOWN, END],
             forced_tokens=forced,
         )
-        drawn = tf.ragged.boolean_mask(
+        generated = tf.ragged.boolean_mask(
             decoded.tokens[:, 0],
             tf.range(tf.shape(decoded.tokens)[-1]) >= last[:, None],
         )
-        return {"text": self.characters.joined(drawn)}
+        return {TEXT: self.characters.join(generated)}
 
-    def _scaled(self, token: tf.Tensor, states: list, temperature: tf.Tensor) -> tuple:
+    def _scaled_logits(self, token: tf.Tensor, states: list, temperature: tf.Tensor) -> tuple:
         logits, after = self.logits(token, states)
         return logits / temperature, after
 
     def endpoints(self) -> dict[str, tuple]:
-        """Returns what is exported, with its inputs."""
+        """Return the exported functions with their inputs."""
         prompt = {
-            "prompt": tf.TensorSpec([None], tf.string),
-            "length": tf.TensorSpec([], tf.int32),
-            "temperature": tf.TensorSpec([], tf.float32),
-            "seed": tf.TensorSpec([], tf.int32),
+            PROMPT: tf.TensorSpec([None], tf.string),
+            LENGTH: tf.TensorSpec([], tf.int32),
+            TEMPERATURE: tf.TensorSpec([], tf.float32),
+            SEED: tf.TensorSpec([], tf.int32),
         }
-        step = {"character": tf.TensorSpec([None], tf.string), **self.state_specs()}
+        step = {CHARACTER: tf.TensorSpec([None], tf.string), **self.state_specs()}
         return {
             "serving_default": (self, prompt),
             "generate": (self, prompt),
             "step": (self.step, step),
         }
 
+    def probes(self) -> dict[str, dict[str, Any]]:
+        """Return example inputs of each endpoint."""
+        step = {CHARACTER: [b"T", b"\n"], **self.named_states(2)}
+        return {"serving_default": PROBES, "generate": PROBES, "step": step}
+
     def numeric(self) -> NumericEndpoints:
-        """Returns what other runtimes are given."""
+        """Return the endpoints for other runtimes."""
         step = {"ids": tf.TensorSpec([None], tf.int32), **self.state_specs()}
         return NumericEndpoints(
             {"step_ids": (self.step_ids, step)},
@@ -140,21 +156,25 @@ class Generator(tf.Module):
         )
 
     def state_specs(self) -> dict[str, tf.TensorSpec]:
-        """Returns the states as an endpoint takes them."""
+        """Return the states as inputs of an endpoint."""
         return {
             name: tf.TensorSpec([None, state.shape[-1]])
             for name, state in self.named_states(1).items()
         }
 
     def named_states(self, batch: int) -> dict[str, tf.Tensor]:
-        """Returns the states before any character by the names that endpoints have for them."""
-        return {f"state_{i}": state for i, state in enumerate(self.states(batch))}
+        """Return the states before the first character, by their names in endpoints."""
+        return _named(self.states(batch))
+
+
+def _named(states: Sequence[tf.Tensor]) -> dict[str, tf.Tensor]:
+    return {f"{STATE}{number}": state for number, state in enumerate(states)}
 
 
 def generate(
     generator: Generator, prompt: bytes, length: int, temperature: float, seed: int
 ) -> str:
-    """Returns how a text may go on."""
+    """Return a continuation of a text."""
     inputs = (tf.constant(length), tf.constant(temperature), tf.constant(seed))
-    (text,) = generator(encode([prompt]), *inputs)["text"].numpy()
+    (text,) = generator(encode([prompt]), *inputs)[TEXT].numpy()
     return text.decode("utf-8")

@@ -1,4 +1,4 @@
-"""How well a generator foresees a text."""
+"""The cross-entropy of a text under a network."""
 
 import math
 from collections.abc import Sequence
@@ -32,5 +32,5 @@ def cross_entropy(
 
 
 def in_bits(nats: float) -> dict[str, float]:
-    """Returns a cross-entropy in the units that papers use."""
+    """Return a cross-entropy in the units that papers use."""
     return {"bits_per_character": nats / math.log(2), "nats_per_character": nats}

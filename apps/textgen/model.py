@@ -1,4 +1,4 @@
-"""The network: an embedding, GRUs whose states go on from segment to segment, and logits."""
+"""The network: an embedding, GRUs whose states continue from segment to segment, and logits."""
 
 import keras
 
@@ -8,12 +8,12 @@ from rnnlayers.optimizers import ClipByGlobalNorm
 
 
 def build_model(settings: Settings, size: int, steps: int) -> keras.Model:
-    """Builds and compiles the model: logits `(batch, time, size)` of what follows each character.
+    """Build and compile the model, from ids to logits `(batch, time, size)` of the next character.
 
     Args:
-        settings: What decides the run.
-        size: How many ids there are.
-        steps: Training steps in an epoch.
+        settings: The settings of the run.
+        size: The number of ids.
+        steps: The number of training steps in an epoch.
     """
     ids = keras.Input(batch_shape=(settings.batch_size, None), dtype="int32")
     states = keras.layers.Embedding(size, settings.embedding_size)(ids)
@@ -31,6 +31,12 @@ def build_model(settings: Settings, size: int, steps: int) -> keras.Model:
     return model
 
 
+def split_layers(model: keras.Model) -> tuple[keras.Layer, list[keras.Layer], keras.Layer]:
+    """Return the embedding, the GRUs and the last layer of a model from `build_model`."""
+    embedding, *recurrent, head = [layer for layer in model.layers if layer.weights]
+    return embedding, recurrent, head
+
+
 def with_explicit_states(model: keras.Model) -> keras.Model:
     """Return the network of a trained model for any batch size, with its states in and out.
 
@@ -40,7 +46,7 @@ def with_explicit_states(model: keras.Model) -> keras.Model:
     Returns:
         A model from ids `(batch, time)` and states to logits `(batch, time, size)` and states.
     """
-    embedding, *recurrent, head = [layer for layer in model.layers if layer.weights]
+    embedding, recurrent, head = split_layers(model)
     ids = keras.Input((None,), dtype="int32")
     before = [keras.Input((layer.cell.units,)) for layer in recurrent]
     outputs, after = embedding(ids), []
