@@ -1,4 +1,4 @@
-"""The process that trains the captioner for photographs, and tells how long a step takes."""
+"""A process that trains the captioner for photographs and prints the duration of a step."""
 
 import json
 import sys
@@ -7,32 +7,34 @@ import time
 import keras
 import numpy as np
 
-from apps.captioning import app as captioning
+from apps.captioning.model import build_model
+from apps.captioning.settings import Settings
 from apps.common.training import keep_memory
 
-WARM = 8  # steps before the clock starts: each length of captions is compiled anew
+WARM = 8  # steps before the clock starts: each length of captions is compiled once
 LENGTHS = (12, 16, 20, 24)  # of captions, padded
 
 
 class Clock(keras.callbacks.Callback):
-    """Notes when each step ends."""
+    """Records when each step ends."""
 
     def __init__(self) -> None:
         super().__init__()
         self.ends: list[float] = []
 
     def on_train_batch_end(self, batch, logs=None):
-        """Note the time."""
+        """Record the time."""
         self.ends.append(time.perf_counter())
 
 
 def main(mode: str, image_size: str, steps: str) -> None:
-    """Print the seconds of a step, with memory that is kept or given back."""
+    """Print the seconds of a step, with freed memory kept or given back."""
     if mode == "kept" and not keep_memory():
         raise RuntimeError("This system's C library gives no choice.")
-    settings = captioning.Settings(
+    settings = Settings(
         image_size=int(image_size),
         filters=24,
+        levels=4,
         flip=True,
         shift=0.1,
         vocabulary_size=3000,
@@ -42,14 +44,15 @@ def main(mode: str, image_size: str, steps: str) -> None:
         smoothing=0.1,
         word_dropout=0.0,
         batch_size=32,
+        each=3,
     )
-    model = captioning.build_model(settings, settings.vocabulary_size, steps=1000)
+    model = build_model(settings, settings.vocabulary_size, steps=1000)
     clock, count = Clock(), WARM + int(steps)
     model.fit(batches(settings), steps_per_epoch=count, callbacks=[clock], shuffle=False, verbose=0)
     print(json.dumps({"seconds": (clock.ends[-1] - clock.ends[WARM - 1]) / int(steps)}))
 
 
-def batches(settings: captioning.Settings):
+def batches(settings: Settings):
     """Yield batches of noise, with captions of several lengths."""
     draw, side = np.random.default_rng(0), settings.image_size
     for place in range(10**9):

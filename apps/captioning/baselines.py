@@ -1,4 +1,4 @@
-"""What a captioner has to beat."""
+"""Baselines that a captioner has to beat."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,28 +10,26 @@ from apps.captioning.metrics import words_of
 
 
 def commonest(captions: Sequence[Sequence[str]]) -> str:
-    """Returns the caption that most images have, those that differ in signs alone taken together.
+    """Return the most frequent caption, without regard to case and punctuation.
 
     Args:
-        captions: For each image to learn from its captions.
+        captions: The captions of each training image.
     """
-    counts = Counter(words_of(caption) for said in captions for caption in said)
+    counts = Counter(words_of(caption) for texts in captions for caption in texts)
     return counts.most_common(1)[0][0]
 
 
 def nearest(
     train: np.ndarray, captions: Sequence[Sequence[str]], features: np.ndarray
 ) -> list[str]:
-    """Captions images as the most similar one to learn from is.
+    """Return for each image the first caption of the most similar training image.
 
     Args:
-        train: The features of the images to learn from, `(images, features)`.
-        captions: The captions of each.
-        features: Those of the images to caption, `(images, features)`.
-
-    Returns:
-        For each image the first caption of the image whose features point most nearly the same way.
+        train: The features of the training images, `(images, features)`.
+        captions: The captions of each training image.
+        features: The features of the images to caption, `(images, features)`. Similarity is the
+            cosine.
     """
     search = NearestNeighbors(n_neighbors=1, metric="cosine").fit(train)
-    places = search.kneighbors(features, return_distance=False)[:, 0]
-    return [captions[place][0] for place in places]
+    indices = search.kneighbors(features, return_distance=False)[:, 0]
+    return [captions[index][0] for index in indices]

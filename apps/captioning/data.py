@@ -1,14 +1,14 @@
 """Images with their captions: Flickr8k's layout, a table, the catalogue, or a small sample.
 
-Examples are `(picture, captions)`. The layouts that `from_path` reads, texts plain or with `.gz`:
+Examples are `(picture, captions)`. `from_path` reads these layouts, texts plain or with `.gz`:
 
-- a folder with one `*token.txt`, which has `name.jpg#0<TAB>caption` on each line, with lists of
-  names `*trainImages.txt`, `*devImages.txt` and `*testImages.txt`, and with the images, in a
-  folder or in a tar file (Flickr8k, Flickr30k);
-- a table (`.csv`, `.tsv`, `.jsonl`) with a column of paths, relative to its folder, and one of
-  captions, a line for each caption.
+- a folder in Flickr8k's layout: one `*token.txt`, with `name.jpg#0<TAB>caption` on each line; the
+  lists of names `*trainImages.txt`, `*devImages.txt` and `*testImages.txt`; and the images, in
+  folders or in a tar file;
+- a table (`.csv`, `.tsv`, `.jsonl`) with a column of paths, relative to its folder, and a column of
+  captions, one line for each caption. It is split by images.
 
-No image is in two parts; a table is cut by its images.
+No image is in two parts.
 """
 
 import functools
@@ -23,26 +23,35 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from apps.captioning import sample as scene_sample
+from apps.captioning.settings import Settings
 from apps.common.data import catalogue, door, files
 from apps.common.data.splits import SPLIT_SEED, Splits
 from apps.common.refusal import Refusal
 
-SAMPLE_TRAIN, SAMPLE_TEST = 8000, 400
-PART = 0.1  # of the images of a table, for validation and testing each
-MOST = 5000  # images held out for each
+SAMPLE_TRAIN = {48: 3000, 64: 8000}  # training scenes, by the side of the scenes in pixels
+SAMPLE_TEST = 400
+HELD_OUT = 0.1  # the part of a table's images that validates, and the part that tests
+MOST_HELD_OUT = 5000  # images for each of them
 SUFFIXES = (".jpg", ".jpeg", ".png", ".gif")
 LISTS = ("train", "dev", "test")
 CATALOGUE_NAME = "coco_captions"
 
 
 class Picture(NamedTuple):
-    """An image file, read when it is asked for: there may be more of them than memory."""
+    """An image file, read only when it is needed: all together may be larger than memory."""
 
     name: str
     read: Callable[[], bytes]
 
 
 Example = tuple[Picture, tuple[str, ...]]
+
+
+def load_examples(settings: Settings) -> Splits:
+    """Load the images of a run with their captions, with a validation part."""
+    options = ("scene_size", "image_column", "caption_column", "catalogue_name")
+    splits = load(settings.source, **{name: getattr(settings, name) for name in options})
+    return splits.with_validation(settings.seed)
 
 
 def load(source: str, **options: Any) -> Splits:
@@ -61,17 +70,23 @@ def load(source: str, **options: Any) -> Splits:
     )
 
 
-def from_sample() -> Splits:
-    """Draws the embedded sample."""
+def from_sample(scene_size: int | None = None) -> Splits:
+    """Generate the embedded sample.
+
+    Args:
+        scene_size: The side of its scenes in pixels, 48 or 64. Runs from before this option, which
+            have None, have scenes of 64 pixels.
+    """
+    side = scene_size or 64
     parts = zip(
         ("train", "test", "combination"),
-        scene_sample.generate(SAMPLE_TRAIN, SAMPLE_TEST),
+        scene_sample.generate(SAMPLE_TRAIN[side], SAMPLE_TEST, side),
         strict=True,
     )
     train, test, combinations = (
         [
-            (Picture(f"{name} {i}", functools.partial(bytes, content)), tuple(said))
-            for i, (content, said) in enumerate(part)
+            (Picture(f"{name} {i}", functools.partial(bytes, content)), tuple(texts))
+            for i, (content, texts) in enumerate(part)
         ]
         for name, part in parts
     )
@@ -80,24 +95,24 @@ def from_sample() -> Splits:
 
 
 def from_catalogue(catalogue_name: str = CATALOGUE_NAME) -> Splits:
-    """Reads images with captions from the TensorFlow Datasets catalogue.
+    """Read images with captions from the TensorFlow Datasets catalogue.
 
     Args:
-        catalogue_name: Its name, such as `coco_captions`.
+        catalogue_name: The name of the data set, such as `coco_captions`.
 
     Raises:
-        Refusal: If the data set cannot be had or holds no images with captions.
+        Refusal: If the data set cannot be loaded or holds no images with captions.
     """
-    # Their bytes wait in a file without a name, which goes when the program does.
-    store = tempfile.TemporaryFile()  # noqa: SIM115 (it is open as long as the pictures are)
+    # The bytes are kept in an unnamed file, which vanishes when the program ends.
+    store = tempfile.TemporaryFile()  # noqa: SIM115 (it stays open as long as the pictures exist)
     parts: list[list[Example]] = []
     for number, part in enumerate(catalogue.read_captions(catalogue_name)):
         rows = []
-        for place, (content, said) in enumerate(part):
+        for place, (content, texts) in enumerate(part):
             start = store.tell()
             store.write(content)
             read = functools.partial(_stored, store, len(content), start)
-            rows.append((Picture(f"{LISTS[number]} {place}", read), tuple(said)))
+            rows.append((Picture(f"{LISTS[number]} {place}", read), tuple(texts)))
         parts.append(_full(rows, catalogue_name))
     store.flush()
     train, validation, test = parts
@@ -106,94 +121,101 @@ def from_catalogue(catalogue_name: str = CATALOGUE_NAME) -> Splits:
 
 
 def from_path(path: Path, image_column: str = "image", caption_column: str = "caption") -> Splits:
-    """Reads images with captions in one of the layouts above.
+    """Read images with captions in one of the layouts above.
 
     Args:
         path: The folder or the table.
-        image_column: Of a table, the column of the paths of the images.
-        caption_column: Of a table, the column of the captions.
+        image_column: The column of a table that holds the paths of the images.
+        caption_column: The column of a table that holds the captions.
 
     Raises:
-        Refusal: If there is nothing to read there, or images and captions do not fit.
-        OSError: If something cannot be read.
+        Refusal: If the layout is none of these, or an option has no effect with it.
+        OSError: If a file cannot be read.
     """
     if path.is_dir():
+        columns = {"image_column": image_column, "caption_column": caption_column}
+        for name, column in columns.items():
+            if column != name.removesuffix("_column"):
+                raise Refusal(
+                    f"{name} has no effect with a folder, since only tables have columns: leave it "
+                    f"out; received {column!r}"
+                )
         return _folder(path)
-    said: dict[str, list[str]] = {}
+    captions: dict[str, list[str]] = {}
     for where, (name, caption) in files.read(path, (image_column, caption_column)):
         if not isinstance(name, str) or not isinstance(caption, str):
             raise Refusal(
-                f"{where}: expected a path and a caption, both texts; received {name!r:.40} and "
+                f"{where} must hold a path and a caption, both texts; received {name!r:.40} and "
                 f"{caption!r:.40}"
             )
-        said.setdefault(os.path.normpath(name), []).append(caption)
+        captions.setdefault(os.path.normpath(name), []).append(caption)
     pictures = {
         name: Picture(name, (path.parent / name).read_bytes)
-        for name in said
+        for name in captions
         if (path.parent / name).is_file()
     }
-    # In the order of their names: the cut does not depend on that of the lines.
-    examples = sorted(_joined(pictures, said, path), key=lambda example: example[0].name)
-    count = min(MOST, round(PART * len(examples)))
+    # Sorted by name, so that the split does not depend on the order of the lines.
+    examples = sorted(_joined(pictures, captions, path), key=lambda example: example[0].name)
+    count = min(MOST_HELD_OUT, round(HELD_OUT * len(examples)))
     if not count:
         raise Refusal(
-            f"{path}: {len(examples)} images are too few to hold some out; at least "
-            f"{round(1 / PART)} are needed"
+            f"{path} must hold at least {round(1 / HELD_OUT)} images, of which some validate and "
+            f"some test; it holds {len(examples)}"
         )
     order = np.random.default_rng(SPLIT_SEED).permutation(len(examples))
     shuffled = [examples[place] for place in order]
     test, validation, train = shuffled[:count], shuffled[count : 2 * count], shuffled[2 * count :]
-    return Splits(train, test, f"{path}, cut by images", validation, unit="images")
+    return Splits(train, test, f"{path}, split by images", validation, unit="images")
 
 
 def _folder(folder: Path) -> Splits:
     tokens = _one(folder, "*token.txt", "captions, such as Flickr8k.token.txt")
-    said: dict[str, list[str]] = {}
+    captions: dict[str, list[str]] = {}
     for number, line in enumerate(files.lines(tokens), start=1):
-        # At the first tab alone: some captions hold more of them.
+        # Only at the first tab: a caption may contain more.
         head, tab, caption = line.partition("\t")
         name, hash_sign, _ = head.rpartition("#")
         if not line.strip():
             continue
         if not (tab and hash_sign):
             raise Refusal(
-                f"{tokens}, line {number}: expected name.jpg#0, a tab and a caption; received "
+                f"{tokens}, line {number} must be name.jpg#0, a tab and a caption; received "
                 f"{line!r:.60}"
             )
-        said.setdefault(name, []).append(caption)
+        captions.setdefault(name, []).append(caption)
     pictures = _pictures(folder)
     parts = []
     for which in LISTS:
         listed = _one(folder, f"*{which}Images.txt", f"the names of the {which} images")
         names = [line.strip() for line in files.lines(listed) if line.strip()]
-        parts.append(_joined(pictures, {name: said.get(name, []) for name in names}, listed))
+        parts.append(_joined(pictures, {name: captions.get(name, []) for name in names}, listed))
     train, validation, test = parts
     counts = Counter(picture.name for part in parts for picture, _ in part)
     if both := [name for name, count in counts.items() if count > 1]:
         raise Refusal(
-            f"{folder}: no image can be in two parts, and {both[0]} stands in two of the lists "
-            f"{', '.join(f'*{which}Images.txt' for which in LISTS)}"
+            f"{folder} must name each image in one list only, and {both[0]} stands in two of the "
+            f"lists {', '.join(f'*{which}Images.txt' for which in LISTS)}; remove it from one"
         )
     return Splits(train, test, str(folder), validation, unit="images")
 
 
 def _one(folder: Path, pattern: str, what: str) -> Path:
-    """Returns the one file of a folder that holds something."""
-    found = sorted({*folder.glob(pattern), *folder.glob(f"{pattern}.gz")})
-    # Flickr8k has its captions once more, as lemmas.
-    found = [path for path in found if "lemma" not in path.name]
-    if len(found) == 1:
-        return found[0]
-    listed = f": {', '.join(path.name for path in found)}" if found else ""
+    """Return the only file of a folder with a name of a pattern."""
+    paths = sorted({*folder.glob(pattern), *folder.glob(f"{pattern}.gz")})
+    # Flickr8k also has its captions as lemmas.
+    paths = [path for path in paths if "lemma" not in path.name]
+    if len(paths) == 1:
+        return paths[0]
+    listed = f": {', '.join(path.name for path in paths)}" if paths else ""
     raise Refusal(
         f"{folder} must have one file {pattern}, plain or with .gz, with {what}; it has "
-        f"{len(found) or 'none'}{listed}"
+        f"{len(paths) or 'none'}{listed}"
     )
 
 
 def _pictures(folder: Path) -> dict[str, Picture]:
-    """Returns all images below a folder, those in tar files too, by name."""
-    found = {
+    """Return all images below a folder, including those in tar files, by name."""
+    pictures = {
         path.name: Picture(path.name, path.read_bytes)
         for path in folder.rglob("*")
         if path.suffix.lower() in SUFFIXES and path.is_file()
@@ -205,17 +227,19 @@ def _pictures(folder: Path) -> dict[str, Picture]:
                     name = Path(member.name).name
                     if member.isfile() and Path(name).suffix.lower() in SUFFIXES:
                         place = (path, member.offset_data, member.size)
-                        found.setdefault(name, Picture(name, functools.partial(_slice, *place)))
-                # Where a later header is damaged, tarfile stops as it does at the end: at zeros.
+                        picture = Picture(name, functools.partial(_slice, *place))
+                        pictures.setdefault(name, picture)
+                # At a damaged header tarfile stops as at the end, where there are zeros.
                 if any(_slice(path, archive.offset, tarfile.BLOCKSIZE)):
                     raise tarfile.ReadError(f"damaged from byte {archive.offset:,} on")
         except tarfile.TarError as error:
-            raise Refusal(f"{path}: not a sound tar file: {error}") from error
-    if not found:
+            raise Refusal(f"{path} is not a sound tar file: {error}") from error
+    if not pictures:
         raise Refusal(
-            f"{folder} holds no image: expected {', '.join(SUFFIXES)}, in folders or in a tar file"
+            f"{folder} must hold images that end in {', '.join(SUFFIXES)}, in folders or in a tar "
+            f"file; it holds none"
         )
-    return found
+    return pictures
 
 
 def _slice(path: Path, start: int, size: int) -> bytes:
@@ -229,24 +253,26 @@ def _stored(store: tempfile._TemporaryFileWrapper, size: int, start: int) -> byt
 
 
 def _joined(
-    pictures: Mapping[str, Picture], said: Mapping[str, list[str]], where: Path
+    pictures: Mapping[str, Picture], captions: Mapping[str, list[str]], where: Path
 ) -> list[Example]:
-    """Returns the images that have captions; what lacks the other is reported and left out."""
-    if missing := [name for name in said if name not in pictures]:
-        print(f"{where}: {len(missing):,} without an image are left out, such as {missing[0]}")
-    rows = [(pictures[name], tuple(said[name])) for name in said if name in pictures]
+    """Return the images that have captions, and print how many lack one or the other."""
+    if missing := [name for name in captions if name not in pictures]:
+        print(
+            f"{where}: {len(missing):,} names without an image are left out, such as {missing[0]}"
+        )
+    rows = [(pictures[name], tuple(captions[name])) for name in captions if name in pictures]
     return _full(rows, where)
 
 
 def _full(rows: Iterable[Example], where: Path | str) -> list[Example]:
-    """Returns the images with their captions, without captions that are empty."""
-    rows = [(picture, [caption.strip() for caption in said]) for picture, said in rows]
-    if empty := sum(not caption for _, said in rows for caption in said):
+    """Return the images without empty captions, and print how many have none left."""
+    rows = [(picture, [caption.strip() for caption in texts]) for picture, texts in rows]
+    if empty := sum(not caption for _, texts in rows for caption in texts):
         print(f"{where}: {empty:,} empty captions are left out")
-    rows = [(picture, tuple(filter(None, said))) for picture, said in rows]
-    if bare := [picture.name for picture, said in rows if not said]:
+    rows = [(picture, tuple(filter(None, texts))) for picture, texts in rows]
+    if bare := [picture.name for picture, texts in rows if not texts]:
         print(f"{where}: {len(bare):,} images without a caption are left out, such as {bare[0]}")
     full = [row for row in rows if row[1]]
     if not full:
-        raise Refusal(f"{where}: there is no image with a caption")
+        raise Refusal(f"{where} must have at least one image with a caption; it has none")
     return full

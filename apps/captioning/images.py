@@ -1,8 +1,8 @@
-"""Images from their bytes, within the graph: what a camera, a browser or a scanner writes.
+"""Decoding of image files in the graph: JPEG, PNG and GIF.
 
-Everything here is a stock TensorFlow operation, so that an exported model takes the bytes of a
-file and needs no program beside it. The size of an image is read from its header before anything
-is decoded: a file of some kilobytes can hold more pixels than there is memory.
+All of it is TensorFlow operations, so that an exported model takes the bytes of a file and needs no
+other program. The size of an image is read from its header before anything is decoded, because a
+file of a few kilobytes can hold more pixels than fit into memory.
 """
 
 import re
@@ -11,81 +11,80 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 
 MOST_PIXELS = 50_000_000
-MOST_PIXELS_A_SIDE = 1_000_000  # as the decoder of PNG has it
+MOST_PIXELS_A_SIDE = 1_000_000  # the limit of the PNG decoder
 KINDS = ("JPEG", "PNG", "GIF")
 STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8")
-MOST_STEPS = 300_000  # through the parts of a file: more are no image but an attack
+MOST_STEPS = 300_000  # through the parts of a file; more would be an attack
 ORIENTATION = 0x0112  # the tag of EXIF
 EXIF, IDAT, TRNS = (int.from_bytes(name) for name in (b"Exif\0\0", b"IDAT", b"tRNS"))
 WHITE = b"\xff\xff\xff"
 
 
 def decode(content: bytes | tf.Tensor, size: int) -> tf.Tensor:
-    """Decodes one image and fits it into a square.
+    """Decode one image and resize it to a square.
 
-    It takes JPEG (turned as its EXIF orientation says), PNG and the first frame of a GIF; in
-    colour or grey, with a palette, of any number of bits. What is transparent is laid over white.
+    It takes JPEG (turned by its EXIF orientation), PNG and the first frame of a GIF; in colour or
+    grey, with a palette, with any number of bits. Transparent parts are laid over white.
 
-    The whole image is seen, squeezed to a square where it is none. A captioner must not lose what
-    stands at an edge, as it would by cropping; and next to the bars of a padded image, squeezing
-    leaves all pixels of a small square to what can be seen and looks alike for square images and
-    for others. A photograph of 4:3 is distorted by a third, which a model learns to read.
+    The whole image is kept and stretched to a square. Cropping would lose what is at an edge, and
+    padding would waste pixels of a small square on bars. A photograph of 4:3 is distorted by a
+    third, which a model learns to read.
 
     Args:
         content: A string scalar, the bytes of the file.
         size: The side of the square, in pixels.
 
     Returns:
-        Of shape `(size, size, 3)` in uint8, red, green and blue from 0 to 255. Whole numbers, so
-        that what training keeps of an image is no other than what a served model sees.
+        The pixels `(size, size, 3)` in uint8, red, green and blue from 0 to 255. They are whole
+        numbers, so that training and a served model see exactly the same.
 
     Raises:
-        tf.errors.InvalidArgumentError: When it runs, if the content is empty, no image of these
-            formats, larger than `MOST_PIXELS`, or damaged.
+        tf.errors.InvalidArgumentError: When it runs, if the content is empty, damaged, of another
+            format, or has more than `MOST_PIXELS`.
     """
-    # A tensor, since a function is traced anew for every value that is none.
+    # As a tensor: any other value would be traced again.
     return _decode(tf.convert_to_tensor(content, tf.string), size)
 
 
 def decode_batch(contents: Sequence[bytes] | tf.Tensor, size: int) -> tf.Tensor:
-    """Decodes images of any formats and sizes, as `decode` does.
+    """Decode images of any formats and sizes, as `decode` does.
 
     Args:
         contents: Strings of shape `(batch,)`.
         size: The side of the squares, in pixels.
 
     Returns:
-        Of shape `(batch, size, size, 3)` in uint8.
+        The pixels `(batch, size, size, 3)` in uint8.
 
     Raises:
-        tf.errors.InvalidArgumentError: When it runs, if one of them is refused.
+        tf.errors.InvalidArgumentError: When it runs, if `decode` raises it for one of them.
     """
     return tf.map_fn(
         lambda content: decode(content, size),
         tf.convert_to_tensor(contents, tf.string),
         fn_output_signature=tf.TensorSpec((size, size, 3), tf.uint8),
-        # Of large images there shall not be many at a time.
+        # More would hold more large images in memory.
         parallel_iterations=None if tf.executing_eagerly() else 2,
     )
 
 
 def check(content: bytes) -> str | None:
-    """Says what is wrong with one image, or returns None where `decode` takes it."""
+    """Return why `decode` refuses an image, or None if it takes it."""
     try:
         decode(content, 1)
     except tf.errors.InvalidArgumentError as error:
-        if said := re.search(r"assertion failed: \[(.*?)\]", error.message):
-            return said[1]
+        if reason := re.search(r"assertion failed: \[(.*?)\]", error.message):
+            return reason[1]
         return f"the {KINDS[int(_kind(content))]} is damaged or cut off"
     return None
 
 
 @tf.function(autograph=False)
 def _decode(content: tf.Tensor, size: int) -> tf.Tensor:
-    with tf.device("CPU:0"):  # a header is many small steps, and the decoders know no GPU
+    with tf.device("CPU:0"):  # the decoders have no GPU kernels, and a header is many small steps
         content = tf.ensure_shape(content, ())
-        some = tf.strings.length(content) > 0
-        content = _required(some, "the image is empty: it has no bytes", content)
+        not_empty = tf.strings.length(content) > 0
+        content = _required(not_empty, "the image is empty: it has no bytes", content)
         kind = _kind(content)
         kind = _required(kind >= 0, "the content is no image: expected JPEG, PNG or GIF", kind)
         readers = (_jpeg, _png, _gif)
@@ -94,34 +93,34 @@ def _decode(content: tf.Tensor, size: int) -> tf.Tensor:
 
 
 def _required(condition: tf.Tensor, message: str | tf.Tensor, value: tf.Tensor) -> tf.Tensor:
-    """Returns a value that cannot be computed with unless a condition holds."""
-    # The operator itself: tf.debugging.Assert words its errors differently where it runs eagerly.
+    """Return a value whose use fails unless a condition holds."""
+    # The raw operation: tf.debugging.Assert words its errors differently when it runs eagerly.
     with tf.control_dependencies([tf.raw_ops.Assert(condition=condition, data=[message])]):
         return tf.identity(value)
 
 
 def _kind(content: tf.Tensor) -> tf.Tensor:
-    """Returns the place of the format among `KINDS`, or -1."""
-    found = [tf.strings.substr(content, 0, len(start)) == start for start in STARTS]
-    return tf.reduce_max(tf.where(found, tf.range(len(STARTS)), -1))
+    """Return the place of the format in `KINDS`, or -1."""
+    same = [tf.strings.substr(content, 0, len(start)) == start for start in STARTS]
+    return tf.reduce_max(tf.where(same, tf.range(len(STARTS)), -1))
 
 
 def _measured(content: tf.Tensor, width: tf.Tensor, height: tf.Tensor) -> tf.Tensor:
-    """Returns the content of an image that is not too large."""
-    said = tf.strings.format(
+    """Return the content, and fail if the image is too large."""
+    message = tf.strings.format(
         f"the image is too large: {{}} x {{}} pixels, and at most {MOST_PIXELS:,} in all and "
         f"{MOST_PIXELS_A_SIDE:,} a side are decoded; make it smaller",
         (width, height),
     )
     small = tf.maximum(width, height) <= MOST_PIXELS_A_SIDE
-    return _required(small & (width * height <= MOST_PIXELS), said, content)
+    return _required(small & (width * height <= MOST_PIXELS), message, content)
 
 
 def _fitted(image: tf.Tensor, size: int) -> tf.Tensor:
-    """Squeezes `(height, width, channels)` to a square in float32, on the same scale.
+    """Resize `(height, width, channels)` to a square in float32, on the same scale.
 
-    TensorFlow fits the height first, and meanwhile holds so many rows of the full width. Of a line
-    of a million pixels that were gigabytes, so an image is made higher only when it is narrow.
+    TensorFlow resizes the height first, at the full width. For a line of a million pixels this
+    would take gigabytes, so the height grows only after the width has been reduced.
     """
     height = tf.minimum(tf.shape(image)[0], size)
     for sides in ((height, size), (size, size)):
@@ -129,18 +128,18 @@ def _fitted(image: tf.Tensor, size: int) -> tf.Tensor:
     return image
 
 
-# Numbers within the bytes
+# Numbers in the bytes
 
 
 def _reader(content: tf.Tensor, little: tf.Tensor | bool = False) -> Callable[..., tf.Tensor]:
-    """Returns a function that reads unsigned numbers out of bytes, of which there are some.
+    """Return a function that reads unsigned numbers from bytes.
 
-    It takes the place where a number begins, or many places in an int64 tensor, and how many bytes
-    the number has. What is beyond the end counts as zeros.
+    It takes the place where a number begins, or an int64 tensor of places, and the number of bytes.
+    Bytes beyond the end are zeros.
 
     Args:
-        content: A string scalar.
-        little: Whether the first byte of a number counts least.
+        content: A string scalar, not empty.
+        little: Whether numbers are little-endian.
     """
     data = tf.io.decode_raw(content, tf.uint8)
     end = tf.size(data, tf.int64)
@@ -156,7 +155,7 @@ def _reader(content: tf.Tensor, little: tf.Tensor | bool = False) -> Callable[..
 
 
 def _walk(step: Callable, on: tf.Tensor | bool, *state: tf.Tensor | int) -> tuple[tf.Tensor, ...]:
-    """Repeats a step over whole numbers as long as it says to go on."""
+    """Repeat a step over integers while its first result is true."""
     start = (tf.convert_to_tensor(on), *(tf.cast(value, tf.int64) for value in state))
     return tf.while_loop(lambda on, *_: on, step, start, maximum_iterations=MOST_STEPS)
 
@@ -172,9 +171,9 @@ def _jpeg(content: tf.Tensor, size: int) -> tf.Tensor:
     def step(_, place, exif):
         marker = number(place + 1, 1)
         here = (marker == 0xE1) & (number(place + 4, 6) == EXIF)
-        # Any number of fillers, 0xFF, may stand before a marker.
+        # Any number of fill bytes, 0xFF, may precede a marker.
         following = place + tf.where(marker != 0xFF, 2 + number(place + 2, 2), 1)
-        # What follows the header, the data of the scan, begins with no marker.
+        # The data of the scan, after the header, begin without a marker.
         on = ~here & (number(following, 1) == 0xFF)
         return on, following, tf.where(here, place + 10, exif)
 
@@ -184,12 +183,12 @@ def _jpeg(content: tf.Tensor, size: int) -> tf.Tensor:
 
 
 def _orientation(content: tf.Tensor, exif: tf.Tensor) -> tf.Tensor:
-    """Returns the orientation, from 1 to 8, that stands in the EXIF data at a place, 0 for none."""
+    """Return the orientation, 1 to 8, in the EXIF data at a place; place 0 stands for none."""
     little = _reader(content)(exif, 2) == 0x4949  # "II", else "MM"
     number = _reader(content, little)
     table = exif + number(exif + 4, 4)
     entries = table + 2 + 12 * tf.range(tf.where(exif > 0, number(table, 2), 0))
-    # A short number stands at the beginning of its four bytes, a long one fills them.
+    # A short number is at the beginning of its four bytes, and a long number fills them.
     long = number(entries + 2, 2) == 4
     values = tf.where(long, number(entries + 8, 4), number(entries + 8, 2))
     value = tf.reduce_max(tf.where(number(entries, 2) == ORIENTATION, values, 1))
@@ -197,9 +196,9 @@ def _orientation(content: tf.Tensor, exif: tf.Tensor) -> tf.Tensor:
 
 
 def _turned(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
-    """Turns a square as its orientation says: transposed, then mirrored along either side.
+    """Turn a square by its orientation: transpose it, then mirror it along either side.
 
-    Squeezed first and turned afterwards, only the small square is moved about.
+    This is done after resizing, when the square is small.
     """
 
     def among(*values: int) -> tf.Tensor:
@@ -217,11 +216,11 @@ def _png(content: tf.Tensor, size: int) -> tf.Tensor:
     def step(_, place, clear):
         name = number(place + 4, 4)
         following = place + 12 + number(place, 4)
-        on = (name != IDAT) & (name > 0)  # which it is not beyond the end
+        on = (name != IDAT) & (name > 0)  # it is 0 beyond the end
         return on, following, tf.where(name != TRNS, clear, 1)
 
-    # Bit 2 of the colour type stands for an alpha channel. The decoder's own fourth channel is
-    # not to be asked: it is wrong for opaque images of fewer than 8 bits.
+    # Bit 2 of the colour type stands for an alpha channel. The decoder's own alpha channel cannot
+    # tell: it is wrong for opaque images of fewer than 8 bits.
     _, _, clear = _walk(step, True, 8, number(25, 1) // 4 % 2)
     return tf.cond(
         clear > 0,
@@ -231,10 +230,10 @@ def _png(content: tf.Tensor, size: int) -> tf.Tensor:
 
 
 def _over_white(image: tf.Tensor, size: int) -> tf.Tensor:
-    """Lays `(height, width, 4)` in uint8 over white and squeezes it to a square.
+    """Lay `(height, width, 4)` in uint8 over white and resize it to a square.
 
-    Both are linear: with the product of colour and alpha squeezed, which 16 bits hold, no image of
-    the full size is needed in float32.
+    Both are linear. The product of colour and alpha, which fits into 16 bits, is resized, so that
+    no image of the full size is needed in float32.
     """
     alpha = image[..., 3:]
     colour = tf.cast(image[..., :3], tf.uint16) * tf.cast(alpha, tf.uint16)
@@ -242,20 +241,20 @@ def _over_white(image: tf.Tensor, size: int) -> tf.Tensor:
 
 
 def _gif(content: tf.Tensor, size: int) -> tf.Tensor:
-    """Decodes the first frame on its canvas, white where there is none or where it is clear.
+    """Decode the first frame on its canvas, white outside the frame and where it is transparent.
 
-    The decoder unpacks all frames, goes by the size of the largest and shows what is clear in
-    black. So a file is put together for it of the first frame alone, with one palette, in which
-    white stands for what is clear.
+    The decoder would unpack all frames, to the size of the largest, with transparent parts black.
+    So it is given a new file that holds only the first frame and one palette, in which the
+    transparent colour is white.
     """
     number = _reader(content, little=True)
 
     def colours(flags: tf.Tensor) -> tf.Tensor:
-        """Returns how many bytes a palette has."""
+        """Return the number of bytes in a palette."""
         return tf.where(flags >= 0x80, 3 * 2 ** (flags % 8 + 1), 0)
 
     def blocks(place: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns whether blocks of data go on too long, and the place behind them."""
+        """Return whether blocks of data do not end, and the place after them."""
         return _walk(lambda _, at: (number(at, 1) > 0, at + 1 + number(at, 1)), True, place)
 
     def extension(_, place, control):
@@ -270,16 +269,16 @@ def _gif(content: tf.Tensor, size: int) -> tf.Tensor:
     flags = number(frame + 9, 1)
     own = colours(flags)
     start = frame + 10 + own
-    endless, end = blocks(start + 1)  # behind the number of bits
+    endless, end = blocks(start + 1)  # after the number of bits
     whole = ~endless & (end <= tf.cast(tf.strings.length(content), tf.int64))
     whole &= (number(frame, 1) == 0x2C) & (width > 0) & (height > 0) & (common + own > 0)
-    said = "the GIF is damaged or cut off: its first frame is not whole"
-    content = _required(whole, said, content)
+    message = "the GIF is damaged or cut off: its first frame is not whole"
+    content = _required(whole, message, content)
     wide, high = tf.maximum(number(6, 2), left + width), tf.maximum(number(8, 2), top + height)
     content = _measured(content, wide, high)
 
     palette = tf.where(own > 0, _part(content, frame + 10, own), _part(content, 13, common))
-    palette += WHITE * 257  # for numbers without a colour, and one that no pixel has
+    palette += WHITE * 257  # for numbers without a colour, and for one that no pixel has
     clear = tf.where((control > 0) & (number(control + 3, 1) % 2 == 1), number(control + 6, 1), 256)
     palette = _part(palette, 0, 3 * clear) + WHITE + _part(palette, 3 * clear + 3, 768)
     sides = _part(content, frame + 5, 4)
@@ -291,5 +290,5 @@ def _gif(content: tf.Tensor, size: int) -> tf.Tensor:
 
 
 def _part(content: tf.Tensor, place: tf.Tensor | int, length: tf.Tensor | int) -> tf.Tensor:
-    """Returns so many bytes from a place on, or as many as there are."""
+    """Return bytes from a place on, at most as many as there are."""
     return tf.strings.substr(content, tf.cast(place, tf.int64), tf.cast(length, tf.int64))

@@ -1,4 +1,4 @@
-"""How good captions are."""
+"""Metrics of captions."""
 
 import contextlib
 import io
@@ -14,26 +14,26 @@ from apps.captioning.sample import parse
 
 
 def caption_scores(captions: Sequence[str], references: Sequence[Sequence[str]]) -> dict:
-    """Scores captions by all references of each image.
+    """Score captions against all references of each image.
 
-    Words are lower case and without signs, as those of the COCO evaluation are, whose own code
-    computes BLEU (Papineni et al. 2002) and CIDEr (Vedantam et al. 2015).
+    BLEU (Papineni et al. 2002) and CIDEr (Vedantam et al. 2015) are computed by the code of the
+    COCO evaluation. As there, words are lower case and punctuation is removed.
 
     Args:
         captions: One caption for each image.
-        references: For each image its references.
+        references: The references of each image.
 
     Returns:
         `bleu_1` to `bleu_4` and `chrf`, from 0 to 100, and `cider`, from 0 to 10.
     """
-    found = {i: [words_of(caption)] for i, caption in enumerate(captions)}
-    wanted = {i: [words_of(caption) for caption in said] for i, said in enumerate(references)}
-    with contextlib.redirect_stdout(io.StringIO()):  # it prints what it counts
-        bleu, _ = Bleu(4).compute_score(wanted, found)
-        cider, _ = Cider().compute_score(wanted, found)
+    candidates = {i: [words_of(caption)] for i, caption in enumerate(captions)}
+    words = {i: [words_of(caption) for caption in texts] for i, texts in enumerate(references)}
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints its counts
+        bleu, _ = Bleu(4).compute_score(words, candidates)
+        cider, _ = Cider().compute_score(words, candidates)
     most = max(map(len, references))
-    # sacreBLEU takes as many references for each; one that stands twice changes nothing.
-    streams = [[said[min(i, len(said) - 1)] for said in references] for i in range(most)]
+    # sacreBLEU takes the same number of references for each image; a repeated one changes nothing.
+    streams = [[texts[min(i, len(texts) - 1)] for texts in references] for i in range(most)]
     chrf = CHRF(lowercase=True).corpus_score(list(captions), streams)
     scores = {f"bleu_{n}": 100 * float(score) for n, score in enumerate(bleu, start=1)}
     return {**scores, "cider": float(cider), "chrf": chrf.score}
@@ -45,27 +45,27 @@ def words_of(caption: str) -> str:
 
 
 def truth(captions: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, float]:
-    """Tells how many captions of scenes of the embedded sample are true, whole and by attribute.
+    """Return which part of the captions of sample scenes is true, in all and by attribute.
 
     Args:
         captions: One caption for each scene.
-        references: For each scene its captions.
+        references: The captions of each scene.
 
     Returns:
-        Parts from 0 to 1: `truth`, where everything is right; and `truth_count`, `truth_size`,
-        `truth_colour`, `truth_shape` of the groups that there are, `truth_relation` of the scenes
-        with two. What is not said, or not in a way that can be read, is not right.
+        Parts from 0 to 1: `truth`, of captions that are right in every word; `truth_count`,
+        `truth_size`, `truth_colour` and `truth_shape`, of groups; `truth_relation`, of scenes with
+        two groups. An attribute that is missing or cannot be parsed counts as wrong.
     """
     right: dict[str, list[bool]] = {}
-    for caption, said in zip(captions, references, strict=True):
-        scene, found = parse(said[0]), parse(caption)
-        right.setdefault("truth", []).append(found == scene)
-        groups = found.groups if found else ()
+    for caption, texts in zip(captions, references, strict=True):
+        scene, parsed = parse(texts[0]), parse(caption)
+        right.setdefault("truth", []).append(parsed == scene)
+        groups = parsed.groups if parsed else ()
         for place, group in enumerate(scene.groups):
             for name in group._fields:
                 same = len(groups) > place and getattr(groups[place], name) == getattr(group, name)
                 right.setdefault(f"truth_{name}", []).append(same)
         if scene.relation:
-            same = found is not None and found.relation == scene.relation
+            same = parsed is not None and parsed.relation == scene.relation
             right.setdefault("truth_relation", []).append(same)
     return {name: float(np.mean(values)) for name, values in right.items()}

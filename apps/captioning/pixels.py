@@ -1,7 +1,8 @@
-"""What a network sees of images, kept on disk: pixels, and features of a network not trained."""
+"""The encoder's inputs, kept on disk: pixels, or the features of a frozen network."""
 
 import hashlib
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import keras
@@ -9,60 +10,91 @@ import numpy as np
 import tensorflow as tf
 
 from apps.captioning import images
-from apps.captioning.data import Picture
+from apps.captioning.batches import Images
+from apps.captioning.data import Example, Picture
 from apps.captioning.row_cache import cached_rows
+from apps.captioning.settings import Settings
 from apps.common.refusal import Refusal
+from apps.common.runs import Run
+
+BACKBONE = "backbone.keras"  # the frozen network, in the folder of the run
+THREADS = 2  # that decode images; more would hold more large images in memory
+
+
+def load_images(examples: Sequence[Example], settings: Settings, run: Run) -> Images:
+    """Decode images, and compute their features if the image network is frozen.
+
+    Args:
+        examples: The images with their captions.
+        settings: The settings of the run.
+        run: The run, which keeps both on disk.
+    """
+    pictures, captions = zip(*examples, strict=True)
+    origin = (settings.source, settings.image_column, settings.catalogue_name)
+    origin += (settings.backbone, settings.weights)
+    cache = run.folder / "cache" / hashlib.sha256(repr(origin).encode()).hexdigest()[:8]
+    rows, places = load_pixels(pictures, settings.image_size, cache)
+    if settings.frozen:
+        rows = load_features(run.read_model(BACKBONE), rows, cache)
+    return Images(rows, places, [captions[place] for place in places])
 
 
 def load_pixels(
     pictures: Sequence[Picture], size: int, folder: Path
 ) -> tuple[np.ndarray, list[int]]:
-    """Decodes images, once, and names on standard output those that cannot be used.
+    """Decode images once, and print which ones cannot be decoded.
 
     Args:
         pictures: The images.
-        size: The side of the squares that they are squeezed to.
-        folder: Where the pixels are kept.
+        size: The side of the squares that they are resized to.
+        folder: The folder that keeps the pixels.
 
     Returns:
-        The pixels `(images, size, size, 3)`, uint8, mapped from disk, and the places of those that
-        can be used.
+        The pixels `(images, size, size, 3)`, uint8, mapped from disk, and the places of the images
+        that could be decoded.
 
     Raises:
-        Refusal: If there are none.
+        Refusal: If none could be decoded.
         OSError: If an image file cannot be read.
     """
 
+    def decode_one(picture: Picture) -> tuple[np.ndarray, str | None]:
+        content = picture.read()
+        try:
+            return images.decode(tf.constant(content, tf.string), size).numpy(), None
+        except tf.errors.InvalidArgumentError:
+            empty = np.zeros((size, size, 3), "uint8")
+            return empty, f"{picture.name}: {images.check(content)}"
+
     def decode(places: range) -> tuple[np.ndarray, dict[int, str]]:
-        rows = np.zeros((len(places), size, size, 3), "uint8")
-        said = {}
-        for row, place in enumerate(places):
-            content = pictures[place].read()
-            try:
-                rows[row] = images.decode(tf.constant(content, tf.string), size)
-            except tf.errors.InvalidArgumentError:
-                said[place] = f"{pictures[place].name}: {images.check(content)}"
-        return rows, said
+        wanted = pictures[places.start : places.stop]
+        with ThreadPoolExecutor(THREADS) as pool:
+            rows, faults = zip(*pool.map(decode_one, wanted), strict=True)
+        notes = {place: fault for place, fault in zip(places, faults, strict=True) if fault}
+        return np.stack(rows), notes
 
     names = "\n".join(picture.name for picture in pictures)
     path = folder / f"pixels_{size}_{hashlib.sha256(names.encode()).hexdigest()[:16]}.npy"
     rows, broken = cached_rows(
         path, len(pictures), (size, size, 3), "uint8", decode, "Decoding images"
     )
-    for note in broken.values():
-        print(f"Left out: {note}")
+    for fault in broken.values():
+        print(f"Left out: {fault}")
     if len(broken) == len(pictures):
-        raise Refusal(f"source: none of the {len(pictures):,} images can be used")
+        raise Refusal(
+            f"source must have images that can be decoded, and none of these {len(pictures):,} "
+            f"can; the lines above say why"
+        )
     return rows, [place for place in range(len(pictures)) if place not in broken]
 
 
 def load_features(backbone: keras.Model, pixels: np.memmap, folder: Path) -> np.ndarray:
-    """Computes what a network that is not trained makes of images, once.
+    """Compute the features of a frozen network once.
 
     Args:
         backbone: The network.
         pixels: From `load_pixels`.
-        folder: Where the features are kept.
+        folder: The folder that keeps the features.
 
     Returns:
         The features, `(images, ...)`, float32, mapped from disk.

@@ -9,16 +9,16 @@ from apps.common.reports import save_figure
 from apps.common.runs import Run
 
 
-def plot_looks(
+def plot_attention(
     run: Run, name: str, image: np.ndarray, attention: np.ndarray, pieces: Sequence[bytes]
 ) -> None:
-    """Draws where each piece of a caption looked: the brighter, the more it weighed.
+    """Draw for each piece of a caption how much attention weighted each part of the image.
 
     Args:
         run: The run.
         name: The name of the plot.
         image: The pixels, `(size, size, 3)`, uint8.
-        attention: The weights of the cells, `(pieces, cells)`; the cells are a square.
+        attention: The weights of the cells of a square grid, `(pieces, cells)`; bright is high.
         pieces: The pieces of the caption, `(pieces,)`, empty after its end.
     """
     words = [piece.decode("utf-8") for piece in np.asarray(pieces).tolist() if piece]
@@ -32,8 +32,8 @@ def plot_looks(
     panels[0].imshow(image)
     for axes, word, weights in zip(panels[1:], words, attention, strict=False):
         axes.imshow(image.mean(axis=-1), cmap="gray", vmin=0, vmax=255)
-        place = (-0.5, image.shape[1] - 0.5, image.shape[0] - 0.5, -0.5)
+        extent = (-0.5, image.shape[1] - 0.5, image.shape[0] - 0.5, -0.5)
         grid = weights.reshape(side, side)
-        axes.imshow(grid, extent=place, alpha=0.6, cmap="inferno", interpolation="bicubic", vmin=0)
+        axes.imshow(grid, extent=extent, alpha=0.6, cmap="inferno", interpolation="bicubic", vmin=0)
         axes.set_title(word.replace("▁", ""), fontsize=9)
     save_figure(figure, run.plots / f"{name}.png")

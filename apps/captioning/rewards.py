@@ -1,4 +1,4 @@
-"""What a decoder is rewarded for when it is trained on what it says itself."""
+"""The reward of captions that a decoder samples while it is refined."""
 
 import keras
 import numpy as np
@@ -9,31 +9,31 @@ from apps.common.seq2seq.subwords import SPECIAL
 
 @keras.saving.register_keras_serializable("apps.common")
 def bleu_shares(tokens: np.ndarray, references: np.ndarray) -> np.ndarray:
-    """Scores sequences of ids by what each contributes to the BLEU of them all.
+    """Score sequences of ids by what each one contributes to the BLEU of the whole batch.
 
-    BLEU (Papineni et al. 2002) is a measure of a corpus. Of a single sequence it is hardly ever
-    above 0 until it is smoothed, and smoothed it favours short ones (Nakov et al. 2012): a model
-    that is rewarded for that soon says half of what there is to say. So each sequence is scored by
-    how much lower the BLEU of all is without it, as the jackknife does (Tukey 1958):
+    BLEU (Papineni et al. 2002) is a measure of a corpus. For a single sequence it is nearly always
+    0 unless it is smoothed, and smoothed BLEU favours short sequences (Nakov et al. 2012): a model
+    that is rewarded by it soon leaves out half of the caption. So the score of a sequence is the
+    difference that its removal makes, as in the jackknife (Tukey 1958):
 
         score_k = n BLEU(all) - (n - 1) BLEU(all but k)
 
-    The mean of these scores is the BLEU of all, but for terms in 1 / n. The first term is the same
-    for all rows, so that among those of one source only what each adds makes a difference. Rows
-    are compared in pieces of words: the score is not the one that words have.
+    The mean of these scores is the BLEU of all, up to terms in 1 / n. The first term is the same
+    for all rows, so that sequences of the same image differ only in their own contribution. BLEU
+    is computed on pieces of words here, so that it differs from the BLEU of words.
 
     Args:
-        tokens: `(rows, time)`; special ids are left out.
-        references: For each row its references, `(rows, references, time)`, those that are not
-            there all padding.
+        tokens: `(rows, time)`; special ids are ignored.
+        references: The references of each row, `(rows, references, time)`. A missing reference is
+            all padding.
 
     Returns:
-        For each row a score, 1 for a perfect corpus; float64.
+        A score for each row, 1 for a perfect corpus; float64.
     """
-    bleu = BLEU(tokenize="none", effective_order=True)  # of it only the counts are used
-    counts = []  # a row: n-grams found, n-grams said, words said, words of the closest reference
-    for row, said in zip(tokens, references, strict=True):
-        wanted = [_words(reference) for reference in said if reference.any()] or [""]
+    bleu = BLEU(tokenize="none", effective_order=True)  # only its counts are used
+    counts = []  # of a row: matching n-grams, n-grams, words, words of the closest reference
+    for row, texts in zip(tokens, references, strict=True):
+        wanted = [_words(reference) for reference in texts if reference.any()] or [""]
         score = bleu.sentence_score(_words(row), wanted)
         counts.append([*score.counts, *score.totals, score.sys_len, score.ref_len])
     number, total = len(counts), np.sum(counts, axis=0)
@@ -42,8 +42,9 @@ def bleu_shares(tokens: np.ndarray, references: np.ndarray) -> np.ndarray:
 
 
 def _bleu(counts: np.ndarray) -> float:
-    found, said, (length, wanted) = counts[:4].tolist(), counts[4:8].tolist(), counts[8:].tolist()
-    return BLEU.compute_bleu(found, said, length, wanted, smooth_method="exp").score / 100
+    matches, totals = counts[:4].tolist(), counts[4:8].tolist()
+    length, wanted = counts[8:].tolist()
+    return BLEU.compute_bleu(matches, totals, length, wanted, smooth_method="exp").score / 100
 
 
 def _words(ids: np.ndarray) -> str:

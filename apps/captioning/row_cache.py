@@ -1,4 +1,4 @@
-"""Rows of numbers that are computed once and kept on disk, whatever ends the program."""
+"""Rows of numbers that are computed once and kept on disk, however the program ends."""
 
 import json
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from apps.common.files import replacing
 
-CHUNK = 64  # rows computed at a time; a kill costs at most so many
+CHUNK = 64  # rows computed at a time, and the most that a kill can cost
 
 
 def cached_rows(
@@ -20,22 +20,23 @@ def cached_rows(
     compute: Callable[[range], tuple[np.ndarray, dict[int, str]]],
     description: str,
 ) -> tuple[np.ndarray, dict[int, str]]:
-    """Maps rows from disk, or computes those that are not there yet.
+    """Map rows from disk, or compute those that are missing.
 
-    Rows are written under another name, which is changed once all are there. Another file says how
-    many there are; it is written after them, so that a kill leaves no row that is not whole.
+    Rows are written to a temporary file, which is renamed once it is complete. A second file, which
+    is written after each chunk, holds the number of rows done, so that a kill leaves no
+    half-written row behind.
 
     Args:
-        path: Where they are kept. Its name must say all that decides them.
-        count: How many there are.
-        shape: Of one row.
-        dtype: Of the numbers.
-        compute: Takes the places of some rows and returns them, and what there is to say of them
-            by place, such as why one could not be computed.
-        description: Stands before the progress bar.
+        path: The file. Its name must determine its contents.
+        count: The number of rows.
+        shape: The shape of a row.
+        dtype: The type of the numbers.
+        compute: Takes the places of some rows and returns these rows, and notes by place, such as
+            why a row could not be computed.
+        description: The label of the progress bar.
 
     Returns:
-        The rows `(count, *shape)`, mapped from disk, not to be written to, and what was said.
+        The rows `(count, *shape)`, mapped from disk and read-only, and all notes.
     """
     notes_path = path.with_suffix(".json")
     if not path.exists():
@@ -46,15 +47,15 @@ def cached_rows(
             done = json.loads(done_path.read_text())
         mode = "r+" if done["rows"] else "w+"
         if mode == "w+":
-            _write(done_path, done)  # what may be there is of an earlier file
+            _write(done_path, done)  # an older one would belong to an older file
         rows = np.lib.format.open_memmap(unfinished, mode, dtype, (count, *shape))
         with tqdm(total=count, initial=done["rows"], desc=description, disable=None) as bar:
             for start in range(done["rows"], count, CHUNK):
                 places = range(start, min(start + CHUNK, count))
-                rows[places.start : places.stop], said = compute(places)
+                rows[places.start : places.stop], notes = compute(places)
                 rows.flush()
                 done["rows"] = places.stop
-                done["notes"] |= {str(place): note for place, note in said.items()}
+                done["notes"] |= {str(place): note for place, note in notes.items()}
                 _write(done_path, done)
                 bar.update(len(places))
         _write(notes_path, done["notes"])

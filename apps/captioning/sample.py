@@ -1,14 +1,14 @@
-"""The embedded sample of captions: small scenes of coloured shapes, and what is true of them.
+"""The embedded sample of captions: small scenes of coloured shapes, with captions that are true.
 
-A scene has one to three equal shapes, or two different ones, of which one is left of or above the
-other. Each scene has several captions, all of them complete: they say how many shapes of which
-size and colour there are, and how they stand to one another. `parse` reads a caption back, so that
-it can be told exactly whether one is true.
+A scene has one to three equal shapes, or two different shapes, one left of or above the other. Each
+scene has several captions, which all give the number, size and colour of the shapes and their
+relation. `parse` reads a caption back, so that its truth can be measured exactly.
 
-Some groups, such as two small black circles, are held out: they occur in scenes of their own
-alone, so that a captioner meets known attributes in combinations it never saw.
+Some groups, such as two small black circles, are held out: they occur only in test scenes of their
+own, where a captioner meets known attributes in new combinations.
 """
 
+import functools
 import io
 import itertools
 import operator
@@ -20,8 +20,7 @@ from typing import NamedTuple
 from PIL import Image, ImageDraw
 
 SEED = 1
-SIDE = 64  # pixels
-SCALE = 4  # scenes are drawn so many times larger, for smooth edges
+SCALE = 4  # scenes are drawn larger by this factor and reduced, for smooth edges
 COLOURS = {
     "red": (214, 39, 40),
     "green": (44, 150, 44),
@@ -31,17 +30,18 @@ COLOURS = {
     "black": (25, 25, 25),
 }
 SHAPES = ("circle", "square", "triangle", "cross")
-SIZES = {"small": 6, "large": 10}  # half the extent of a shape, in pixels
+SIZES = ("small", "large")
+# Half the extent of a small and of a large shape, for each side of scenes, all in pixels.
+EXTENTS = {48: (6, 9), 64: (6, 10)}
 COUNTS = ("a", "two", "three")
 RELATIONS = ("left of", "above")  # of the first group to the second
 HELD_OUT = 0.1  # the part of all kinds of groups
-
 
 Place = tuple[float, float]
 
 
 class Group(NamedTuple):
-    """Some equal shapes."""
+    """One to three equal shapes."""
 
     count: str  # one of COUNTS
     size: str
@@ -49,7 +49,7 @@ class Group(NamedTuple):
     shape: str
 
     def __str__(self) -> str:
-        """Says what is in the group."""
+        """Return the group in words."""
         return f"{self.count} {self.size} {self.colour} {self.shape}{self._plural()}"
 
     def _plural(self) -> str:
@@ -59,26 +59,28 @@ class Group(NamedTuple):
 
     @property
     def verb(self) -> str:
-        """The verb that goes with it."""
+        """The verb that agrees with the group."""
         return "is" if self.count == "a" else "are"
 
 
 class Scene(NamedTuple):
-    """What a caption says."""
+    """The contents of a caption."""
 
     groups: tuple[Group, ...]
     relation: str | None = None  # of the first group to the second, one of RELATIONS
 
 
-def generate(train: int, test: int) -> tuple[list, list, list]:
-    """Generates scenes as `(image, captions)`: PNG files, and all captions of each.
+@functools.cache
+def generate(train: int, test: int, side: int = 48) -> tuple[list, list, list]:
+    """Generate scenes as `(image, captions)`: a PNG file and all captions of each scene.
 
     Args:
-        train: Scenes to train on.
-        test: Scenes to test on, and as many with a combination that was held out.
+        train: The number of training scenes.
+        test: The number of test scenes, and of test scenes with held-out groups.
+        side: The side of the scenes in pixels, 48 or 64.
 
     Returns:
-        Training scenes, test scenes, and test scenes with combinations that the others lack.
+        Training scenes, test scenes, and test scenes with held-out groups.
     """
     chance = random.Random(SEED)
     kinds = [Group(*words) for words in itertools.product(COUNTS, SIZES, COLOURS, SHAPES)]
@@ -92,40 +94,40 @@ def generate(train: int, test: int) -> tuple[list, list, list]:
             name = "test" if len(parts["test"]) < test else "train"
         if len(parts[name]) == wanted[name]:
             continue
-        parts[name].append((_png(scene, chance), captions(scene)))
+        parts[name].append((_png(scene, side, chance), captions(scene)))
         if all(len(parts[name]) == count for name, count in wanted.items()):
             break
     return parts["train"], parts["test"], parts["combinations"]
 
 
 def captions(scene: Scene) -> list[str]:
-    """Returns all ways to say what there is, each true and complete.
+    """Return all captions of a scene, each true and complete.
 
-    The group on the left, or on top, comes first: with either order, which one a sentence begins
-    with would be chance, and what a captioner has to learn first of all.
+    The group on the left, or on top, comes first. If either could come first, the first word of a
+    caption would be chance, and the first word is what a captioner learns first.
     """
     first = scene.groups[0]
-    said = f" {scene.relation} ".join(map(str, scene.groups))
-    return [said, f"there {first.verb} {said}", f"the picture shows {said}"]
+    text = f" {scene.relation} ".join(map(str, scene.groups))
+    return [text, f"there {first.verb} {text}", f"the picture shows {text}"]
 
 
 def parse(caption: str) -> Scene | None:
-    """Reads back what a caption says, or returns None where it is none of these."""
+    """Return the scene that a caption describes, or None for any other text."""
     group = rf"({'|'.join(COUNTS)}) ({'|'.join(SIZES)}) ({'|'.join(COLOURS)}) "
     group += rf"({'|'.join(SHAPES)})(?:es|s)?"
     pattern = rf"(?:there (?:is|are) |the picture shows )?{group}"
     pattern += rf"(?: ({'|'.join(RELATIONS)}) {group})?"
-    if (found := re.fullmatch(pattern, caption)) is None:
+    if (match := re.fullmatch(pattern, caption)) is None:
         return None
-    words = found.groups()
+    words = match.groups()
     first, relation, second = Group(*words[:4]), words[4], Group(*words[5:])
     return Scene((first,)) if relation is None else Scene((first, second), relation)
 
 
 def _spread(kinds: Sequence[Group], count: int, chance: random.Random) -> set[Group]:
-    """Draws kinds of groups of which any two differ in two words or more.
+    """Choose kinds of groups at random, any two of which differ in at least two words.
 
-    So of the groups that share three words at most one is held out.
+    Of all groups that share the same three words, at most one is then held out.
     """
     chosen: set[Group] = set()
     for kind in chance.sample(kinds, len(kinds)):
@@ -137,7 +139,7 @@ def _spread(kinds: Sequence[Group], count: int, chance: random.Random) -> set[Gr
 
 
 def _scenes(kinds: Sequence[Group], chance: random.Random) -> Iterator[Scene]:
-    """Draws scenes without end."""
+    """Yield random scenes without end."""
     single = [kind for kind in kinds if kind.count == "a"]
     while True:
         if chance.random() < 0.5:
@@ -148,13 +150,13 @@ def _scenes(kinds: Sequence[Group], chance: random.Random) -> Iterator[Scene]:
             yield Scene((first, second), chance.choice(RELATIONS))
 
 
-def _png(scene: Scene, chance: random.Random) -> bytes:
-    """Draws a scene, each shape where there is room within the part of its group."""
+def _png(scene: Scene, side: int, chance: random.Random) -> bytes:
+    """Draw a scene, each shape in the part of the image that belongs to its group."""
     grey = chance.randint(215, 255)
-    image = Image.new("RGB", (SIDE * SCALE, SIDE * SCALE), (grey, grey, grey))
+    image = Image.new("RGB", (side * SCALE, side * SCALE), (grey, grey, grey))
     draw = ImageDraw.Draw(image)
-    for group, places in zip(scene.groups, _layout(scene, chance), strict=True):
-        radius = SIZES[group.size]
+    for group, places in zip(scene.groups, _layout(scene, side, chance), strict=True):
+        radius = _radius(group, side)
         for x, y in places:
             points = _outline(group.shape)
             corners = [(SCALE * (x + dx * radius), SCALE * (y + dy * radius)) for dx, dy in points]
@@ -165,12 +167,16 @@ def _png(scene: Scene, chance: random.Random) -> bytes:
             else:
                 draw.polygon(corners, fill=colour)
     file = io.BytesIO()
-    image.resize((SIDE, SIDE), Image.Resampling.BOX).save(file, "PNG")
+    image.resize((side, side), Image.Resampling.BOX).save(file, "PNG")
     return file.getvalue()
 
 
+def _radius(group: Group, side: int) -> int:
+    return EXTENTS[side][SIZES.index(group.size)]
+
+
 def _outline(shape: str) -> list[tuple[float, float]]:
-    """Returns the corners of a shape from -1 to 1; of a circle those of its box."""
+    """Return the corners of a shape from -1 to 1; for a circle those of its box."""
     if shape == "circle":
         return [(-1, -1), (1, 1)]
     if shape == "square":
@@ -186,32 +192,32 @@ def _outline(shape: str) -> list[tuple[float, float]]:
     return corners
 
 
-def _layout(scene: Scene, chance: random.Random) -> list[list[Place]]:
-    """Draws where the shapes of each group are, so that no other relation is true as well."""
-    half = SIDE // 2
+def _layout(scene: Scene, side: int, chance: random.Random) -> list[list[Place]]:
+    """Choose the places of the shapes of each group, so that no second relation is true."""
+    half = side // 2
     areas = {
-        None: [(0, 0, SIDE, SIDE)],
-        "left of": [(0, 0, half, SIDE), (half, 0, SIDE, SIDE)],
-        "above": [(0, 0, SIDE, half), (0, half, SIDE, SIDE)],
+        None: [(0, 0, side, side)],
+        "left of": [(0, 0, half, side), (half, 0, side, side)],
+        "above": [(0, 0, side, half), (0, half, side, side)],
     }[scene.relation]
-    other = 0 if scene.relation == "above" else 1  # the axis that the relation is not about
+    other = 0 if scene.relation == "above" else 1  # the axis across the relation
     while True:
         layout = [
-            _places(area, COUNTS.index(group.count) + 1, SIZES[group.size], chance)
+            _places(area, COUNTS.index(group.count) + 1, _radius(group, side), chance)
             for group, area in zip(scene.groups, areas, strict=True)
         ]
         spans = [
             (min(place[other] for place in places), max(place[other] for place in places))
             for places in layout
         ]
-        if max(low for low, _ in spans) <= min(high for _, high in spans) + SIZES["small"]:
+        if max(low for low, _ in spans) <= min(high for _, high in spans) + EXTENTS[side][0]:
             return layout
 
 
 def _places(
     area: tuple[int, int, int, int], count: int, radius: int, chance: random.Random
 ) -> list[Place]:
-    """Draws the middles of shapes that do not touch, within an area."""
+    """Choose the centres of shapes that do not touch, within an area."""
     left, top, right, bottom = area
     margin, apart = radius + 1, 2 * radius + 2
     while True:

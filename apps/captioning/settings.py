@@ -1,4 +1,4 @@
-"""What decides a run of captioning."""
+"""The settings of a captioning run."""
 
 import math
 from dataclasses import dataclass
@@ -7,65 +7,85 @@ from typing import Literal
 import tyro
 
 from apps.common.cli import check
+from apps.common.refusal import Refusal
 from apps.common.seq2seq.subwords import SPECIAL
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What decides a run; it is saved with it."""
+    """The settings of a run; they are saved with it."""
 
     source: str = "sample"  # where the images come from: sample, tfds, or a folder or table
+    # of the sample: the side of its scenes, 48 pixels if not given; runs of earlier versions, in
+    # which it is null, have scenes of 64 pixels
+    scene_size: Literal[48, 64] | None = None
     image_column: str = "image"  # of a table: the column of paths, relative to its folder
     caption_column: str = "caption"  # of a table: the column of captions
     catalogue_name: str = "coco_captions"  # of the catalogue: the data set
-    backbone: str = "small"  # what sees: small, or a network of keras.applications
+    backbone: str = "small"  # the image network: small, or a network of keras.applications
     weights: str = "none"  # of a network of keras.applications: none, imagenet, or a file
-    image_size: int = 64  # the side of the square that images are squeezed to, in pixels
-    filters: int = 20  # of the first convolutions of the small network; twice as many each level
-    levels: int = 4  # of the small network; each halves the side of the grid
-    flip: bool = False  # mirror images at random in training; not where left and right are told
+    image_size: int = 48  # the side of the square that images are resized to, in pixels
+    filters: int = 16  # of the first convolutions of the small network; each level doubles them
+    levels: int = 3  # of the small network; each halves the side of the grid
+    flip: bool = False  # mirror images at random in training; not if captions say left and right
     shift: float = 0.0  # move and scale images in training at random, by up to this part
-    decoder: Literal["attention", "state"] = "attention"  # what the decoder sees of the image
-    vocabulary_size: int = 4000  # pieces of words, at most
-    max_length: int = 40  # pieces of a caption; longer ones are cut
+    decoder: Literal["attention", "state"] = "attention"  # what the decoder uses of the image
+    vocabulary_size: int = 4000  # the largest number of pieces of words
+    max_length: int = 40  # pieces of a caption; longer captions are cut
     embedding_size: int = 64  # the size of the vector of a piece
-    units: int = 128  # of the GRUs
-    dropout: float = 0.1  # the part of the features dropped between the layers in training
-    word_dropout: float = 0.5  # the part of the words said so far that is hidden in training
-    smoothing: float = 0.0  # of the labels
-    learning_rate: float = 3e-3  # of Adam, at its highest
+    units: int = 64  # of each GRU
+    dropout: float = 0.1  # the part of the features dropped between layers in training
+    word_dropout: float = 0.6  # the part of the previous words hidden from the decoder in training
+    smoothing: float = 0.0  # label smoothing
+    learning_rate: float = 4e-3  # of Adam, at its highest
     max_norm: float = 1.0  # gradients are scaled down to this global norm
-    batch_size: int = 16  # images in a training step
-    each: int = 3  # captions of an image in a training step
-    epochs: int = 12  # the most epochs to train
-    patience: int = 3  # stop after so many epochs without a lower validation loss
+    batch_size: int = 32  # images in a training step
+    each: int = 1  # captions of each image in a training step
+    epochs: int = 14  # the largest number of epochs
+    patience: int = 3  # stop after this many epochs without a lower validation loss
     beams: int = 5  # hypotheses of the beam search
     length_penalty: float = 1.0  # of the beam search: 0 favours short captions
-    seed: int = 1  # decides the first weights, the order, the captions drawn and the dropout
-    refined: tyro.conf.Suppress[str] = ""  # the run that `refine` began with
-    samples: tyro.conf.Suppress[int] = 0  # captions of an image that `refine` draws in a step
+    seed: int = 1  # of the first weights, the order, the choice of captions and the dropout
+    refined: tyro.conf.Suppress[str] = ""  # the run that `refine` started from
+    samples: tyro.conf.Suppress[int] = 0  # captions that `refine` samples of an image in a step
 
     def check(self) -> None:
-        """Refuses what cannot work."""
+        """Refuse settings that are out of range, contradict each other or have no effect."""
         sizes = ["image_size", "filters", "levels", "max_length", "embedding_size", "units"]
         sizes += ["batch_size", "each", "epochs", "patience", "beams"]
         check(self, sizes, lambda size: size >= 1, "at least 1")
         most = int(math.log2(self.image_size))
-        check(self, ["levels"], lambda levels: levels <= most, f"at most {most}, a grid of one")
-        check(self, ["vocabulary_size"], lambda size: size > len(SPECIAL), "at least 5")
-        check(self, ["beams"], lambda beams: beams < self.vocabulary_size, "below vocabulary_size")
+        words = f"at most {most}: each level halves the grid, and image_size is {self.image_size}"
+        check(self, ["levels"], lambda levels: levels <= most, words)
+        words = f"at least {len(SPECIAL) + 1}: {len(SPECIAL)} pieces are special"
+        check(self, ["vocabulary_size"], lambda size: size > len(SPECIAL), words)
+        words = f"below vocabulary_size, which is {self.vocabulary_size}"
+        check(self, ["beams"], lambda beams: beams < self.vocabulary_size, words)
         rates = ["learning_rate", "max_norm"]
-        check(self, rates, lambda number: 0 < number < math.inf, "above 0, and finite")
+        check(self, rates, lambda number: 0 < number < math.inf, "above 0 and finite")
         numbers = ["length_penalty", "seed"]
-        check(self, numbers, lambda number: 0 <= number < math.inf, "at least 0, and finite")
+        check(self, numbers, lambda number: 0 <= number < math.inf, "at least 0 and finite")
         parts = ["dropout", "word_dropout", "smoothing", "shift"]
         check(self, parts, lambda part: 0 <= part < 1, "at least 0 and below 1")
-        if self.frozen:  # of an image that is moved the features would not be those on disk
-            check(self, ["flip", "shift"], lambda chance: not chance, "off with weights")
+        self._check_backbone()
+
+    def _check_backbone(self) -> None:
+        """Refuse settings that have no effect with the image network."""
         if self.backbone == "small":
-            check(self, ["weights"], lambda name: name == "none", "none for the small backbone")
+            words = "none with the small image network: choose another one with --backbone"
+            check(self, ["weights"], lambda name: name == "none", words)
+            return
+        for name in ("filters", "levels"):
+            if (value := getattr(self, name)) != getattr(Settings, name):
+                raise Refusal(
+                    f"{name} has no effect with backbone {self.backbone}: leave it out; received "
+                    f"{value}"
+                )
+        if self.frozen:
+            words = "off with weights, since the features of each image are computed once"
+            check(self, ["flip", "shift"], lambda value: not value, words)
 
     @property
     def frozen(self) -> bool:
-        """Whether what sees is not trained."""
+        """Whether the image network is not trained."""
         return self.weights != "none"

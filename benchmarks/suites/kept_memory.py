@@ -1,4 +1,4 @@
-"""Training steps of the captioner, with memory that is kept for the next one and without."""
+"""Training steps of the captioner, with freed memory kept for the next step and given back."""
 
 import platform
 from collections.abc import Sequence
@@ -19,21 +19,21 @@ def measure(bench: Bench) -> list[Row]:
     rounds: dict[str, list[float]] = {"kept": [], "given_back": []}
     for _ in range(min(ROUNDS, bench.plan.rounds)):
         for name, seconds in rounds.items():
-            told = printed_by("benchmarks.photographs", name, str(side), str(steps))
-            seconds.append(told["seconds"])
+            result = printed_by("benchmarks.photographs", name, str(side), str(steps))
+            seconds.append(result["seconds"])
     return [bench.tell(Row("Step", f"{side} x {side}", rounds), SUITE.unit)]
 
 
 def check(rows: Sequence[Row]) -> list[Check]:
-    """Compare for photographs as README.md trains on them."""
+    """Compare for photographs of the size in apps/captioning/README.md."""
     ratio = find(rows, f"{SIDE} x {SIDE}").ratio("given_back", "kept")
     return [at_least("A step with memory given back relative to one with it kept", ratio, 1.0)]
 
 
 SUITE = Suite(
-    about="A training step of `apps.captioning` as README.md trains it on photographs, 32 images "
-    "with three captions each, in a fresh process: once as glibc is, which gives freed memory back "
-    "to the system, once after `apps.common.memory.keep_memory`.",
+    about="A training step of `apps.captioning` with the options for photographs in its README, 32 "
+    "images with three captions each, in a fresh process: once with glibc's defaults, which give "
+    "freed memory back to the system, and once after `apps.common.training.keep_memory`.",
     measure=measure,
     ratios=[Ratio("given back / kept", "given_back", "kept")],
     check=check,

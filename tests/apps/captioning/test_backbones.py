@@ -7,6 +7,7 @@ import pytest
 
 from apps.captioning import backbones
 from apps.captioning.backbones import build_backbone, names
+from apps.common.refusal import Refusal
 
 SIZE = 32  # the smallest that they take
 PIXELS = np.random.default_rng(0).integers(0, 256, (2, SIZE, SIZE, 3), "uint8")
@@ -51,9 +52,6 @@ def test_a_network_by_name_makes_a_grid_of_pixels():
     network = build_backbone("MobileNet", 2 * SIZE)
     assert network.output_shape == (None, 2, 2, 1024)
     assert network.inputs[0].dtype == "uint8"
-    again = build_backbone("MobileNet", 2 * SIZE)
-    one, other = (keras.ops.convert_to_numpy(n.weights[0]) for n in (network, again))
-    assert np.abs(one - other).max() > 0.01  # by chance, both
 
 
 def test_names_are_those_of_networks_alone():
@@ -63,13 +61,15 @@ def test_names_are_those_of_networks_alone():
 
 def test_another_name_is_refused_with_those_that_there_are():
     for name in ("MobileNetV9", "mobilenet", "mobilenet_v2", "__name__", ""):
-        with pytest.raises(ValueError, match=r"'small', or one of .*MobileNetV2.*; got") as error:
+        with pytest.raises(
+            ValueError, match=r"be small, or one of .*MobileNetV2.*; received"
+        ) as error:
             build_backbone(name, SIZE)
         assert repr(name) in str(error.value)
 
 
-@pytest.mark.parametrize("name", ["MobileNet", "VGG16"])
-def test_pixels_are_prepared_as_the_network_wants_them(name):
+def test_pixels_are_prepared_as_the_network_takes_them():
+    name = "VGG16"
     backbone = build_backbone(name, SIZE)
     inner = backbone.layers[-1]
     expected = inner.predict_on_batch(prepared(PIXELS, name.lower()))
@@ -94,24 +94,30 @@ def test_weights_come_from_a_file(saved):
     expected = network.predict_on_batch(prepared(PIXELS))
     found = build_backbone("MobileNet", SIZE, str(path)).predict_on_batch(PIXELS)
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3 * expected.std())
-    other = build_backbone("MobileNet", SIZE).predict_on_batch(PIXELS)
-    assert np.abs(other - expected).max() > expected.std() > 0
+    assert expected.std() > 0
 
 
 def test_weights_that_do_not_fit_or_are_not_there(saved, tmp_path):
     _, path = saved
-    for name, size, weights in (
-        ("MobileNetV2", SIZE, str(path)),
-        ("MobileNet", SIZE, str(tmp_path / "absent.weights.h5")),
-        ("MobileNet", SIZE, "imagenets"),
-        ("MobileNet", SIZE - 1, None),
-    ):
-        with pytest.raises(ValueError, match=rf"^backbone {name}: "):
-            build_backbone(name, size, weights)
     damaged = tmp_path / "damaged.weights.h5"
     damaged.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(OSError, match="file"):
-        build_backbone("MobileNet", SIZE, str(damaged))
+    for name, size, weights, message in (
+        ("VGG16", SIZE, str(path), f"^backbone VGG16 cannot be built with image_size {SIZE} and"),
+        ("MobileNet", SIZE - 1, "none", "^backbone MobileNet cannot be built with image_size 31"),
+        ("MobileNet", SIZE, "imagenets", "^weights must be none, imagenet, or the path of a file"),
+        ("MobileNet", SIZE, str(damaged), r"^weights: .*damaged.* is no sound file of weights"),
+    ):
+        with pytest.raises(Refusal, match=message):
+            build_backbone(name, size, weights)
+
+
+def test_a_bug_in_keras_is_not_taken_for_a_failed_download(monkeypatch):
+    def broken(**_):
+        raise KeyError("a bug")
+
+    monkeypatch.setattr(keras.applications, "MobileNet", broken)
+    with pytest.raises(KeyError, match="a bug"):
+        build_backbone("MobileNet", SIZE, "imagenet")
 
 
 def test_weights_of_imagenet_without_a_network_are_one_clear_error(monkeypatch):
@@ -124,7 +130,7 @@ def test_weights_of_imagenet_without_a_network_are_one_clear_error(monkeypatch):
     there = os.path.exists  # as Keras asks for what was downloaded before
     monkeypatch.setattr(os.path, "exists", lambda path: "no_top" not in str(path) and there(path))
     monkeypatch.setattr(socket, "getaddrinfo", unreachable)
-    with pytest.raises(ValueError, match=r"weights: those of MobileNet cannot") as error:
+    with pytest.raises(Refusal, match=r"weights: those of MobileNet cannot") as error:
         build_backbone("MobileNet", SIZE, "imagenet")
     assert "--weights none, or the path of a file" in str(error.value)
     assert len(asked) == 1  # it does not try for minutes

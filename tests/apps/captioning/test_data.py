@@ -448,14 +448,19 @@ def test_a_line_ends_at_one_sign_alone(tmp_path, ending):
 
 
 def test_the_sample_is_that_of_its_scenes(monkeypatch, capsys):
-    monkeypatch.setattr(captions, "SAMPLE_TRAIN", 40)
+    monkeypatch.setattr(captions, "SAMPLE_TRAIN", {48: 40, 64: 50})
     monkeypatch.setattr(captions, "SAMPLE_TEST", 8)
-    splits = read("sample")
+    # A run of before this option has scenes of 64 pixels.
+    old = read("sample")
+    assert [len(old.train), len(old.test)] == [50, 8]
+    assert old.test[0][0].read() == scene_sample.generate(50, 8, 64)[1][0][0]
+    capsys.readouterr()
+    splits = read("sample", scene_size=48)
     assert "embedded sample (drawn shapes, no photographs): 40 training and 8 test images" in (
         capsys.readouterr().out
     )
     parts = (splits.train, splits.test, splits.further["combinations"])
-    for part, scenes in zip(parts, scene_sample.generate(40, 8), strict=True):
+    for part, scenes in zip(parts, scene_sample.generate(40, 8, 48), strict=True):
         assert [(picture.read(), list(said)) for picture, said in part] == scenes
     found = [picture.name for part in parts for picture, _ in part]
     assert len(set(found)) == len(found)

@@ -223,15 +223,14 @@ def test_what_is_clear_is_white_whatever_its_colour():
 # The orientation of a photograph
 
 
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_jpeg_is_turned_as_its_exif_says(orientation):
-    for order, long in itertools.product("<>", (False, True)):
+def test_a_jpeg_is_turned_as_its_exif_says():
+    for orientation, order, long in itertools.product(range(1, 9), "<>", (False, True)):
         content = saved(picture("RGB", 40, 30), "JPEG", exif=exif(order, orientation, long))
         image = opened(content)
         assert image.getexif()[0x0112] == orientation
         turned = ImageOps.exif_transpose(image)
         assert turned.size == ((40, 30) if orientation < 5 else (30, 40))
-        assert difference(content, turned) <= 1, (order, long)
+        assert difference(content, turned) <= 1, (orientation, order, long)
 
 
 def test_exif_is_found_behind_other_parts_and_fillers_and_nowhere_else():
@@ -373,7 +372,7 @@ def test_what_is_no_whole_image_is_refused_with_a_reason():
 def test_an_image_cut_off_anywhere_is_refused():
     for name in ("JPEG RGB", "JPEG progressive", "PNG RGB", "PNG P", "GIF"):
         content = GOOD[name]
-        for end in np.linspace(10, len(content) - 2, 12, dtype=int):
+        for end in np.linspace(10, len(content) - 2, 6, dtype=int):
             said = refused(content[:end])
             assert said.startswith(f"the {name.split()[0]} is damaged or cut off"), (name, end)
 
@@ -508,7 +507,7 @@ def damaged(draw):
     return mended(content) if draw(st.booleans()) and content[1:4] == b"PNG" else content
 
 
-@settings(max_examples=400, deadline=None, derandomize=True)
+@settings(max_examples=80, deadline=None, derandomize=True)
 @given(
     st.binary(max_size=200)
     | st.builds(bytes.__add__, st.sampled_from(images.STARTS), st.binary(max_size=200))

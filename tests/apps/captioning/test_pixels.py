@@ -11,6 +11,7 @@ from apps.captioning.data import Picture
 from apps.captioning.pixels import load_features, load_pixels
 from apps.captioning.row_cache import CHUNK
 
+pytestmark = pytest.mark.usefixtures("eagerly")
 SIZE = 8
 
 
@@ -69,7 +70,7 @@ def test_broken_images_are_named_each_time_and_left_out(pictures, tmp_path, caps
 
 def test_broken_images_alone_are_refused(tmp_path):
     broken = [Picture(str(number), functools.partial(bytes, b"")) for number in range(3)]
-    with pytest.raises(ValueError, match="none of the 3 images can be used"):
+    with pytest.raises(ValueError, match="none of these 3 can"):
         load_pixels(broken, SIZE, tmp_path)
 
 

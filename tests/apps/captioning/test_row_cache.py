@@ -78,7 +78,7 @@ def test_killed_midway_it_goes_on_with_the_rows_left(tmp_path):
     program = f"""
 import os, signal
 from pathlib import Path
-from tests.apps import test_row_cache
+from tests.apps.captioning import test_row_cache
 def killed(places):
     if places.start == {2 * CHUNK}:
         os.kill(os.getpid(), signal.SIGKILL)
