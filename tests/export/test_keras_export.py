@@ -28,8 +28,18 @@ def make(layers, shape):
     return model, x, model.predict(x, verbose=0)
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("layers", MODELS)
+@pytest.mark.parametrize(
+    ("layers", "shape"),
+    [
+        ("both directions", "any length"),
+        *(
+            pytest.param(layers, shape, marks=pytest.mark.slow)
+            for layers in MODELS
+            for shape in SHAPES
+            if (layers, shape) != ("both directions", "any length")
+        ),
+    ],
+)
 def test_onnx(layers, shape, tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime")
     model, x, expected = make(layers, shape)
@@ -39,7 +49,10 @@ def test_onnx(layers, shape, tmp_path):
     assert_same(answer, expected)
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(
+    "shape",
+    ["any length", *(pytest.param(s, marks=pytest.mark.slow) for s in [*SHAPES][1:])],
+)
 def test_a_saved_model_holds_no_compiled_part(shape, tmp_path):
     model, x, expected = make("both directions", shape)
     model.export(tmp_path / "model", verbose=False)

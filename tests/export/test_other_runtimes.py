@@ -10,7 +10,7 @@ from rnnlayers.decoding import BeamSearch, Greedy, Sampling, decode
 from rnnlayers.engines.target import Target
 from rnnlayers.export import endpoints
 from rnnlayers.export.graphs import trace
-from tests.cases import MASKS, each_core, randomize, sample
+from tests.cases import CORE, MASKS, each_core, in_turn, randomize, sample
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="the extra `onnx` is not installed")
 pytest.importorskip("tf2onnx", reason="the extra `onnx` is not installed")
@@ -20,10 +20,15 @@ interpreter = pytest.importorskip(
 IDS = {"ids": tf.TensorSpec([None, None], tf.int32)}
 
 
-def run_onnx(path, **inputs):
+def load_onnx(path):
+    """Return a function of inputs by name that runs a file."""
     session = onnxruntime.InferenceSession(path)
     names = [output.name for output in session.get_outputs()]
-    return dict(zip(names, session.run(names, inputs), strict=True))
+    return lambda **inputs: dict(zip(names, session.run(names, inputs), strict=True))
+
+
+def run_onnx(path, **inputs):
+    return load_onnx(path)(**inputs)
 
 
 def run_litert(path, endpoint="serving_default", **inputs):
@@ -38,7 +43,7 @@ def runtime(request, tmp_path):
         if request.param == "onnx":
             path = tmp_path / "model.onnx"
             rnnlayers.export_onnx(model, path, (function, signature), probes, **options)
-            return lambda **inputs: run_onnx(path, **inputs)
+            return load_onnx(path)
         path, probes = tmp_path / "model.tflite", None if probes is None else {"f": probes}
         rnnlayers.export_litert(model, path, {"f": (function, signature)}, probes, **options)
         return lambda **inputs: run_litert(path, "f", **inputs)
@@ -47,24 +52,43 @@ def runtime(request, tmp_path):
     return export
 
 
-@each_core
-@pytest.mark.parametrize("return_sequences", [False, True])
-def test_every_cell_with_every_mask_at_a_length_never_seen(case, return_sequences, runtime):
-    layer = rnnlayers.Bidirectional(case.make_layer(return_sequences=return_sequences))
-    randomize(layer)
+class Layers(tf.Module):
+    """Layers over one sequence, beside each other."""
 
-    def call(x, present):
-        return layer(x, mask=present)
+    def __init__(self, layers):
+        self.layers = [randomize(layer) for layer in layers]
 
+    def __call__(self, x, present):
+        return {f"y{i}": layer(x, mask=present) for i, layer in enumerate(self.layers)}
+
+
+def assert_runtime_agrees(runtime, layers, masks):
+    """Compare layers in one exported file with the live ones, at a length they have never seen."""
+    layers = Layers(layers)
     steps = tf.TensorSpec([None, None, 3], tf.float32), tf.TensorSpec([None, None], tf.bool)
-    run = runtime(layer, call, dict(zip(("x", "present"), steps, strict=True)))
-    for mask in MASKS.values():
+    run = runtime(layers, layers, dict(zip(("x", "present"), steps, strict=True)))
+    for mask in masks:
         present = np.ones((6, 6), bool) if mask is None else mask
-        expected = call(sample(), present).numpy()
+        expected = layers(sample(), present)
         for row in range(6):
             one = slice(row, row + 1)
-            found = run(x=sample()[one], present=present[one])["outputs"]
-            np.testing.assert_allclose(found, expected[one], atol=1e-6)
+            found = run(x=sample()[one], present=present[one])
+            for name, outputs in expected.items():
+                np.testing.assert_allclose(found[name], outputs[one], atol=1e-6)
+
+
+def test_every_cell_with_masks_at_a_length_never_seen(runtime):
+    pairs = in_turn(CORE, [{"return_sequences": True}, {"go_backwards": True}])
+    layers = [case.make_layer(**options) for case, options in pairs]
+    assert_runtime_agrees(runtime, layers, [MASKS["every pattern"]])
+
+
+@pytest.mark.slow
+@each_core
+@pytest.mark.parametrize("return_sequences", [False, True])
+def test_every_cell_with_every_mask_in_both_directions(case, return_sequences, runtime):
+    layer = rnnlayers.Bidirectional(case.make_layer(return_sequences=return_sequences))
+    assert_runtime_agrees(runtime, [layer], MASKS.values())
 
 
 def test_a_layer_that_was_told_its_engine(runtime):
@@ -113,8 +137,19 @@ def make_translator(attend=True):
     return model
 
 
-@pytest.mark.parametrize("attend", [True, False], ids=["attention", "state"])
-@pytest.mark.parametrize("sampler", [Greedy(), BeamSearch(3, length_penalty=1.0, num_return=2)])
+BEAMS = BeamSearch(3, length_penalty=1.0, num_return=2)
+
+
+@pytest.mark.parametrize(
+    ("attend", "sampler"),
+    [
+        (True, BEAMS),
+        pytest.param(True, Greedy(), marks=pytest.mark.slow),
+        pytest.param(False, BEAMS, marks=pytest.mark.slow),
+        pytest.param(False, Greedy(), marks=pytest.mark.slow),
+    ],
+    ids=str,
+)
 def test_the_whole_of_decoding_goes_into_one_onnx_graph(attend, sampler, tmp_path):
     model = make_translator(attend)
 

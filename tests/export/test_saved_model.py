@@ -152,13 +152,13 @@ class TestWhatIsExported:
         assert [entry.name for entry in zoo.path.parent.iterdir()] == ["1"]
 
 
-def test_the_example_in_the_documentation():
+def test_the_example_in_the_documentation(in_process):
     result = doctest.testmod(saved_model)
     assert result.attempted
     assert not result.failed
 
 
-def test_one_function_under_two_names_is_traced_once(tmp_path):
+def test_one_function_under_two_names_is_traced_once(tmp_path, in_process):
     traces = []
 
     class Doubler(tf.Module):
@@ -178,7 +178,7 @@ def test_one_function_under_two_names_is_traced_once(tmp_path):
 
 
 class TestVersions:
-    def test_files_are_added_before_it_appears(self, tmp_path):
+    def test_files_are_added_before_it_appears(self, tmp_path, in_process):
         model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
 
         def finish(folder):
@@ -196,7 +196,7 @@ class TestVersions:
             export_model(model, tmp_path, finish=fail)
         assert [entry.name for entry in tmp_path.iterdir()] == ["1"]
 
-    def test_the_next_number_is_taken_and_old_leftovers_go(self, tmp_path):
+    def test_the_next_number_is_taken_and_old_leftovers_go(self, tmp_path, in_process):
         for name in ("3", "007", "newest", ".export-dead", ".export-alive"):
             (tmp_path / name).mkdir()
             (tmp_path / name / "file").touch()
@@ -252,7 +252,7 @@ export_model(tf.Module(), {str(tmp_path)!r}, {{"f": (tf.tanh, {{"x": tf.TensorSp
 
 
 class TestVerificationFails:
-    def test_a_value_that_python_changes(self, tmp_path):
+    def test_a_value_that_python_changes(self, tmp_path, in_process):
         calls = []
 
         def count(x):
@@ -264,7 +264,7 @@ class TestVerificationFails:
             export_model(tf.Module(), tmp_path, endpoints)
         assert list(tmp_path.iterdir()) == []
 
-    def test_a_baked_in_batch_size(self, tmp_path):
+    def test_a_baked_in_batch_size(self, tmp_path, in_process):
         def pad_to_eight(x):
             size = x.shape[0] or 1  # unknown while tracing, and then taken for 1
             return tf.concat([x, tf.zeros([8 - size, 2])], axis=0)
@@ -275,7 +275,7 @@ class TestVerificationFails:
             export_model(tf.Module(), tmp_path, endpoints, probes)
         assert list(tmp_path.iterdir()) == []
 
-    def test_state_left_to_the_next_request(self, tmp_path):
+    def test_state_left_to_the_next_request(self, tmp_path, in_process):
         model = keras.Sequential(
             [keras.Input(batch_shape=(1, 4, 3)), keras.layers.LSTM(2, stateful=True)]
         )
