@@ -29,21 +29,22 @@ class Sample(NamedTuple):
 def mackey_glass() -> Sample:
     """Generate the density of white blood cells of three patients, measured every second day.
 
-    The body makes cells by the density P(t) a delay of tau days ago: few cells call for more, but
-    many suppress production (Mackey and Glass 1977, Science 197:287-289). In units of the
+    The body produces cells depending on their density P a delay of tau days ago: few cells call
+    for more, many suppress production (Mackey and Glass 1977, Science 197:287-289). In units of the
     constant theta of the paper:
 
         dP/dt = beta P(t - tau) / (1 + P(t - tau)**n) - gamma P(t)
 
     with beta = 0.2 and gamma = 0.1 a day, n = 10 and tau = 20 days, at which the density oscillates
-    without ever repeating itself. The patients differ in their first days alone. A measurement has
-    a normal error of 10 % of the deviation of P.
+    without repeating itself. The patients differ only in their first days. Measurements have normal
+    errors of 10 % of the deviation of P. The season, 93 measurements, is the lag at which the last
+    season forecasts the validation part best.
 
     A forecast here needs memory and a nonlinear law. One measurement says little: the state is the
     density of all of the last tau days, and it has to be estimated from many noisy measurements.
-    A linear model cannot bend the law. A dense network can, but learns it for each step of the
-    window anew; a recurrent one applies the same weights to each segment of the window, so it
-    learns more from the same 1,400 rows.
+    A linear model cannot represent the law. A dense network can, but has to learn it for each step
+    of the window separately. A recurrent network applies the same weights to each segment of the
+    window, so it learns more from the same 1,400 training rows.
     """
     random = np.random.default_rng(SEED)
     delay = DELAY * STEPS
@@ -52,7 +53,9 @@ def mackey_glass() -> Sample:
     density[:delay] = random.uniform(0.5, 1.3, PATIENTS)
     for step in range(delay, len(density)):
         now, then = density[step - 1], density[step - delay]
-        density[step] = now + (0.2 * then / (1 + then**10) - 0.1 * now) / STEPS
+        # Chaos magnifies every rounding: products are rounded alike on all machines, powers are not.
+        fifth = then * then * then * then * then
+        density[step] = now + (0.2 * then / (1 + fifth * fifth) - 0.1 * now) / STEPS
     values = density[delay + BEGIN * STEPS :: DAYS * STEPS]
     values = values + random.normal(0, ERROR * values.std(axis=0), values.shape)
     times = pd.date_range("2000-01-01", periods=MEASUREMENTS, freq=f"{DAYS}D")
