@@ -26,7 +26,7 @@ class Limits:
     """The limits of a request; one beyond them is refused."""
 
     max_body: int = 32 * 2**20  # bytes of a request
-    max_rows: int = 1024  # of a request
+    max_rows: int = 1024  # rows of a request
     max_length: int = 100_000  # time steps of a sequence
     max_concurrent: int = 256  # requests in progress; further ones are refused with 429
     timeout: float = 30.0  # seconds for the body of a request to arrive, and again for its answer
