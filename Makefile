@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup demo test coverage test-oldest lint format lock bench clean
+.PHONY: help setup demo test test-all coverage test-oldest lint format lock bench clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-11s %s\n", $$1, $$2}'
@@ -23,6 +23,9 @@ demo: setup ## Run every application end to end on its embedded sample, or APP=<
 
 test: setup ## Run the test suite
 	$(BIN)/python -m pytest
+
+test-all: setup ## Run the test suite with the slow tests, for an hour
+	$(BIN)/python -m pytest -m ""
 
 coverage: setup ## Run the test suite and print which lines of the library it does not reach
 	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered
