@@ -15,8 +15,12 @@ from PIL import Image, ImageOps
 
 from apps.captioning import images
 
-# Every size is traced anew, and set up anew for every test: so there are few of either.
-SIZE = 24
+SIZE = 24  # nearly always: every size is traced again
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    """Set no seed: nothing is random, and a new seed makes TensorFlow set up functions again."""
 
 
 # Images, and what Pillow makes of them

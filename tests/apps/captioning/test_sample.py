@@ -1,3 +1,4 @@
+import hashlib
 import io
 import itertools
 
@@ -37,6 +38,14 @@ def test_the_scenes_are_the_same_each_time(parts):
     assert [len(part) for part in parts] == [TRAIN, TEST, TEST]
     images = [content for part in parts for content, _ in part]
     assert len(set(images)) == len(images)
+
+
+def test_the_scenes_of_earlier_versions_are_still_the_same():
+    digest = hashlib.sha256()
+    for content, captions in itertools.chain(*scene_sample.generate(30, 5, 64)):
+        digest.update(Image.open(io.BytesIO(content)).tobytes())
+        digest.update(repr(captions).encode())
+    assert digest.hexdigest().startswith("a0cadb12664d01df")
 
 
 def test_all_captions_of_an_image_say_one_and_the_same_scene(parts):
