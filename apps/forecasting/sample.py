@@ -53,7 +53,7 @@ def mackey_glass() -> Sample:
     density[:delay] = random.uniform(0.5, 1.3, PATIENTS)
     for step in range(delay, len(density)):
         now, then = density[step - 1], density[step - delay]
-        # Chaos magnifies every rounding: products are rounded alike on all machines, powers are not.
+        # Chaos magnifies rounding errors. Those of products are the same on every machine.
         fifth = then * then * then * then * then
         density[step] = now + (0.2 * then / (1 + fifth * fifth) - 0.1 * now) / STEPS
     values = density[delay + BEGIN * STEPS :: DAYS * STEPS]

@@ -455,6 +455,10 @@ def test_parts_too_short_for_window_and_horizon(tmp_path):
     few = load(write(tmp_path / "a.csv", DAYS[:3]), validation_part=0.4, test_part=0.4)
     with pytest.raises(ValueError, match=r"training part has 1 rows, .* need 3"):
         few.check_trainable(2, 1)
+    for rows, season in ((12, 1), (40, 28)):
+        few = load(write(tmp_path / "a.csv", DAYS[:rows]), season=season)
+        with pytest.raises(ValueError, match=f"evaluation needs 10 and more than the {season} of"):
+            few.check_trainable(2, 1)
     series = load(write(tmp_path / "a.csv"), validation_part=0.2, test_part=0.1)
     with pytest.raises(
         ValueError, match=r"test part has 4 rows, .* give a smaller window or horizon"
