@@ -61,7 +61,13 @@ class TestClipping:
         np.testing.assert_allclose(weight.numpy()[:, 0].astype("float64"), expected, rtol=tolerance)
 
     @pytest.mark.parametrize(
-        ("clip", "compiled"), [*((clip, False) for clip in CLIPS), (CLIPS, True)], ids=str
+        ("clip", "compiled"),
+        [
+            *((clip, False) for clip in CLIPS),
+            (CLIPS[2], True),
+            pytest.param(CLIPS, True, marks=pytest.mark.slow),
+        ],
+        ids=str,
     )
     def test_sparse_equals_dense_and_stays_sparse(self, clip, compiled, rng):
         class Witness(Adagrad):
@@ -204,8 +210,18 @@ class TestAccumulation:
         shapes = (3, 2), (2,)
         return [[rng.normal(size=s).astype("float32") for s in shapes] for _ in range(steps)]
 
-    @pytest.mark.parametrize("compiled", [False, True], ids=["", "jit"])
-    @pytest.mark.parametrize("ema", [{}, {"use_ema": True, "ema_overwrite_frequency": 2}])
+    EMA = {"use_ema": True, "ema_overwrite_frequency": 2}  # noqa: RUF012
+
+    @pytest.mark.parametrize(
+        ("ema", "compiled"),
+        [
+            ({}, False),
+            (EMA, True),
+            pytest.param({}, True, marks=pytest.mark.slow),
+            pytest.param(EMA, False, marks=pytest.mark.slow),
+        ],
+        ids=["", "ema-jit", "jit", "ema"],
+    )
     def test_clips_the_mean_that_is_applied_as_keras_does(self, compiled, ema, rng):
         gradients = self.gradients(rng)
         keywords = {"gradient_accumulation_steps": 3, "weight_decay": 0.01, **ema}

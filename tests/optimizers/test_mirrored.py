@@ -11,17 +11,32 @@ import pytest
 from tests.optimizers.mirrored import OPTIMIZERS
 
 
-@pytest.fixture(scope="module")
-def results():
-    command = [sys.executable, "-m", "tests.optimizers.mirrored"]
+def run_on_replicas(*names):
+    command = [sys.executable, "-m", "tests.optimizers.mirrored", *names]
     root = Path(__file__).parents[2]
     run = subprocess.run(command, cwd=root, check=True, stdout=subprocess.PIPE)
     return json.loads(run.stdout)
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
-def test_two_replicas_equal_one_device(name, results):
-    one, two = results["fit"][name]
+FIRST, *OTHERS = OPTIMIZERS
+
+
+@pytest.fixture(scope="module")
+def results():
+    return run_on_replicas(FIRST)
+
+
+def test_two_replicas_equal_one_device(results):
+    assert_equal(*results["fit"][FIRST])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OTHERS)
+def test_two_replicas_equal_one_device_with_another_optimizer(name):
+    assert_equal(*run_on_replicas(name)["fit"][name])
+
+
+def assert_equal(one, two):
     for ours, theirs in zip(two["weights"], one["weights"], strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-6)
     assert two["history"].keys() == one["history"].keys()
