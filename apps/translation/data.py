@@ -216,8 +216,8 @@ def _split_by_source(pairs: list[Example], origin: str) -> Splits:
     count = min(MAX_HELD_OUT, round(HELD_OUT * len(different)))
     if not count:
         raise Refusal(
-            f"{origin}: at least {int(0.5 / HELD_OUT) + 1} different source sentences are needed, to "
-            f"hold some out; there are {len(different)}"
+            f"{origin}: at least {int(0.5 / HELD_OUT) + 1} different source sentences are needed, "
+            f"to hold some out; there are {len(different)}"
         )
     order = np.random.default_rng(SPLIT_SEED).permutation(len(different))
     places = dict(zip(different, np.argsort(order), strict=True))

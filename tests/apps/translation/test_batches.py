@@ -46,7 +46,7 @@ def test_every_pair_comes_once_an_epoch_with_its_labels_one_step_ahead(examples,
         assert sorted(seen) == list(range(COUNT))
 
 
-def test_batches_are_full_but_the_last_and_as_many_as_said(examples):
+def test_batches_are_full_but_the_last_and_as_many_as_announced(examples):
     batches = make(examples, seed=1)
     sizes = sorted(len(labels) for _, labels in batches)
     assert len(batches) == len(sizes) == 11

@@ -1,7 +1,7 @@
 import pytest
 
 from apps.translation.baselines import word_by_word
-from apps.translation.metrics import LENGTHS, by_length, translation_scores
+from apps.translation.metrics import LENGTHS, scores_by_length, translation_scores
 
 REFERENCES = ["Le chien voit un grand arbre .", "Mon chat est noir .", "Elle aime les fleurs !"]
 
@@ -67,7 +67,7 @@ def test_every_sentence_is_in_the_bucket_of_its_length():
     sources = [" ".join(["word"] * length) for length in lengths]
     references = [f"le numero {length} est ici" for length in lengths]
     found = [*references[:-1], "faux"]
-    table = by_length(sources, found, references, lowercase=False)
+    table = scores_by_length(sources, found, references, lowercase=False)
     assert table["words"].tolist()[:4] == ["0 to 5", "6 to 10", "11 to 15", "31 to 50"]
     assert table["words"].tolist()[-1] == "over 50"
     assert table["sentences"].tolist() == [2, 3, 1, 1, 2]
@@ -82,14 +82,14 @@ def test_the_scores_of_all_lengths_together_are_those_of_the_whole():
     references = ["un", "deux", "trois", "quatre", "cinq"]
     found = ["un", "x", "trois", "Quatre", "cinq"]
     for lowercase in (False, True):
-        table = by_length(sources, found, references, lowercase)
+        table = scores_by_length(sources, found, references, lowercase)
         right = (table["exact_match"] * table["sentences"]).sum()
         whole, _ = translation_scores(found, references, lowercase)
         assert right == pytest.approx(5 * whole["exact_match"])
 
 
 def test_an_empty_source_sentence_does_no_harm():
-    table = by_length(["", "a b"], ["", "c d"], ["x", "c d"], lowercase=False)
+    table = scores_by_length(["", "a b"], ["", "c d"], ["x", "c d"], lowercase=False)
     assert table[["words", "sentences", "exact_match"]].to_numpy().tolist() == [["0 to 5", 2, 0.5]]
 
 

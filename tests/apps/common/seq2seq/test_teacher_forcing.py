@@ -2,7 +2,12 @@ import keras
 import numpy as np
 import pytest
 
-from apps.common.seq2seq.teacher_forcing import SmoothedCrossentropy, compile_taught, forced, padded
+from apps.common.seq2seq.teacher_forcing import (
+    SmoothedCrossentropy,
+    compile_with_teacher_forcing,
+    padded_length,
+    teacher_forcing_batch,
+)
 from rnnlayers.optimizers import ClipByGlobalNorm
 
 START, STOP = 2, 3
@@ -13,7 +18,7 @@ START, STOP = 2, 3
 
 def test_labels_are_one_step_ahead_of_targets():
     sequences = [np.array([7, 8, 9, 7, 8]), np.array([], int), np.array([5])]
-    targets, labels = forced(sequences, START, STOP)
+    targets, labels = teacher_forcing_batch(sequences, START, STOP)
     assert targets.dtype == labels.dtype == "int32"
     assert targets.tolist() == [[2, 7, 8, 9, 7, 8, 0, 0], [2] + [0] * 7, [2, 5] + [0] * 6]
     assert labels.tolist() == [[7, 8, 9, 7, 8, 3, 0, 0], [3] + [0] * 7, [5, 3] + [0] * 6]
@@ -21,21 +26,21 @@ def test_labels_are_one_step_ahead_of_targets():
 
 @pytest.mark.parametrize("length", [3, 4, 7, 8, 64, 1023, 1024])
 def test_there_is_room_for_the_stop_behind_any_length(length):
-    targets, labels = forced([np.full(length, 9)], START, STOP)
-    assert targets.shape == labels.shape == (1, padded(length + 1))
+    targets, labels = teacher_forcing_batch([np.full(length, 9)], START, STOP)
+    assert targets.shape == labels.shape == (1, padded_length(length + 1))
     assert targets[0, : length + 1].tolist() == [START] + [9] * length
     assert labels[0, : length + 1].tolist() == [9] * length + [STOP]
 
 
 def test_lengths_are_few_and_never_shorter_than_they_must_be():
     lengths = np.arange(1, 5000)
-    found = np.array([padded(length) for length in lengths])
+    found = np.array([padded_length(length) for length in lengths])
     assert np.all(found >= lengths)
     assert np.all(np.diff(found) >= 0)
     assert len(set(found)) < 65
     assert np.mean(found[:60] - lengths[:60]) < 4
     for length in set(found):
-        assert padded(length) == length
+        assert padded_length(length) == length
 
 
 # The loss
@@ -88,7 +93,7 @@ def test_labels_may_be_of_any_integers(answers):
     assert losses[0] == losses[1] == losses[2]
 
 
-def test_its_configuration_makes_it_anew(answers):
+def test_its_configuration_restores_it(answers):
     loss = SmoothedCrossentropy(0.3, name="mine", reduction="sum")
     again = keras.losses.deserialize(keras.losses.serialize(loss))
     assert type(again) is SmoothedCrossentropy
@@ -103,7 +108,7 @@ def test_its_configuration_makes_it_anew(answers):
 def compiled(steps, epochs, max_norm=1.0):
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
     options = {"learning_rate": 0.5, "max_norm": max_norm, "smoothing": 0.2}
-    compile_taught(model, steps=steps, epochs=epochs, **options)
+    compile_with_teacher_forcing(model, steps=steps, epochs=epochs, **options)
     return model
 
 

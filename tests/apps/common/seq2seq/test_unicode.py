@@ -27,10 +27,10 @@ def expected(texts):
     return [unicodedata.normalize("NFKC", text) for text in texts]
 
 
-@pytest.mark.parametrize("form", ["NFC", "NFD", "NFKD"])
-def test_every_character_becomes_its_nfkc_from_every_form(normalize, form):
-    texts = [unicodedata.normalize(form, character) for character in CHARACTERS]
-    found = []
+def test_every_character_becomes_its_nfkc_from_every_form(normalize):
+    forms = ("NFC", "NFD", "NFKD")
+    different = {unicodedata.normalize(form, c): None for form in forms for c in CHARACTERS}
+    texts, found = [*different], []
     for start in range(0, len(texts), 100_000):
         found += normalized(normalize, texts[start : start + 100_000])
     wrong = [pair for pair in zip(texts, found, expected(texts), strict=True) if pair[1] != pair[2]]
@@ -71,7 +71,7 @@ def test_what_looks_the_same_is_the_same(normalize, text, normal):
 
 
 def test_what_is_normal_already_stays(normalize):
-    once = normalized(normalize, CHARACTERS[:70_000])
+    once = normalized(normalize, CHARACTERS[:10_000])
     assert normalized(normalize, once) == once
 
 
