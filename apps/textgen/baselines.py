@@ -1,18 +1,19 @@
 """The baseline: a model of n-grams of characters."""
 
-import math
-from collections import Counter, defaultdict
-
 import numpy as np
-from tqdm import tqdm
 
 
 def ngram_nats(train: np.ndarray, test: np.ndarray, size: int, order: int) -> float:
     """Return the cross-entropy of a model of n-grams, in nats per character.
 
-    The probability of a character after the `order - 1` previous ones is interpolated with that
-    after one fewer, and so on down to the uniform distribution, with the weights of Witten and Bell
-    (1991): the more different characters follow a context, the less its own counts weigh.
+    The probability of a character c after a context of k characters is interpolated with that after
+    the last k - 1 of them, with the weights of Witten and Bell (1991),
+
+        p_k(c) = (n(c) + d p_{k-1}(c)) / (n + d),
+
+    down to the uniform p_{-1}. Here n(c) counts c after the context, n is the sum of these counts,
+    and d the number of different characters after the context. A context that was never counted
+    leaves the probability as it is.
 
     Args:
         train: The ids to count, `(time,)`.
@@ -20,22 +21,21 @@ def ngram_nats(train: np.ndarray, test: np.ndarray, size: int, order: int) -> fl
         size: The number of ids.
         order: The length of the longest n-grams.
     """
-    counts: list[dict[tuple, Counter]] = [defaultdict(Counter) for _ in range(order)]
-    text = train.tolist()
-    for length, table in enumerate(tqdm(counts, desc="Counting n-grams", disable=None)):
-        for place in range(length, len(text)):
-            table[tuple(text[place - length : place])][text[place]] += 1
-    totals = [
-        {context: followers.total() for context, followers in table.items()} for table in counts
-    ]
-    text, nats = test.tolist(), 0.0
-    for place, id_ in enumerate(text):
-        probability = 1 / size
-        for length in range(min(order, place + 1)):
-            context = tuple(text[place - length : place])
-            if (followers := counts[length].get(context)) is None:
-                break
-            different, total = len(followers), totals[length][context]
-            probability = (followers[id_] + different * probability) / (total + different)
-        nats -= math.log(probability)
-    return nats / len(text)
+    text = np.concatenate([train, test]).astype("int64")
+    places = np.concatenate([np.arange(len(train)), np.arange(len(test))])
+    is_train = np.arange(len(text)) < len(train)
+    probabilities = np.full(len(test), 1 / size)
+    contexts = np.zeros(len(text), "int64")  # the number of the context before each character
+    for length in range(order):
+        # The n-grams are numbered: a context and the character after it.
+        values, ngrams = np.unique(contexts * size + text, return_inverse=True)
+        counted = is_train & (places >= length)
+        counts = np.bincount(ngrams[counted], minlength=len(values))
+        totals = np.bincount(values // size, counts)
+        different = np.bincount(values // size, counts > 0)
+        context, ngram = contexts[len(train) :], ngrams[len(train) :]
+        known = (totals[context] > 0) & (places[len(train) :] >= length)
+        n, d = totals[context][known], different[context][known]
+        probabilities[known] = (counts[ngram][known] + d * probabilities[known]) / (n + d)
+        contexts = np.concatenate([[0], ngrams[:-1]])  # one character longer
+    return float(-np.log(probabilities).mean())

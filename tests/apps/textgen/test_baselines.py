@@ -8,17 +8,28 @@ import pytest
 from apps.textgen.baselines import ngram_nats
 
 
-@pytest.mark.parametrize("order", [1, 2, 3])
-@pytest.mark.parametrize("context", [[], [0], [1, 2], [3, 3, 3]])
-def test_the_probabilities_of_all_characters_add_up(order, context):
-    train = np.random.default_rng(0).integers(0, 4, 300)
-    text = np.array([*context, 0])
-    before = ngram_nats(train, text[:-1], 4, order) * len(context) if context else 0.0
-    probabilities = []
-    for id_ in range(4):
-        text[-1] = id_
-        probabilities.append(math.exp(before - ngram_nats(train, text, 4, order) * len(text)))
-    assert sum(probabilities) == pytest.approx(1)
+def witten_bell(train, context, id_, size):
+    """Return the probability of an id after a context, by the recursive definition."""
+    width = len(context) + 1
+    shorter = witten_bell(train, context[1:], id_, size) if context else 1 / size
+    windows = (tuple(train[place : place + width]) for place in range(len(train) - width + 1))
+    followers = [window[-1] for window in windows if window[:-1] == context]
+    different = len(set(followers))
+    if not followers:
+        return shorter
+    return (followers.count(id_) + different * shorter) / (len(followers) + different)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_it_follows_the_definition(seed):
+    rng = np.random.default_rng(seed)
+    size, order = int(rng.integers(2, 6)), int(rng.integers(1, 5))
+    train, test = rng.integers(0, size, 60), rng.integers(0, size + 1, 20)
+    nats = 0.0
+    for place, id_ in enumerate(test):
+        context = tuple(test[max(0, place - order + 1) : place])
+        nats -= math.log(witten_bell(train.tolist(), context, id_, size + 1))
+    assert ngram_nats(train, test, size + 1, order) == pytest.approx(nats / len(test))
 
 
 def test_it_learns_repetitions():
