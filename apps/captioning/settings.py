@@ -37,7 +37,7 @@ class Settings:
     dropout: float = 0.1  # the part of the features dropped between layers in training
     word_dropout: float = 0.6  # the part of the previous words hidden from the decoder in training
     smoothing: float = 0.0  # label smoothing
-    learning_rate: float = 4e-3  # of Adam, at its highest
+    learning_rate: float = 3e-3  # of Adam, at its highest
     max_norm: float = 1.0  # gradients are scaled down to this global norm
     batch_size: int = 32  # images in a training step
     each: int = 1  # captions of each image in a training step
