@@ -20,9 +20,9 @@ class Settings:
     dropout: float = 0.1  # the part of the features dropped between the layers in training
     batch_size: int = 32  # parallel streams of the text
     steps: int = 64  # characters in a segment, after which the gradient is cut
-    learning_rate: float = 5e-3  # of Adam, at its highest
+    learning_rate: float = 1e-2  # of Adam, at its highest
     max_norm: float = 1.0  # gradients are scaled down to this global norm
-    epochs: int = 8  # train for at most this many epochs
+    epochs: int = 6  # train for at most this many epochs
     patience: int = 2  # stop after this many epochs without a lower validation loss
     order: int = 6  # the length of the n-grams of the baseline
     seed: int = 1  # decides the first weights, where segments begin, and the dropout
