@@ -235,7 +235,7 @@ anything = given(
     ways=st.lists(st.sampled_from(sorted(WAYS)), min_size=2, max_size=3),
     rows=st.sampled_from([1, 3, 32]),
 )
-FEW = settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
+FEW = settings(max_examples=2, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @FEW
