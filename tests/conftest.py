@@ -53,11 +53,6 @@ def not_eagerly(eagerly):
 @pytest.fixture
 def in_process(monkeypatch):
     """Verify exports in this process; tests/export shows once that a fresh process is asked."""
-    verify_in_process(monkeypatch)
-
-
-def verify_in_process(monkeypatch):
-    """Verify exports in this process, for fixtures of a module."""
 
     def run(command, **options):
         fresh.main(*command[-3:])
