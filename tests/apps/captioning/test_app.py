@@ -1,5 +1,6 @@
 import csv
 import dataclasses
+import functools
 import io
 import json
 import shutil
@@ -33,6 +34,7 @@ from apps.captioning.settings import Settings
 from apps.captioning.vocabulary import VOCABULARY
 from apps.common.refusal import Refusal
 from apps.common.runs import Run
+from tests.apps import commands
 from tests.apps.common import c_api, other_runtimes
 
 BEAMS = 2
@@ -621,15 +623,7 @@ def test_evaluation_writes_the_metrics_next_to_the_baselines(
 # Mistakes
 
 
-def refused(capsys, *argv):
-    capsys.readouterr()
-    with pytest.raises(SystemExit) as stop:
-        call(*argv)
-    assert stop.value.code == 2
-    err = capsys.readouterr().err
-    assert err.startswith("error: ")
-    assert len(err.splitlines()) == 1
-    return err
+refused = functools.partial(commands.refused, call)
 
 
 def complaints(capsys, run, *inputs):

@@ -1,4 +1,5 @@
 import dataclasses
+import functools
 import json
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ import pytest
 
 import rnnlayers
 from apps.common.cli import check, find_files, read_inputs, run_command
+from tests.apps import commands
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,15 +48,7 @@ def call(*argv):
     run_command({"do": command}, argv, "apps.thing", "A thing.")
 
 
-def refused(capsys, *argv):
-    with pytest.raises(SystemExit) as stop:
-        call(*argv)
-    assert stop.value.code == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.startswith("error: ")
-    assert len(err.splitlines()) == 1
-    return err
+refused = functools.partial(commands.refused, call)
 
 
 def test_arguments_come_from_the_signature_and_from_the_fields(capsys):

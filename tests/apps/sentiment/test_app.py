@@ -1,6 +1,7 @@
 """The commands of the application on a tiny run, and the mistakes that users make."""
 
 import csv
+import functools
 import json
 import shutil
 
@@ -12,6 +13,7 @@ import tensorflow as tf
 from apps.common.runs import Run
 from apps.common.text import encode
 from apps.sentiment import app as sentiment
+from tests.apps import commands
 from tests.apps.common import c_api, other_runtimes
 
 TINY = (
@@ -147,15 +149,7 @@ def test_other_runtimes_classify_ids(classifier, tmp_path):
 # Mistakes
 
 
-def refused(capsys, *argv):
-    capsys.readouterr()
-    with pytest.raises(SystemExit) as stop:
-        call(*argv)
-    assert stop.value.code == 2
-    err = capsys.readouterr().err
-    assert err.startswith("error: ")
-    assert len(err.splitlines()) == 1
-    return err
+refused = functools.partial(commands.refused, call)
 
 
 @pytest.mark.parametrize(

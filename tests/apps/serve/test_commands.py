@@ -1,3 +1,4 @@
+import functools
 import json
 import socket
 
@@ -8,6 +9,7 @@ from apps.common.refusal import Refusal
 from apps.serve import server
 from apps.serve.models import Source
 from apps.serve.predict_files import predict_files
+from tests.apps import commands
 
 
 def call(*argv):
@@ -63,15 +65,7 @@ def test_a_wrong_line_is_named_and_leaves_nothing_half_written(base, tmp_path, c
     assert [path.name for path in (tmp_path / "to").iterdir()] == ["a.jsonl.jsonl"]
 
 
-def mistake(capsys, *argv):
-    """Give a command that cannot work, and return the line that answers it."""
-    with pytest.raises(SystemExit) as stop:
-        call(*argv)
-    assert stop.value.code == 2
-    error = capsys.readouterr().err
-    assert error.startswith("error: ")
-    assert error.count("\n") == 1
-    return error
+mistake = functools.partial(commands.refused, call)
 
 
 def test_mistakes_of_batch_are_answered_with_one_line(base, tmp_path, capsys):

@@ -1,5 +1,6 @@
 """The commands of the application on a tiny run, and the mistakes that users make."""
 
+import functools
 import itertools
 import json
 import math
@@ -15,6 +16,7 @@ from apps.textgen.exported import Generator
 from apps.textgen.metrics import cross_entropy
 from apps.textgen.model import build_model, with_explicit_states
 from apps.textgen.vocabulary import Characters
+from tests.apps import commands
 from tests.apps.common import c_api, other_runtimes
 
 TINY = {"units": 8, "embedding_size": 4, "batch_size": 4, "steps": 16, "epochs": 1, "order": 3}
@@ -163,15 +165,7 @@ def test_other_runtimes_take_steps(generator, tmp_path):
 # Mistakes
 
 
-def refused(capsys, *argv):
-    capsys.readouterr()
-    with pytest.raises(SystemExit) as stop:
-        call(*argv)
-    assert stop.value.code == 2
-    err = capsys.readouterr().err
-    assert err.startswith("error: ")
-    assert len(err.splitlines()) == 1
-    return err
+refused = functools.partial(commands.refused, call)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from apps.translation.metrics import translation_scores
 from apps.translation.settings import Settings
 from rnnlayers.decoding import Greedy
 from rnnlayers.export import graphs, saved_model
+from tests.apps import commands
 from tests.apps.common import c_api, other_runtimes
 
 BEAMS = 3
@@ -484,15 +485,7 @@ def test_the_scores_are_those_of_the_steps(exported, translator):
 # Mistakes
 
 
-def refused(capsys, *argv):
-    capsys.readouterr()
-    with pytest.raises(SystemExit) as stop:
-        call(*argv)
-    assert stop.value.code == 2
-    err = capsys.readouterr().err
-    assert err.startswith("error: ")
-    assert len(err.splitlines()) == 1
-    return err
+refused = functools.partial(commands.refused, call)
 
 
 @pytest.mark.parametrize(
