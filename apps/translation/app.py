@@ -51,7 +51,7 @@ from rnnlayers.decoding import Greedy
 from rnnlayers.optimizers import ClippingLogger
 
 DEMO = Demo(
-    seconds=80,
+    seconds=50,
     inputs=lambda folder: (
         "My cat is near this strange car.",
         "I do not love some old trees.",
