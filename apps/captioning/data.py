@@ -18,7 +18,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -52,22 +52,6 @@ def load_examples(settings: Settings) -> Splits:
     options = ("scene_size", "image_column", "caption_column", "catalogue_name")
     splits = load(settings.source, **{name: getattr(settings, name) for name in options})
     return splits.with_validation(settings.seed)
-
-
-def load(source: str, **options: Any) -> Splits:
-    """Load images with their captions.
-
-    Args:
-        source: `"sample"`, `"tfds"`, or a path; see `apps.common.data.door.load`.
-        **options: Arguments of `from_sample`, `from_catalogue` and `from_path`.
-    """
-    return door.load(
-        source,
-        from_sample=from_sample,
-        from_catalogue=from_catalogue,
-        from_path=from_path,
-        **options,
-    )
 
 
 def from_sample(scene_size: int | None = None) -> Splits:
@@ -276,3 +260,9 @@ def _full(rows: Iterable[Example], where: Path | str) -> list[Example]:
     if not full:
         raise Refusal(f"{where} must have at least one image with a caption; it has none")
     return full
+
+
+# `load(source, **options)` calls the one of these functions that `source` names.
+load = functools.partial(
+    door.load, from_sample=from_sample, from_catalogue=from_catalogue, from_path=from_path
+)

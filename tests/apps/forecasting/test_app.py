@@ -1,5 +1,6 @@
 """The commands, on one small run, and the networks with random weights."""
 
+import functools
 import json
 
 import keras
@@ -15,6 +16,7 @@ from apps.forecasting.exported import Forecaster
 from apps.forecasting.layers import DAY, LinearShare, Pinball, Queries, phases
 from apps.forecasting.networks import NETWORKS, build_model, mean_of
 from apps.forecasting.settings import Settings
+from tests.apps import commands
 from tests.apps.common import c_api, other_runtimes
 
 SIZES = {"window": 24, "horizon": 9, "units": 8}
@@ -29,13 +31,7 @@ def call(*argv):
     forecasting.main([str(argument) for argument in argv])
 
 
-def refusal(capsys, *argv):
-    """Return the one line that a refused command ends with."""
-    with pytest.raises(SystemExit) as stop:
-        call(*argv)
-    assert stop.value.code == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    return line
+refusal = functools.partial(commands.refused, call)
 
 
 def write_table(path, rows=300, **columns):
