@@ -11,6 +11,7 @@ the results, beside the best baseline of each.
 import importlib
 import json
 import shutil
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -42,18 +43,22 @@ def demo(applications: tyro.conf.Positional[tuple[str, ...]] = ()) -> None:
     import_tensorflow_quietly()
     modules = {name: importlib.import_module(f"apps.{name}.app") for name in applications or known}
     order = sorted(modules, key=lambda name: modules[name].DEMO.seconds)
-    print(f"Running {', '.join(order)}: {sum(modules[n].DEMO.seconds for n in order)} s or so")
+    print(
+        f"Running {', '.join(order)}: {sum(modules[n].DEMO.seconds for n in order)} seconds or so on two cores"
+    )
     began, results = time.monotonic(), {}
     for name in order:
         results[name] = run_application(name, modules[name].main, modules[name].DEMO)
     minutes, seconds = divmod(round(time.monotonic() - began), 60)
     print(f"\nResults on the embedded samples, after {minutes} min {seconds} s\n")
     print("\n".join(table(results)))
+    python = Path(sys.executable)
+    python = python.relative_to(Path.cwd()) if python.is_relative_to(Path.cwd()) else python.name
     print(
         f"\nPictures: {RUNS}/*/plots/*.png"
         f"\nExports: {EXPORTS}/<application>/<version>, each with a model_card.md"
-        f"\nNext: python -m apps.serve, and a page at http://127.0.0.1:8501 to try the models;"
-        f"\n      python -m apps.{order[0]} train --help, for data of your own"
+        f"\nNext: {python} -m apps.serve, and a page at http://127.0.0.1:8501 to try the models;"
+        f"\n      {python} -m apps.{order[0]} train --help, for data of your own"
     )
 
 
