@@ -43,9 +43,8 @@ def demo(applications: tyro.conf.Positional[tuple[str, ...]] = ()) -> None:
     import_tensorflow_quietly()
     modules = {name: importlib.import_module(f"apps.{name}.app") for name in applications or known}
     order = sorted(modules, key=lambda name: modules[name].DEMO.seconds)
-    print(
-        f"Running {', '.join(order)}: {sum(modules[n].DEMO.seconds for n in order)} seconds or so on two cores"
-    )
+    seconds = sum(modules[name].DEMO.seconds for name in order)
+    print(f"Running {', '.join(order)}: about {seconds} seconds on two cores")
     began, results = time.monotonic(), {}
     for name in order:
         results[name] = run_application(name, modules[name].main, modules[name].DEMO)

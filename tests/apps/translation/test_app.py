@@ -24,11 +24,11 @@ from tests.apps.common import c_api, other_runtimes
 
 BEAMS = 3
 MAX_LENGTH = 14
-EPOCHS = 2
+EPOCHS = 3
 # One step an epoch: there is one shape to compile, and more epochs cost little.
 TINY = (
     *("--units", "8", "--embedding-size", "8", "--vocabulary-size", "300", "--batch-size", "200"),
-    *("--max-length", MAX_LENGTH, "--learning-rate", "0.02"),
+    *("--max-length", MAX_LENGTH, "--learning-rate", "0.005"),
     *("--beams", BEAMS, "--epochs", EPOCHS, "--patience", EPOCHS),
 )
 TEXTS = ["My cat is near this strange car.", "I see a dog.", "Is it true that she has a red book?"]
