@@ -253,12 +253,9 @@ def test_the_exported_graph_gives_what_the_live_one_gives(tmp_path, in_process):
 
     endpoints = {
         "serving_default": endpoint(SAMPLERS["beams"]),
-        "greedy": endpoint(Greedy()),
         "sample": (sample, {"source": SOURCES, "seed": tf.TensorSpec((), tf.int32)}),
     }
-    probes = {
-        name: [{"source": sources(batch, 4)} for batch in (1, 5)] for name in list(endpoints)[:2]
-    }
+    probes = {"serving_default": [{"source": sources(batch, 4)} for batch in (1, 5)]}
     probes["sample"] = [{"source": sources(3, 4), "seed": tf.constant(seed)} for seed in (1, 2)]
     # The export compares: equal tokens, scores and attention within the tolerance.
     path = rnnlayers.export_model(network, tmp_path, endpoints, probes, tolerance=1e-4)

@@ -54,9 +54,10 @@ def expected(case, cell, sequences, states, mask=None, reverse=False):
     return outputs[:, ::-1] if reverse else outputs, finals
 
 
-@each_case
 @each_mask
-@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize(
+    ("case", "reverse"), [*in_turn(CASES, [False, True]), *in_turn(CORE, [True, False])]
+)
 def test_it_equals_a_loop_over_the_equations(case, mask, reverse):
     cell, sequences, states = make(case)
     outputs, finals = run(cell, sequences, states, mask, reverse=reverse)

@@ -320,9 +320,12 @@ def test_what_is_changed_later_is_obeyed_in_both_directions():
         False,
         pytest.param(
             True,
-            marks=pytest.mark.xfail(
-                reason="TensorFlow keeps what `tf.custom_gradient` in a graph closes over"
-            ),
+            marks=[
+                pytest.mark.slow,
+                pytest.mark.xfail(
+                    reason="TensorFlow keeps what `tf.custom_gradient` in a graph closes over"
+                ),
+            ],
         ),
     ],
 )
