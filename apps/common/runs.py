@@ -116,13 +116,23 @@ class Run:
         """Read the settings as an instance of the dataclass `kind`.
 
         Raises:
-            Refusal: If they are damaged, or were written by another version.
+            Refusal: If they are damaged, or are those of another application or a later version.
         """
         try:
             values = json.loads(self.settings_file.read_bytes())
-            return kind(**values)
-        except (ValueError, TypeError) as error:
-            raise Refusal(f"{self.settings_file} cannot be read: {error}") from error
+        except ValueError as error:
+            raise Refusal(
+                f"{self.settings_file} cannot be read ({error}): restore it, or train again in a "
+                f"new folder"
+            ) from error
+        names = {field.name for field in dataclasses.fields(kind)}
+        unknown = sorted(values.keys() - names) if isinstance(values, dict) else [repr(values)]
+        if unknown:
+            raise Refusal(
+                f"{self.settings_file} must hold settings of this application; received "
+                f"{', '.join(unknown)}: choose a run of this application"
+            )
+        return kind(**values)
 
     def check_same(self, settings: Any) -> None:
         """Refuse settings that differ from those of the run.

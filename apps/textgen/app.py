@@ -38,6 +38,7 @@ from apps.textgen.vocabulary import SPECIAL_IDS, Characters
 DEMO = Demo(seconds=35, inputs=lambda folder: ("The plot was", "My sister chose it"))
 
 MAX_SEED = 2**31 - 1  # of the graph
+TEMPERATURES = (1e-30, 1e30)  # logits divided by these are finite in float32
 CHARACTERS = "characters.txt"  # of a run: the code point of a character a line
 
 # Data
@@ -136,9 +137,10 @@ def predict(
 def check_prediction(length: int, temperature: float, samples: int, seed: int) -> None:
     """Refuse options of `predict` that are out of range."""
     last = MAX_SEED - samples + 1
+    low, high = TEMPERATURES
     for name, value, allowed, words in (
         ("length", length, 1 <= length <= MAX_LENGTH, f"from 1 to {MAX_LENGTH:,}"),
-        ("temperature", temperature, 0 < temperature < math.inf, "a finite number above 0"),
+        ("temperature", temperature, low <= temperature <= high, f"from {low:g} to {high:g}"),
         ("samples", samples, samples >= 1, "at least 1"),
         ("seed", seed, -MAX_SEED <= seed <= last, f"from {-MAX_SEED:,} to {last:,}"),
     ):

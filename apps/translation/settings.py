@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from apps.common.cli import check
 from apps.common.seq2seq.subwords import SPECIAL
 
+MAX_SEED = 2**32 - 1  # of NumPy
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -48,9 +50,9 @@ class Settings:
         check(self, ["beams"], lambda beams: beams < self.vocabulary_size, words)
         rates = ["learning_rate", "max_norm"]
         check(self, rates, lambda number: 0 < number < math.inf, "above 0, and finite")
-        numbers = ["length_penalty", "seed"]
-        check(self, numbers, lambda number: 0 <= number < math.inf, "at least 0, and finite")
-        check(self, ["seed"], lambda seed: seed < 2**32, "below 2 ** 32")
+        penalty = ["length_penalty"]
+        check(self, penalty, lambda number: 0 <= number < math.inf, "at least 0, and finite")
+        check(self, ["seed"], lambda seed: 0 <= seed <= MAX_SEED, f"from 0 to {MAX_SEED:,}")
         check(self, ["sampling_rate"], lambda part: 0 <= part <= 1, "from 0 to 1")
         check(self, ["dropout", "smoothing"], lambda part: 0 <= part < 1, "at least 0 and below 1")
         kinds = ("general", "dot", "additive")

@@ -73,11 +73,18 @@ def test_runs_that_are_absent_or_have_not_finished(tmp_path):
         Run.finished(tmp_path)
 
 
-@pytest.mark.parametrize("content", ["{", "[]", json.dumps({"units": 1, "wings": 2})])
-def test_settings_that_cannot_be_read(tmp_path, content):
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("{", r"cannot be read \(.*\): restore it, or train again in a new folder"),
+        ("[]", r"must hold settings of this application; received \[\]"),
+        (json.dumps({"units": 1, "wings": 2}), "received wings: choose a run of this application"),
+    ],
+)
+def test_settings_that_cannot_be_read(tmp_path, content, words):
     run = Run.begin(tmp_path, Settings())
     run.settings_file.write_text(content)
-    with pytest.raises(Refusal, match=r"settings\.json cannot be read"):
+    with pytest.raises(Refusal, match=rf"settings\.json .*{words}"):
         run.settings(Settings)
 
 

@@ -190,7 +190,7 @@ def test_settings_that_cannot_work(tmp_path, capsys, option, value, words):
     [
         ("length", "0", "from 1 to 10,000; received 0"),
         ("length", "10001", "from 1 to 10,000; received 10,001"),
-        *(("temperature", value, "a finite number above 0") for value in ("0", "nan", "inf")),
+        *(("temperature", x, "from 1e-30 to 1e+30") for x in ("0", "1e-38", "1e39", "nan", "inf")),
         ("samples", "0", "at least 1; received 0"),
         ("seed", "2147483648", "from -2,147,483,647 to 2,147,483,647; received 2,147,483,648"),
     ],
