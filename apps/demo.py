@@ -92,7 +92,7 @@ def run_application(name: str, main: Any, demo: Demo) -> dict[str, Any]:
 def table(results: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Return lines of at most 100 columns, one for each application and metric.
 
-    Metrics that no baseline has are left out.
+    Metrics that no baseline has, and those without a best value, are left out.
 
     Args:
         results: What `evaluate` wrote for each application.
@@ -105,7 +105,7 @@ def table(results: Mapping[str, Mapping[str, Any]]) -> list[str]:
                 for baseline, found in result["baselines"].items()
                 if metric in found
             }
-            if scores:
+            if scores and metric not in result["unordered"]:
                 best = min if metric in result["lower_is_better"] else max
                 baseline = best(scores, key=scores.__getitem__)
                 cells = f"{ours:.3f}", f"{scores[baseline]:.3f}", baseline

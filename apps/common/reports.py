@@ -19,6 +19,7 @@ def report(
     metrics: Scores,
     baselines: Mapping[str, Scores],
     lower_is_better: Sequence[str] = (),
+    unordered: Sequence[str] = (),
     **notes,
 ) -> None:
     """Print the scores on the test split next to those of the baselines, and write both.
@@ -30,6 +31,7 @@ def report(
         metrics: The scores of the run.
         baselines: The scores of each baseline.
         lower_is_better: The names of the metrics of which the lowest is the best.
+        unordered: The names of the metrics of which neither the lowest nor the highest is the best.
         **notes: What else to write, by name.
     """
     run.write_metrics(
@@ -40,6 +42,7 @@ def report(
             "metrics": metrics,
             "baselines": baselines,
             "lower_is_better": list(lower_is_better),
+            "unordered": list(unordered),
             **notes,
         }
     )

@@ -32,7 +32,7 @@ from apps.forecasting.baselines import forecast_baselines, ridge
 from apps.forecasting.data import Series, load
 from apps.forecasting.exported import CARD, Forecaster, forecast
 from apps.forecasting.metrics import (
-    LOWER_IS_BETTER,
+    ORDER,
     forecast_scores,
     futures,
     seasonal_naive_error,
@@ -290,7 +290,7 @@ def evaluate(
         scores[name] = forecast_scores(actual, point, **scales)
         errors[name] = step_errors(actual, point)
     ours = scores.pop(settings.model)
-    report(folder, "forecasting", settings.source, ours, scores, LOWER_IS_BETTER)
+    report(folder, "forecasting", settings.source, ours, scores, **ORDER)
     plot_step_errors(folder, errors)
 
 

@@ -15,7 +15,11 @@ from apps.common.refusal import Refusal
 
 CELLS = 2_000_000  # numbers to process at a time
 
-LOWER_IS_BETTER = ("mse", "mae", "mase", "smape", "pinball")
+# The best coverage is the level of the interval, neither the lowest nor the highest.
+ORDER = {
+    "lower_is_better": ("mse", "mae", "mase", "smape", "pinball"),
+    "unordered": ("coverage",),
+}
 
 
 def futures(values: np.ndarray, origins: range, horizon: int) -> np.ndarray:

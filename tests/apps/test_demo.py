@@ -22,7 +22,8 @@ DEMO = Demo(seconds=1, inputs=lambda folder: ("a", "b"))
 def main(argv):
     print("toy", *argv)
     if argv[0] == "evaluate":
-        found = {"metrics": {"error": 0.5, "seen": 1.0}, "lower_is_better": ["error"]}
+        found = {"metrics": {"error": 0.5, "seen": 1.0}}
+        found |= {"lower_is_better": ["error"], "unordered": []}
         found["baselines"] = {"worse": {"error": 0.9}, "better": {"error": 0.75}}
         Path(argv[2]).mkdir(parents=True)
         Path(argv[2], "metrics.json").write_text(json.dumps(found))
@@ -64,9 +65,11 @@ def test_what_is_no_application_is_refused(argv, capsys):
 
 
 def test_the_table_reads_on_100_columns():
-    scores = {"a_metric_of_some_length": 12345.678, "only_ours": 1.0}
-    baselines = {"exponential_smoothing": {"a_metric_of_some_length": 9.0}, "none": {}}
+    scores = {"a_metric_of_some_length": 12345.678, "only_ours": 1.0, "coverage": 0.8}
+    baselines = {"exponential_smoothing": {**scores, "a_metric_of_some_length": 9.0}, "none": {}}
+    del baselines["exponential_smoothing"]["only_ours"]
     result = {"metrics": scores, "baselines": baselines, "lower_is_better": []}
+    result["unordered"] = ["coverage"]
     lines = demo.table({"translation": result, "captioning": result})
     assert max(map(len, lines)) <= 100
     assert [line.split()[:2] for line in lines[1:]] == [

@@ -208,4 +208,4 @@ def test_predictions_that_cannot_be_made(capsys):
     """They are refused before the run is opened."""
     assert "give at least one text" in refused(capsys, "predict", "--run", "absent")
     err = refused(capsys, "predict", "--run", "absent", "x", "--top", "-1")
-    assert err == "error: top must be at least 0; received -1\n"
+    assert err == "error: top must be at least 0; received -1"

@@ -62,8 +62,10 @@ def table(tmp_path_factory):
 def run(tmp_path_factory, table):
     folder = tmp_path_factory.mktemp("runs") / "tiny"
     tf.config.run_functions_eagerly(True)
-    call("train", "--source", table, "--run", folder, *TINY)
-    tf.config.run_functions_eagerly(False)
+    try:
+        call("train", "--source", table, "--run", folder, *TINY)
+    finally:
+        tf.config.run_functions_eagerly(False)
     return folder
 
 
