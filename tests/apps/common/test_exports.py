@@ -72,7 +72,7 @@ def export(run, tmp_path, in_process):
 def test_a_version_brings_requests_that_warm_it_up(export, monkeypatch):
     path = export()
     answered = []
-    monkeypatch.setattr(Servable, "run", lambda _, *request: answered.append(request))
+    monkeypatch.setattr(Servable, "predict", lambda _, *request: answered.append(request))
     servable = Servable(path)
     assert [(name, [*inputs]) for name, inputs in answered] == [("serving_default", ["text"])]
     assert servable.warm_up() == 0  # none is asked twice

@@ -71,7 +71,15 @@ def test_the_seed_decides_the_order_of_the_reviews():
 def test_evaluation_writes_the_metrics_next_to_the_baselines(run, classifier, capsys):
     call("evaluate", "--run", run)
     written = json.loads((run / "metrics.json").read_text())
-    assert written.keys() == {"app", "source", "split", "metrics", "baselines", "lower_is_better"}
+    assert written.keys() == {
+        "app",
+        "source",
+        "split",
+        "metrics",
+        "baselines",
+        "lower_is_better",
+        "unordered",
+    }
     assert (written["app"], written["source"], written["split"]) == ("sentiment", "sample", "test")
     assert written["baselines"].keys() == {"majority", "linear_ngrams"}
     for scores in (written["metrics"], *written["baselines"].values()):

@@ -204,7 +204,16 @@ def test_evaluation_writes_the_metrics_and_the_baselines(
     out = capsys.readouterr().out
     written = json.loads((run / "metrics.json").read_text())
     assert written.keys() == {
-        *("app", "source", "split", "metrics", "baselines", "lower_is_better", "signatures"),
+        *(
+            "app",
+            "source",
+            "split",
+            "metrics",
+            "baselines",
+            "lower_is_better",
+            "unordered",
+            "signatures",
+        ),
     }
     assert (written["app"], written["split"]) == ("translation", "test")
     assert written["source"].endswith("pairs.tsv")

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from apps.captioning.plots import plot_looks
+from apps.captioning.plots import plot_attention
 from apps.common.runs import Run
 
 
@@ -15,7 +15,7 @@ def run(tmp_path):
 
 def drawn(run, attention, pieces, size=24):
     image = np.random.default_rng(0).integers(0, 256, (size, size, 3), "uint8")
-    plot_looks(run, "looks", image, np.array(attention, "float32"), pieces)
+    plot_attention(run, "looks", image, np.array(attention, "float32"), pieces)
     with Image.open(run.plots / "looks.png") as file:
         return np.asarray(file.convert("RGB")).astype(int)
 
