@@ -43,7 +43,7 @@ from apps.forecasting.plots import plot_forecast, plot_step_errors
 from apps.forecasting.settings import MEMBER_SEEDS, Settings
 from apps.forecasting.windows import Inputs, Windows, scaling
 
-DEMO = Demo(seconds=45, inputs=lambda folder: ())
+DEMO = Demo(seconds=30, inputs=lambda folder: ())
 
 
 class ForecastingRun(Run):

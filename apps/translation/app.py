@@ -51,7 +51,7 @@ from rnnlayers.decoding import Greedy
 from rnnlayers.optimizers import ClippingLogger
 
 DEMO = Demo(
-    seconds=50,
+    seconds=74,
     inputs=lambda folder: (
         "My cat is near this strange car.",
         "I do not love some old trees.",
