@@ -5,7 +5,7 @@
 
 A run goes to its own folder in `runs/demo`, which is made again each time. An export becomes the
 next version in `saved_models`, where `python -m apps.serve` finds it. The last lines are a table of
-the results, beside the best baseline of each.
+the results, next to the best baseline of each.
 """
 
 import importlib

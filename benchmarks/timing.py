@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-Timer = Callable[[int], float]  # makes so many calls and returns the seconds they took together
+Timer = Callable[[int], float]  # makes this many calls and returns their seconds in all
 
 PAUSE_S = 0.005  # between contenders: thread pools go on spinning for a moment after their work
 
@@ -45,7 +45,7 @@ def timed(call: Callable[[], Any]) -> Timer:
 def interleave(timers: Mapping[str, Timer], plan: Plan) -> dict[str, Measured]:
     """Time contenders in rounds.
 
-    Two calls warm each contender up. Then every round times each of them, in an order drawn anew,
+    Two calls warm each contender up. Then every round times each of them, in a new random order,
     until it has all its rounds or, after `plan.least` rounds, has used up its budget. The n-th
     entries of two contenders are from the same round.
     """

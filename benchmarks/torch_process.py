@@ -76,7 +76,7 @@ class TorchProcess:
         )
 
     def time(self, calls: int) -> float:
-        """Return the seconds that so many calls took together."""
+        """Return the seconds that a number of calls took together."""
         return self._ask("time", calls=calls)["seconds"]
 
     def results(self) -> dict[str, np.ndarray]:

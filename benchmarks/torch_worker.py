@@ -58,7 +58,7 @@ class Worker:
         return {}
 
     def time(self, calls: int) -> dict[str, Any]:
-        """Time so many calls together."""
+        """Time a number of calls together."""
         start = time.perf_counter()
         for _ in range(calls):
             self.call()

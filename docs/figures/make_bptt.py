@@ -21,7 +21,7 @@ def box(axes, x, y, text, color, width=1.1, height=0.62):
 
 
 def arrow(axes, start, end, color, text="", offset=(0.0, 0.14)):
-    """Draw an arrow with a text beside its middle."""
+    """Draw an arrow with a text next to its middle."""
     axes.annotate(
         "", end, start, arrowprops={"arrowstyle": "-|>", "color": color, "lw": 1.4, "shrinkB": 1}
     )
