@@ -13,10 +13,9 @@ def import_tensorflow_quietly() -> None:
     A command answers a mistake with one line. TensorFlow writes five before it can be told to be
     quiet, so a command imports it here first. Whoever sets `TF_CPP_MIN_LOG_LEVEL` sees them all.
     """
-    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
-        return
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    with _silent_stderr():
+    quiet = "TF_CPP_MIN_LOG_LEVEL" not in os.environ
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _silent_stderr() if quiet else contextlib.nullcontext():
         import tensorflow  # noqa: F401
 
 

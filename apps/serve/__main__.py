@@ -16,7 +16,6 @@ if __name__ == "__main__":
 
     with without_keras():
         import_tensorflow_quietly()
-        import tensorflow  # noqa: F401  (even where it need not be quiet)
 
     from apps.serve.server import main
 

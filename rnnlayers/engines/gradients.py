@@ -1,7 +1,6 @@
 """Functions with a gradient written by hand; TensorFlow takes their further derivatives."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import tensorflow as tf
@@ -73,9 +72,6 @@ def _second_derivative(
     if tf.executing_eagerly():
         twice = tf.function(twice, autograph=False).get_concrete_function(*arguments)
     return twice(*arguments)
-
-
-_gradients = partial(tf.gradients, unconnected_gradients=tf.UnconnectedGradients.ZERO)
 
 
 def _detach(*tensors: Tensor) -> tuple[Tensor, ...]:
