@@ -44,15 +44,15 @@ from apps.captioning.refinement import refine
 from apps.captioning.settings import Settings
 from apps.captioning.vocabulary import VOCABULARY, ids_of, learn_pieces
 from apps.common.applications import Demo
-from apps.common.cli import check, find_files, run_command
+from apps.common.cli import find_files, run_command
 from apps.common.exports import export_run
-from apps.common.other_runtimes import Format
 from apps.common.refusal import Refusal
 from apps.common.reports import plot_history, report
 from apps.common.runs import Run
-from apps.common.seq2seq.subwords import START, STOP
+from apps.common.seq2seq.special import START, STOP
+from apps.common.settings import Format, check
 from apps.common.text import encode
-from apps.common.training import fit
+from apps.common.training import fit, load_callbacks
 from rnnlayers.decoding import Greedy
 from rnnlayers.optimizers import ClippingLogger
 
@@ -61,14 +61,16 @@ SCENE_SIZE = 48  # of the sample, in pixels
 # Training
 
 
-def train(run: Path, settings: Settings) -> None:
+def train(run: Path, settings: Settings, callbacks: tuple[str, ...] = ()) -> None:
     """Train, or resume a training that was interrupted: give the same command again.
 
     Args:
         run: The folder of the run.
         settings: The settings of the run.
+        callbacks: More Keras callbacks, as module:name of classes or of functions that return one.
     """
     settings.check()
+    hooks = load_callbacks(callbacks)
     if settings.source == "sample" and settings.scene_size is None:
         resumed = Run(run).epochs_done()
         size = Run(run).settings(Settings).scene_size if resumed else SCENE_SIZE
@@ -77,42 +79,42 @@ def train(run: Path, settings: Settings) -> None:
     backbone = None
     if settings.backbone != "small" and not Run(run).epochs_done():
         backbone = build_backbone(settings.backbone, settings.image_size, settings.weights)
-    folder = Run.begin(run, settings)
-    if settings.frozen and backbone is not None:  # an existing file may be of other settings
-        folder.write_model(BACKBONE, backbone)
-    splits = load_examples(settings)
-    training, validation = (
-        load_images(part, settings, folder) for part in (splits.train, splits.validation)
-    )
-    pieces = learn_pieces(training.captions, settings)
-    words = f"at most {pieces.size}, the number of pieces that were learned"
-    check(settings, ["beams"], lambda beams: beams <= pieces.size, words)
-    folder.write_lines(VOCABULARY, pieces.pieces)
-    batches, held_out = (
-        CaptionBatches(
-            part.rows,
-            part.places,
-            ids_of(part.captions, pieces),
-            settings.batch_size,
-            settings.each,
-            seed,
-            start=START,
-            stop=STOP,
+    with Run.begin(run, settings) as folder:
+        if settings.frozen and backbone is not None:  # an existing file may be of other settings
+            folder.write_model(BACKBONE, backbone)
+        splits = load_examples(settings)
+        training, validation = (
+            load_images(part, settings, folder) for part in (splits.train, splits.validation)
         )
-        for part, seed in ((training, settings.seed), (validation, None))
-    )
-    model = folder.resumed() or build_model(settings, pieces.size, len(batches), backbone)
-    print(f"Training {model.count_params():,} weights")
-    fit(
-        folder,
-        model,
-        batches,
-        held_out,
-        epochs=settings.epochs,
-        patience=settings.patience,
-        callbacks=[ClippingLogger()],
-    )
-    plot_history(folder, "accuracy")
+        pieces = learn_pieces(training.captions, settings)
+        words = f"at most {pieces.size}, the number of pieces that were learned"
+        check(settings, ["beams"], lambda beams: beams <= pieces.size, words)
+        folder.write_lines(VOCABULARY, pieces.pieces)
+        batches, held_out = (
+            CaptionBatches(
+                part.rows,
+                part.places,
+                ids_of(part.captions, pieces),
+                settings.batch_size,
+                settings.each,
+                seed,
+                start=START,
+                stop=STOP,
+            )
+            for part, seed in ((training, settings.seed), (validation, None))
+        )
+        model = folder.resumed() or build_model(settings, pieces.size, len(batches), backbone)
+        print(f"Training {model.count_params():,} weights")
+        fit(
+            folder,
+            model,
+            batches,
+            held_out,
+            epochs=settings.epochs,
+            patience=settings.patience,
+            callbacks=[ClippingLogger(), *hooks],
+        )
+        plot_history(folder, "accuracy")
 
 
 # Inference

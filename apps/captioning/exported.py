@@ -8,7 +8,8 @@ from apps.captioning import images
 from apps.common.cards import GENERATED, Card
 from apps.common.other_runtimes import NumericEndpoints
 from apps.common.seq2seq.endpoints import decoder_endpoints
-from apps.common.seq2seq.subwords import SPECIAL, UNKNOWN, Subwords
+from apps.common.seq2seq.special import SPECIAL, UNKNOWN
+from apps.common.seq2seq.subwords import Subwords
 from rnnlayers.decoding import BeamSearch, Greedy, Sampler
 
 # The names of the inputs and outputs.

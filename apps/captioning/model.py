@@ -5,7 +5,7 @@ import keras
 import rnnlayers
 from apps.captioning.layers import Coordinates, ForEachCaption
 from apps.captioning.settings import Settings
-from apps.common.seq2seq.subwords import PAD, START, STOP
+from apps.common.seq2seq.special import PAD, START, STOP
 from apps.common.seq2seq.teacher_forcing import compile_with_teacher_forcing
 
 

@@ -17,11 +17,11 @@ from apps.captioning.pixels import BACKBONE, load_images
 from apps.captioning.rewards import bleu_shares
 from apps.captioning.settings import Settings
 from apps.captioning.vocabulary import VOCABULARY, ids_of, load_pieces
-from apps.common.cli import check
 from apps.common.reports import plot_history
 from apps.common.runs import Run
-from apps.common.seq2seq.subwords import UNKNOWN
+from apps.common.seq2seq.special import UNKNOWN
 from apps.common.seq2seq.teacher_forcing import clipped_adam
+from apps.common.settings import check
 from apps.common.training import fit
 from rnnlayers.optimizers import ClippingLogger
 
@@ -60,30 +60,30 @@ def refine(
     check(settings, ["samples"], lambda number: number >= 2, words)
     check(settings, ["learning_rate"], lambda rate: 0 < rate < float("inf"), "above 0 and finite")
     keras.utils.set_random_seed(settings.seed)
-    folder = Run.begin(to, settings)
-    folder.write_lines(VOCABULARY, original.read_lines(VOCABULARY))
-    if settings.frozen:
-        folder.write_model(BACKBONE, original.read_model(BACKBONE))
-    splits = load_examples(settings)
-    pieces = load_pieces(original, settings)
-    batches, validation = (
-        ReferenceBatches(part.rows, part.places, ids_of(part.captions, pieces), size, seed)
-        for part, size, seed in (
-            (load_images(splits.train, settings, folder), settings.batch_size, settings.seed),
-            (load_images(splits.validation, settings, folder), VALIDATED, None),
+    with Run.begin(to, settings) as folder:
+        folder.write_lines(VOCABULARY, original.read_lines(VOCABULARY))
+        if settings.frozen:
+            folder.write_model(BACKBONE, original.read_model(BACKBONE))
+        splits = load_examples(settings)
+        pieces = load_pieces(original, settings)
+        batches, validation = (
+            ReferenceBatches(part.rows, part.places, ids_of(part.captions, pieces), size, seed)
+            for part, size, seed in (
+                (load_images(splits.train, settings, folder), settings.batch_size, settings.seed),
+                (load_images(splits.validation, settings, folder), VALIDATED, None),
+            )
         )
-    )
-    fit(
-        folder,
-        folder.resumed() or build_self_critical(original.model(), settings, len(batches)),
-        batches,
-        validation,
-        epochs=epochs,
-        patience=patience,
-        callbacks=[ClippingLogger()],
-        finish=lambda trainer: trainer.model,
-    )
-    plot_history(folder, "reward")
+        fit(
+            folder,
+            folder.resumed() or build_self_critical(original.model(), settings, len(batches)),
+            batches,
+            validation,
+            epochs=epochs,
+            patience=patience,
+            callbacks=[ClippingLogger()],
+            finish=lambda trainer: trainer.model,
+        )
+        plot_history(folder, "reward")
 
 
 def build_self_critical(

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from sacrebleu.metrics import BLEU
 
-from apps.common.seq2seq.subwords import SPECIAL
+from apps.common.seq2seq.special import SPECIAL
 
 
 @keras.saving.register_keras_serializable("apps.common")

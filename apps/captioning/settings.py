@@ -6,9 +6,9 @@ from typing import Literal
 
 import tyro
 
-from apps.common.cli import check
 from apps.common.refusal import Refusal
-from apps.common.seq2seq.subwords import SPECIAL
+from apps.common.seq2seq.special import SPECIAL
+from apps.common.settings import check
 
 
 @dataclass(frozen=True)

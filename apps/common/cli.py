@@ -1,20 +1,30 @@
 """Commands: arguments come from signatures and dataclasses, mistakes are answered in one line."""
 
+import argparse
 import contextlib
+import dataclasses
 import functools
 import glob
+import inspect
 import io
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_type_hints
 
 import tyro
 
+from apps.common.files import listing_written
 from apps.common.refusal import Refusal
+from apps.common.settings import read_settings
 
 TEXTS = "text or file, or - for standard input"
+CONFIG = "--config"
+CONFIG_HELP = (
+    f"{CONFIG} FILE takes the settings of another run from its settings.json. Options that are "
+    f"given count more."
+)
 
 
 def run_command(
@@ -23,7 +33,7 @@ def run_command(
     name: str,
     description: str,
 ) -> None:
-    """Run a command with the arguments of a command line.
+    """Run a command with the arguments of a command line, and print which files it wrote.
 
     A `Refusal` ends the program with status 2 and one line on standard error. So does an error of
     the operating system about a file, a disk or a network. Any other exception is a bug and keeps
@@ -32,14 +42,31 @@ def run_command(
     Args:
         commands: A function, or several by name, of which the first argument chooses one. Their
             arguments become options, and each field of a dataclass becomes one option. Docstrings
-            and the comments behind the fields become the help.
+            and the comments behind the fields become the help. A command with a dataclass also
+            takes `--config` with the settings file of a run, whose values become the defaults.
         argv: The arguments, without the program's name; those of the process if None.
         name: The module, as `python -m` takes it.
         description: The first lines of the help.
     """
-    command = _parse(commands, argv, f"python -m {name}", description)
+    with _answering_mistakes():
+        command = _parse(commands, argv, f"python -m {name}", description)
+        with listing_written():
+            command()
+
+
+def check_arguments(commands: Mapping[str, Callable], description: str, name: str) -> None:
+    """End the program if the arguments of the process ask for help or are mistaken.
+
+    Arguments are those of `run_command`.
+    """
+    with _answering_mistakes():
+        _parse(commands, None, f"python -m {name}", description)
+
+
+@contextlib.contextmanager
+def _answering_mistakes() -> Iterator[None]:
     try:
-        command()
+        yield
     except Refusal as error:
         _fail(str(error))
     except OSError as error:
@@ -57,16 +84,25 @@ def _parse(
     prog: str,
     description: str,
 ) -> Callable[[], None]:
-    """Parse the arguments of one of the commands and bind them to it."""
-    options = {"args": argv, "prog": prog, "description": description}
-    options["config"] = (tyro.conf.OmitArgPrefixes,)
+    """Parse the arguments of one of the commands and bind them to it.
+
+    Raises:
+        Refusal: If the file of `--config` holds no settings for the command.
+        OSError: If it cannot be read.
+    """
+    options = {"prog": prog, "description": description, "config": (tyro.conf.OmitArgPrefixes,)}
+    config, args = _take_config(sys.argv[1:] if argv is None else argv)
     errors = io.StringIO()
     try:
         with contextlib.redirect_stderr(errors):
             if callable(commands):
-                return tyro.cli(_bound(commands), **options)
-            bound = {name: _bound(command) for name, command in commands.items()}
-            return tyro.extras.subcommand_cli_from_dict(bound, **options)
+                return tyro.cli(_bound(commands, config), args=args, **options)
+            chosen = args[0] if args else None
+            bound = {
+                name: _bound(command, config if name == chosen else None)
+                for name, command in commands.items()
+            }
+            return tyro.extras.subcommand_cli_from_dict(bound, args=args, **options)
     except SystemExit as stop:
         if not stop.code:
             raise
@@ -75,31 +111,46 @@ def _parse(
         _fail(" ".join(line if line.strip("─-") else "-" for line in lines).strip("- "))
 
 
-def _bound(command: Callable) -> Callable:
+def _take_config(argv: Sequence[str]) -> tuple[Path | None, list[str]]:
+    """Return the file of `--config`, and the other arguments."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument(CONFIG, type=Path)
+    try:
+        found, others = parser.parse_known_args(argv)
+    except argparse.ArgumentError as error:
+        raise Refusal(f"{CONFIG} must be followed by the settings.json of a run") from error
+    return found.config, others
+
+
+def _bound(command: Callable, config: Path | None) -> Callable:
     """Return a function with the signature of a command that binds arguments to the command."""
-    return functools.wraps(command)(lambda **arguments: functools.partial(command, **arguments))
+
+    @functools.wraps(command)
+    def bound(**arguments: Any) -> Callable[[], None]:
+        return functools.partial(command, **arguments)
+
+    signature = inspect.signature(command)
+    parameters = dict(signature.parameters)
+    hints = get_type_hints(command, include_extras=True)
+    settings = [name for name in parameters if dataclasses.is_dataclass(hints.get(name))]
+    if config is not None and not settings:
+        raise Refusal(f"{CONFIG} has no effect with this command: leave it out")
+    for name in settings:
+        if config is not None:
+            default = read_settings(config, hints[name])
+            parameters[name] = parameters[name].replace(default=default)
+    # Those with defaults follow those without.
+    order = sorted(parameters.values(), key=lambda one: one.default is not one.empty)
+    bound.__signature__ = signature.replace(parameters=order)  # type: ignore[attr-defined]
+    if settings:
+        summary, *rest = inspect.cleandoc(command.__doc__ or "").split("\n\n")
+        bound.__doc__ = "\n\n".join([summary, CONFIG_HELP, *rest])
+    return bound
 
 
 def _fail(message: str) -> NoReturn:
     print(f"error: {' '.join(message.split())}", file=sys.stderr)
     sys.exit(2)
-
-
-def check(settings: Any, names: Sequence[str], allowed: Callable[[Any], bool], words: str) -> None:
-    """Refuse settings outside their range.
-
-    Args:
-        settings: An instance of a dataclass.
-        names: The fields to check.
-        allowed: Returns whether a value is in the range.
-        words: The range in words, for the message.
-
-    Raises:
-        Refusal: If a value is outside.
-    """
-    for name in names:
-        if not allowed(value := getattr(settings, name)):
-            raise Refusal(f"{name} must be {words}; received {value!r}")
 
 
 def read_inputs(inputs: Sequence[str]) -> Iterator[bytes]:

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 import rnnlayers
 from apps.common.cards import FILE, Card, describe
+from apps.common.files import note_written
 from apps.common.other_runtimes import (
     FOLDER,
     Format,
@@ -59,7 +60,8 @@ def export_run(
     path = rnnlayers.export_model(
         model, to / app, endpoints=endpoints, probes=probes, tolerance=tolerance, finish=finish
     )
-    print(f"Exported to {path}; {path / FILE} describes it")
+    note_written(path)
+    note_written(path / FILE)
     return path
 
 

@@ -8,17 +8,17 @@ import importlib.util
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 import rnnlayers
 from apps.common.refusal import Refusal
+from apps.common.settings import Format
 
 FOLDER = Path("assets.extra")  # of a version of a SavedModel
 SUFFIXES = {"onnx": ".onnx", "litert": ".tflite"}
 NEEDED = {"onnx": ("tf2onnx", "onnxruntime"), "litert": ("ai_edge_litert",)}
-Format = Literal["onnx", "litert"]
 
 
 class NumericEndpoints(NamedTuple):

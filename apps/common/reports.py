@@ -11,6 +11,8 @@ from apps.common.runs import Run
 
 Scores = Mapping[str, float]
 
+MAX_WIDTH = 100  # of a table, in characters
+
 
 def report(
     run: Run,
@@ -46,9 +48,38 @@ def report(
             **notes,
         }
     )
-    table = pd.DataFrame({f"{app} (this run)": metrics, **baselines}).T
-    text = table.to_string(float_format="{:.4f}".format, na_rep="")
-    print(f"\n{text}\n\nWritten to {run.metrics_file}")
+    rows = {f"{app} (this run)": metrics, **baselines}
+    print(f"\n{format_table(pd.DataFrame(rows).T)}")
+    better = _better_baselines(metrics, baselines, lower_is_better, unordered)
+    print("A baseline is better: " + "; ".join(better) if better else "No baseline is better.")
+
+
+def _better_baselines(
+    metrics: Scores,
+    baselines: Mapping[str, Scores],
+    lower_is_better: Sequence[str],
+    unordered: Sequence[str],
+) -> list[str]:
+    """Return for each metric the best baseline in words, if it is better than the run."""
+    better = []
+    for metric, ours in metrics.items():
+        scores = {name: scores[metric] for name, scores in baselines.items() if metric in scores}
+        if metric in unordered or not scores:
+            continue
+        sign = -1 if metric in lower_is_better else 1
+        best = max(scores, key=lambda name: sign * scores[name])
+        if sign * scores[best] > sign * ours:
+            better.append(f"{metric} by {best}, {scores[best]:.4f} against {ours:.4f}")
+    return better
+
+
+def format_table(table: pd.DataFrame) -> str:
+    """Format numbers as text of at most `MAX_WIDTH` columns: with rows and columns exchanged if
+    that is narrower, in several blocks if it is still too wide.
+    """
+    options = {"float_format": "{:.4f}".format, "na_rep": "", "line_width": MAX_WIDTH}
+    texts = [table.to_string(**options), table.T.to_string(**options)]
+    return min(texts, key=lambda text: "\\\n" in text)
 
 
 def plot_history(run: Run, *metrics: str) -> None:

@@ -16,18 +16,19 @@ name and then renamed, and the history is written before its checkpoint.
 
 import dataclasses
 import json
+import shutil
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from types import TracebackType
+from typing import Any, Self
 
 import keras
 import pandas as pd
 
 from apps.common.files import replacing
 from apps.common.refusal import Refusal
-
-Settings = TypeVar("Settings")
+from apps.common.settings import Settings, read_settings, write_settings
 
 
 def load_model(path: Path, **options: Any) -> keras.Model:
@@ -50,9 +51,14 @@ def load_model(path: Path, **options: Any) -> keras.Model:
 
 
 class Run:
-    """The files of a run. `begin` starts or resumes one, and `finished` opens one."""
+    """The files of a run. `begin` starts or resumes one, and `finished` opens one.
+
+    `with Run.begin(...)` removes what it made if an error comes before the first epoch is complete,
+    so that a training that is refused leaves no folder behind.
+    """
 
     monitor = "val_loss"  # lowest in the best epoch
+    made = False  # whether `begin` made the folder or found it empty
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -90,10 +96,28 @@ class Run:
             return run
         if folder.exists() and any(folder.iterdir()) and not run.settings_file.exists():
             raise Refusal(f"{folder} is not empty and holds no run; choose a new folder")
+        run.made = not run.settings_file.exists()
         for new in (folder, run.checkpoints, run.plots):
             new.mkdir(parents=True, exist_ok=True)
-        run._write_json(run.settings_file, dataclasses.asdict(settings))
+        write_settings(run.settings_file, settings)
         return run
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        # A run that is interrupted by hand stays, with what it has read and cached.
+        if isinstance(error, Exception) and self.made and not self._any_epoch():
+            shutil.rmtree(self.folder)
+
+    def _any_epoch(self) -> bool:
+        """Return whether this run, or one inside it, has completed an epoch."""
+        return next(self.folder.rglob(f"{self.checkpoints.name}/epoch_*.keras"), None) is not None
 
     @classmethod
     def finished(cls, folder: Path) -> "Run":
@@ -118,21 +142,7 @@ class Run:
         Raises:
             Refusal: If they are damaged, or are those of another application or a later version.
         """
-        try:
-            values = json.loads(self.settings_file.read_bytes())
-        except ValueError as error:
-            raise Refusal(
-                f"{self.settings_file} cannot be read ({error}): restore it, or train again in a "
-                f"new folder"
-            ) from error
-        names = {field.name for field in dataclasses.fields(kind)}
-        unknown = sorted(values.keys() - names) if isinstance(values, dict) else [repr(values)]
-        if unknown:
-            raise Refusal(
-                f"{self.settings_file} must hold settings of this application; received "
-                f"{', '.join(unknown)}: choose a run of this application"
-            )
-        return kind(**values)
+        return read_settings(self.settings_file, kind)
 
     def check_same(self, settings: Any) -> None:
         """Refuse settings that differ from those of the run.

@@ -1,6 +1,7 @@
 """Training of a run: epochs, checkpoints, resumption."""
 
 import ctypes
+import importlib
 import sys
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -10,7 +11,8 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from apps.common.files import replacing
+from apps.common.files import note_written, replacing
+from apps.common.refusal import Refusal
 from apps.common.runs import Run, load_model
 
 # From glibc's malloc.h.
@@ -51,7 +53,7 @@ def fit(
         callbacks: More callbacks for `fit`. What they log goes into the history.
         finish: Turns the model of the best epoch into the one that is kept.
     """
-    done = run.epochs_done()
+    done, curves = run.epochs_done(), run.folder / "tensorboard"
     if not (done and done - run.best_epoch() >= patience):
         keep_memory()
         model.fit(
@@ -64,14 +66,47 @@ def fit(
             callbacks=[
                 *callbacks,
                 _EachEpoch(run, train, patience),
-                keras.callbacks.TensorBoard(run.folder / "tensorboard", write_graph=False),
+                keras.callbacks.TensorBoard(curves, write_graph=False),
             ],
         )
     best = load_model(run.checkpoint(run.best_epoch()), compile=False)
     if finish is not None:
         best = finish(best)
     run.write_model(run.model_file.name, best)
-    print(f"Training has finished: {run.model_file} is the model of epoch {run.best_epoch()}")
+    note_written(curves)
+    print(
+        f"Training has finished: {run.model_file} is the model of epoch {run.best_epoch()}\n"
+        f"See its curves with tensorboard --logdir {curves}"
+    )
+
+
+def load_callbacks(names: Sequence[str]) -> list[keras.callbacks.Callback]:
+    """Create the callbacks that the user names, to hook a tracker into the training.
+
+    Args:
+        names: `module:name` of classes of callbacks, or of functions that return one, which are
+            called without arguments.
+
+    Raises:
+        Refusal: If one is none.
+    """
+    return [_load_callback(name) for name in names]
+
+
+def _load_callback(name: str) -> keras.callbacks.Callback:
+    module, _, attribute = name.partition(":")
+    if not (module and attribute):
+        raise Refusal(f"callbacks must be written as module:name; received {name!r}")
+    try:
+        make = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise Refusal(f"callbacks: {name!r} cannot be imported: {error}") from error
+    callback = make()
+    if not isinstance(callback, keras.callbacks.Callback):
+        raise Refusal(
+            f"callbacks: {name!r} must return a keras.callbacks.Callback; received {callback!r}"
+        )
+    return callback
 
 
 class _EachEpoch(keras.callbacks.Callback):

@@ -23,11 +23,11 @@ from apps.common.applications import Demo
 from apps.common.cli import run_command
 from apps.common.exports import export_run
 from apps.common.files import replacing
-from apps.common.other_runtimes import Format
 from apps.common.refusal import Refusal
 from apps.common.reports import plot_history, report
 from apps.common.runs import Run
-from apps.common.training import fit
+from apps.common.settings import Format
+from apps.common.training import fit, load_callbacks
 from apps.forecasting.baselines import forecast_baselines, ridge
 from apps.forecasting.data import Series, load
 from apps.forecasting.exported import CARD, Forecaster, forecast
@@ -114,46 +114,55 @@ def make_datasets(series: Series, settings: Settings) -> dict[str, Windows]:
 # Training
 
 
-def train(run: Path, settings: Settings) -> None:
+def train(run: Path, settings: Settings, callbacks: tuple[str, ...] = ()) -> None:
     """Train a network; the same command again resumes a training that was interrupted.
 
     Args:
         run: The folder of the run.
         settings: The settings of the run.
+        callbacks: More Keras callbacks, as module:name of classes or of functions that return one.
     """
     settings.check()
-    folder = ForecastingRun.begin(run, settings)
-    series = load_series(settings, run / "cache")
-    series.check_trainable(settings.window, settings.horizon)
-    folder.write_lines("variables.txt", series.names)
-    if settings.model != "dense":
-        train_part(run / "dense", replace(settings, model="dense"), series)  # to compare with
-    train_members(folder, settings, series)
+    load_callbacks(callbacks)  # refused before anything else is done
+    with ForecastingRun.begin(run, settings) as folder:
+        series = load_series(settings, run / "cache")
+        series.check_trainable(settings.window, settings.horizon)
+        folder.write_lines("variables.txt", series.names)
+        if settings.model != "dense":
+            train_part(run / "dense", replace(settings, model="dense"), series)  # to compare with
+        train_members(folder, settings, series, callbacks)
 
 
-def train_part(folder: Path, settings: Settings, series: Series) -> keras.Model:
+def train_part(
+    folder: Path, settings: Settings, series: Series, callbacks: Sequence[str] = ()
+) -> keras.Model:
     """Train a part of a run, unless that has finished, and return its model."""
     part = ForecastingRun(folder)
     if part.model_file.exists():
         part.check_same(settings)
     else:
-        train_members(ForecastingRun.begin(folder, settings), settings, series)
+        train_members(ForecastingRun.begin(folder, settings), settings, series, callbacks)
     return part.model()
 
 
-def train_members(folder: Run, settings: Settings, series: Series) -> None:
+def train_members(
+    folder: Run, settings: Settings, series: Series, callbacks: Sequence[str] = ()
+) -> None:
     """Train a network, or several and their mean (Lakshminarayanan et al. 2017)."""
     if settings.members == 1:
-        train_network(folder, settings, series)
+        train_network(folder, settings, series, callbacks)
         return
     members = []
     for number in range(settings.members):
         alone = replace(settings, members=1, seed=MEMBER_SEEDS * number + settings.seed)
-        members.append(train_part(folder.folder / f"member_{number + 1}", alone, series))
+        place = folder.folder / f"member_{number + 1}"
+        members.append(train_part(place, alone, series, callbacks))
     folder.write_model(folder.model_file.name, mean_of(members))
 
 
-def train_network(folder: Run, settings: Settings, series: Series) -> None:
+def train_network(
+    folder: Run, settings: Settings, series: Series, callbacks: Sequence[str] = ()
+) -> None:
     """Train one network."""
     keras.utils.set_random_seed(settings.seed)
     windows = make_datasets(series, settings)
@@ -173,6 +182,7 @@ def train_network(folder: Run, settings: Settings, series: Series) -> None:
         validation,
         epochs=settings.epochs,
         patience=settings.patience,
+        callbacks=load_callbacks(callbacks),
         finish=lambda best: best.get_layer("linear").choose(best, validation),
     )
     plot_history(folder)
@@ -212,7 +222,7 @@ def predict(inputs: tyro.conf.Positional[tuple[Path, ...]], run: Path) -> None:
         with replacing(run / f"{name}.csv") as temporary:
             table.to_csv(temporary, index=False)
         plot_forecast(folder, name, series, table, settings.window)
-        print(f"{table.head().to_string(index=False)}\n...\nWritten to {run / name}.csv")
+        print(f"{table.head().to_string(index=False)}\n...")
 
 
 def export(run: Path, to: Path = Path("saved_models"), also: tuple[Format, ...] = ()) -> None:

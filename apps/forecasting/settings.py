@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from apps.common.cli import check
 from apps.common.refusal import Refusal
+from apps.common.settings import MAX_SEED, check
 
-MAX_SEED = 2**32 - 1  # of NumPy
 MEMBER_SEEDS = 1000  # between the seeds of two members
 
 

@@ -22,11 +22,11 @@ from apps.common.batches import Batches
 from apps.common.cli import read_inputs, run_command
 from apps.common.data.splits import Splits, hold_out_runs
 from apps.common.exports import export_run
-from apps.common.other_runtimes import Format
 from apps.common.refusal import Refusal
 from apps.common.reports import plot_history, report
 from apps.common.runs import Run
-from apps.common.training import fit
+from apps.common.settings import Format
+from apps.common.training import fit, load_callbacks
 from apps.sentiment.baselines import text_baselines
 from apps.sentiment.data import CLASSES, load
 from apps.sentiment.exported import CARD, PROBES, TEXT, Classifier, classify
@@ -90,29 +90,31 @@ def vectorize(
 # Training
 
 
-def train(run: Path, settings: Settings) -> None:
+def train(run: Path, settings: Settings, callbacks: tuple[str, ...] = ()) -> None:
     """Train. The same command resumes a training that was interrupted.
 
     Args:
         run: The folder of the run.
         settings: The settings of the run.
+        callbacks: More Keras callbacks, as module:name of classes or of functions that return one.
     """
     settings.check()
+    hooks = load_callbacks(callbacks)
     keras.utils.set_random_seed(settings.seed)
-    folder = Run.begin(run, settings)
-    batches, validation, vectorizer, ngrams = make_datasets(load_examples(settings), settings)
-    folder.write_lines(VOCABULARY, vectorizer.vocabulary)
-    model = folder.resumed() or build_model(settings, vectorizer.word_count, ngrams)
-    fit(
-        folder,
-        model,
-        batches,
-        validation,
-        epochs=settings.epochs,
-        patience=settings.patience,
-        callbacks=[ClippingLogger()],
-    )
-    plot_history(folder, "accuracy")
+    with Run.begin(run, settings) as folder:
+        batches, validation, vectorizer, ngrams = make_datasets(load_examples(settings), settings)
+        folder.write_lines(VOCABULARY, vectorizer.vocabulary)
+        model = folder.resumed() or build_model(settings, vectorizer.word_count, ngrams)
+        fit(
+            folder,
+            model,
+            batches,
+            validation,
+            epochs=settings.epochs,
+            patience=settings.patience,
+            callbacks=[ClippingLogger(), *hooks],
+        )
+        plot_history(folder, "accuracy")
 
 
 # Inference

@@ -3,10 +3,8 @@
 import math
 from dataclasses import dataclass
 
-from apps.common.cli import check
 from apps.common.refusal import Refusal
-
-MAX_SEED = 2**32 - 1  # of NumPy
+from apps.common.settings import MAX_SEED, check
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from apps.common.cli import check
+from apps.common.settings import check
 from apps.serve.errors import ServingError
 from apps.serve.json_tensors import Tensors
 

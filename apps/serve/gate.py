@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from apps.common.cli import check
+from apps.common.settings import check
 from apps.serve.errors import ServingError
 from apps.serve.metrics import Metrics
 from apps.serve.responses import error_response

@@ -29,8 +29,9 @@ import orjson
 import tyro
 import uvicorn
 
-from apps.common.cli import check, run_command
+from apps.common.cli import run_command
 from apps.common.refusal import Refusal
+from apps.common.settings import check
 from apps.serve.api import make_app
 from apps.serve.batching import Batching
 from apps.serve.gate import Limits

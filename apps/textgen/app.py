@@ -21,11 +21,11 @@ from apps.common.applications import Demo
 from apps.common.cli import read_inputs, run_command
 from apps.common.data.splits import Splits
 from apps.common.exports import export_run
-from apps.common.other_runtimes import Format
 from apps.common.refusal import Refusal
 from apps.common.reports import plot_history, report
 from apps.common.runs import Run
-from apps.common.training import fit
+from apps.common.settings import Format
+from apps.common.training import fit, load_callbacks
 from apps.textgen.baselines import ngram_nats
 from apps.textgen.batches import ResetStates, Streams
 from apps.textgen.data import load
@@ -64,30 +64,32 @@ def make_datasets(splits: Splits, settings: Settings) -> tuple[Streams, Streams,
 # Training
 
 
-def train(run: Path, settings: Settings) -> None:
+def train(run: Path, settings: Settings, callbacks: tuple[str, ...] = ()) -> None:
     """Train. The same command resumes a training that was interrupted.
 
     Args:
         run: The folder of the run.
         settings: The settings of the run.
+        callbacks: More Keras callbacks, as module:name of classes or of functions that return one.
     """
     settings.check()
+    hooks = load_callbacks(callbacks)
     keras.utils.set_random_seed(settings.seed)
-    folder = Run.begin(run, settings)
-    streams, validation, characters = make_datasets(load_examples(settings), settings)
-    folder.write_lines(CHARACTERS, [str(ord(c)) for c in characters.characters])
-    model = folder.resumed() or build_model(settings, characters.size, len(streams))
-    print(f"Training {model.count_params():,} weights")
-    fit(
-        folder,
-        model,
-        streams,
-        validation,
-        epochs=settings.epochs,
-        patience=settings.patience,
-        callbacks=[ResetStates()],
-    )
-    plot_history(folder, "accuracy")
+    with Run.begin(run, settings) as folder:
+        streams, validation, characters = make_datasets(load_examples(settings), settings)
+        folder.write_lines(CHARACTERS, [str(ord(c)) for c in characters.characters])
+        model = folder.resumed() or build_model(settings, characters.size, len(streams))
+        print(f"Training {model.count_params():,} weights")
+        fit(
+            folder,
+            model,
+            streams,
+            validation,
+            epochs=settings.epochs,
+            patience=settings.patience,
+            callbacks=[ResetStates(), *hooks],
+        )
+        plot_history(folder, "accuracy")
 
 
 # Inference

@@ -3,9 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from apps.common.cli import check
-
-MAX_SEED = 2**32 - 1  # of NumPy
+from apps.common.settings import MAX_SEED, check
 
 
 @dataclass(frozen=True)

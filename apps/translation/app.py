@@ -22,16 +22,17 @@ import tyro
 from tqdm import tqdm
 
 from apps.common.applications import Demo
-from apps.common.cli import check, read_lines, run_command
+from apps.common.cli import read_lines, run_command
 from apps.common.data.splits import Splits
 from apps.common.exports import export_run
-from apps.common.other_runtimes import Format
 from apps.common.refusal import Refusal
 from apps.common.reports import plot_history, report
 from apps.common.runs import Run
-from apps.common.seq2seq.subwords import START, STOP, Subwords
+from apps.common.seq2seq.special import START, STOP
+from apps.common.seq2seq.subwords import Subwords
+from apps.common.settings import Format, check
 from apps.common.text import encode
-from apps.common.training import fit
+from apps.common.training import fit, load_callbacks
 from apps.translation.baselines import word_by_word
 from apps.translation.batches import PairBatches
 from apps.translation.data import load
@@ -106,34 +107,36 @@ def make_datasets(
 # Training
 
 
-def train(run: Path, settings: Settings) -> None:
+def train(run: Path, settings: Settings, callbacks: tuple[str, ...] = ()) -> None:
     """Train, or resume a training that was interrupted: give the same command again.
 
     Args:
         run: The folder of the run.
         settings: The settings of the run.
+        callbacks: More Keras callbacks, as module:name of classes or of functions that return one.
     """
     settings.check()
+    hooks = load_callbacks(callbacks)
     keras.utils.set_random_seed(settings.seed)
-    folder = Run.begin(run, settings)
-    batches, validation, *languages = make_datasets(load_examples(settings), settings)
-    for name, pieces in zip(VOCABULARIES, languages, strict=True):
-        folder.write_lines(name, pieces.pieces)
-    sizes = tuple(pieces.size for pieces in languages)
-    words = f"at most {sizes[1]}, the number of target pieces that were learned"
-    check(settings, ["beams"], lambda beams: beams <= sizes[1], words)
-    model = folder.resumed() or build_model(settings, sizes, len(batches))
-    print(f"Training {model.count_params():,} weights")
-    fit(
-        folder,
-        model,
-        batches,
-        validation,
-        epochs=settings.epochs,
-        patience=settings.patience,
-        callbacks=[ClippingLogger()],
-    )
-    plot_history(folder, "accuracy")
+    with Run.begin(run, settings) as folder:
+        batches, validation, *languages = make_datasets(load_examples(settings), settings)
+        for name, pieces in zip(VOCABULARIES, languages, strict=True):
+            folder.write_lines(name, pieces.pieces)
+        sizes = tuple(pieces.size for pieces in languages)
+        words = f"at most {sizes[1]}, the number of target pieces that were learned"
+        check(settings, ["beams"], lambda beams: beams <= sizes[1], words)
+        model = folder.resumed() or build_model(settings, sizes, len(batches))
+        print(f"Training {model.count_params():,} weights")
+        fit(
+            folder,
+            model,
+            batches,
+            validation,
+            epochs=settings.epochs,
+            patience=settings.patience,
+            callbacks=[ClippingLogger(), *hooks],
+        )
+        plot_history(folder, "accuracy")
 
 
 # Inference

@@ -8,7 +8,8 @@ import rnnlayers
 from apps.common.cards import GENERATED, Card
 from apps.common.other_runtimes import NumericEndpoints
 from apps.common.seq2seq.endpoints import decoder_endpoints
-from apps.common.seq2seq.subwords import PAD, SPECIAL, START, STOP, UNKNOWN, Subwords
+from apps.common.seq2seq.special import PAD, SPECIAL, START, STOP, UNKNOWN
+from apps.common.seq2seq.subwords import Subwords
 from apps.common.text import encode
 from rnnlayers.decoding import BeamSearch, Decoded, Greedy, Sampler
 

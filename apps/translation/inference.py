@@ -8,7 +8,8 @@ import tensorflow as tf
 
 from apps.common.refusal import Refusal
 from apps.common.runs import Run
-from apps.common.seq2seq.subwords import SPECIAL, Subwords
+from apps.common.seq2seq.special import SPECIAL
+from apps.common.seq2seq.subwords import Subwords
 from apps.common.text import encode
 from apps.translation.exported import Translator
 from apps.translation.settings import Settings

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 import rnnlayers
-from apps.common.seq2seq.subwords import PAD, START, STOP
+from apps.common.seq2seq.special import PAD, START, STOP
 from apps.common.seq2seq.teacher_forcing import compile_with_teacher_forcing
 from apps.translation.settings import Settings
 

@@ -9,12 +9,11 @@ import sentencepiece
 import tensorflow as tf
 
 from apps.common.refusal import Refusal
+from apps.common.seq2seq.special import PAD, SPECIAL, UNKNOWN
 from apps.common.seq2seq.unicode import Normalizer
 from apps.common.text import encode
 
 SPACE = "▁"  # stands for the space before a word
-PAD, UNKNOWN, START, STOP = range(4)
-SPECIAL = ("[pad]", "[unknown]", "[start]", "[stop]")
 MAX_PIECE_LENGTH = 16  # characters
 
 

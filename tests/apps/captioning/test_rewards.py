@@ -3,7 +3,7 @@ import pytest
 from sacrebleu.metrics import BLEU
 
 from apps.captioning.rewards import bleu_shares
-from apps.common.seq2seq.subwords import PAD, START, STOP
+from apps.common.seq2seq.special import PAD, START, STOP
 
 SAID = [[9, 8, 7, 6, 5, STOP], [9, 8, 4, STOP, PAD, PAD], [STOP, *[PAD] * 5]]
 WANTED = [

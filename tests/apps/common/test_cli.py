@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 import rnnlayers
-from apps.common.cli import check, find_files, read_inputs, run_command
+from apps.common.cli import find_files, read_inputs, run_command
+from apps.common.files import replacing
+from apps.common.settings import check, write_settings
 from tests.apps import commands
 
 
@@ -156,3 +158,52 @@ def test_inputs_that_lead_to_no_file(pictures, given):
 def test_no_files_at_all_are_refused():
     with pytest.raises(ValueError, match="at least one file, folder or glob"):
         find_files([], (".png",))
+
+
+def test_settings_of_another_run_become_the_defaults(tmp_path, capsys):
+    file = tmp_path / "settings.json"
+    write_settings(file, Settings(units=7))
+    seen = []
+
+    def train(run: Path, settings: Settings, callbacks: tuple[str, ...] = ()) -> None:
+        """Train."""
+        seen.append(settings)
+
+    def evaluate(run: Path) -> None:
+        """Evaluate."""
+
+    call = functools.partial(call_commands, {"train": train, "evaluate": evaluate})
+    call("train", "--config", str(file), "--run", "x")
+    call("train", f"--config={file}", "--run", "x", "--units", "9")
+    assert seen == [Settings(units=7), Settings(units=9)]
+    assert "--config must be followed" in commands.refused(call, capsys, "train", "--config")
+    line = commands.refused(call, capsys, "evaluate", "--config", str(file), "--run", "x")
+    assert "--config has no effect" in line
+    file.write_text('{"wings": 2}')
+    line = commands.refused(call, capsys, "train", "--config", str(file), "--run", "x")
+    assert "received wings" in line
+
+
+def call_commands(functions, *argv):
+    run_command(functions, argv, "apps.x", "Do something.")
+
+
+def test_a_command_lists_what_it_wrote(tmp_path, capsys):
+    many = [tmp_path / "many" / f"{number}.txt" for number in range(9)]
+    many[0].parent.mkdir()
+
+    def write() -> None:
+        """Write."""
+        for path in [*many, tmp_path / "kept.txt", tmp_path / "removed.txt", tmp_path / "kept.txt"]:
+            with replacing(path) as temporary:
+                temporary.touch()
+        (tmp_path / "removed.txt").unlink()
+
+    call_commands(write)
+    assert capsys.readouterr().out.splitlines() == [
+        "Written:",
+        f"  {tmp_path / 'many'}/ (9 files)",
+        f"  {tmp_path / 'kept.txt'}",
+    ]
+    write()  # outside a command nothing is listed
+    assert capsys.readouterr().out == ""

@@ -52,6 +52,36 @@ def test_other_settings_are_refused_once_there_is_something_to_lose(tmp_path):
     Run.begin(tmp_path / "run", Settings(units=2))
 
 
+@pytest.mark.parametrize(("epochs", "kept"), [(0, False), (1, True)])
+@pytest.mark.parametrize("inner", ["", "member_1"])
+def test_a_training_that_is_refused_leaves_no_folder(tmp_path, epochs, kept, inner):
+    run = Run.begin(tmp_path / "run", Settings())
+    for epoch in range(epochs):
+        checkpoint = Run(run.folder / inner).checkpoint(epoch + 1)
+        checkpoint.parent.mkdir(parents=True, exist_ok=True)
+        checkpoint.touch()
+    with pytest.raises(Refusal), run:
+        raise Refusal("the data are empty")
+    assert run.folder.exists() == kept
+
+
+def test_what_is_kept_when_a_training_breaks_off(tmp_path):
+    with pytest.raises(KeyboardInterrupt), Run.begin(tmp_path / "run", Settings()):
+        raise KeyboardInterrupt
+    assert Run(tmp_path / "run").settings_file.exists()
+    with pytest.raises(Refusal), Run.begin(tmp_path / "run", Settings(units=1)):
+        raise Refusal("this call has not made the folder")
+    assert Run(tmp_path / "run").settings_file.exists()
+
+
+def test_a_run_of_another_application(tmp_path):
+    run = Run.begin(tmp_path, Settings())
+    values = json.loads(run.settings_file.read_text())
+    run.settings_file.write_text(json.dumps({**values, "app": "weather"}))
+    with pytest.raises(Refusal, match=r"is a run of apps\.weather, and this is apps\.common"):
+        run.settings(Settings)
+
+
 def test_a_folder_with_something_else_in_it_is_refused_and_left_alone(tmp_path):
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(Refusal, match="not empty and holds no run"):

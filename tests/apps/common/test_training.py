@@ -15,7 +15,7 @@ import tensorflow as tf
 from apps.common.batches import feed
 from apps.common.refusal import Refusal
 from apps.common.runs import Run, load_model
-from apps.common.training import fit, keep_memory
+from apps.common.training import fit, keep_memory, load_callbacks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -218,3 +218,22 @@ def test_freed_memory_is_kept_for_the_next_request():
 def test_other_systems_are_left_alone(monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
     assert not keep_memory()
+
+
+def test_callbacks_by_name():
+    (callback,) = load_callbacks(["keras.callbacks:TerminateOnNaN"])
+    assert isinstance(callback, keras.callbacks.TerminateOnNaN)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("keras", "must be written as module:name; received 'keras'"),
+        ("absent:Tracker", "'absent:Tracker' cannot be imported: No module named 'absent'"),
+        ("keras:Tracker", "cannot be imported: .* has no attribute 'Tracker'"),
+        ("keras.optimizers:Adam", "must return a keras.callbacks.Callback; received <"),
+    ],
+)
+def test_callbacks_that_are_none(name, words):
+    with pytest.raises(Refusal, match=words):
+        load_callbacks([name])

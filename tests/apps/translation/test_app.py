@@ -12,7 +12,8 @@ import tensorflow as tf
 
 from apps.common.refusal import Refusal
 from apps.common.runs import Run
-from apps.common.seq2seq.subwords import PAD, START, STOP, UNKNOWN, Subwords
+from apps.common.seq2seq.special import PAD, START, STOP, UNKNOWN
+from apps.common.seq2seq.subwords import Subwords
 from apps.common.text import encode
 from apps.translation import app, inference, sample
 from apps.translation.metrics import translation_scores

@@ -9,15 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apps.common.refusal import Refusal
-from apps.common.seq2seq.subwords import (
-    MAX_PIECE_LENGTH,
-    SPACE,
-    SPECIAL,
-    START,
-    STOP,
-    UNKNOWN,
-    Subwords,
-)
+from apps.common.seq2seq.special import SPECIAL, START, STOP, UNKNOWN
+from apps.common.seq2seq.subwords import MAX_PIECE_LENGTH, SPACE, Subwords
 from apps.common.text import encode
 from apps.translation import sample as pair_sample
 
