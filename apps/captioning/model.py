@@ -5,6 +5,7 @@ import keras
 import rnnlayers
 from apps.captioning.layers import Coordinates, ForEachCaption
 from apps.captioning.settings import Settings
+from apps.common.cells import recurrent, step
 from apps.common.seq2seq.special import PAD, START, STOP
 from apps.common.seq2seq.teacher_forcing import compile_with_teacher_forcing
 
@@ -26,7 +27,7 @@ def build_model(
     hide_words = keras.layers.Dropout(settings.word_dropout, noise_shape=(None, None, 1))
     decoder = [hide_words, keras.layers.Dropout(settings.dropout)]
     if settings.decoder == "attention":
-        cell = rnnlayers.AttentionCell(rnnlayers.GRUCell(settings.units), "additive")
+        cell = rnnlayers.AttentionCell(step(settings.cell, settings.units), "additive")
         decoder += [rnnlayers.AttentiveDecoder(cell), keras.layers.Dropout(settings.dropout)]
     model = rnnlayers.EncoderDecoder(
         encoder=encoder,
@@ -39,7 +40,7 @@ def build_model(
         ),
         decoder=[
             *decoder,
-            rnnlayers.GRU(settings.units, return_sequences=True),
+            recurrent(settings.cell, settings.units, return_sequences=True),
             keras.layers.Dropout(settings.dropout),
             keras.layers.Dense(settings.embedding_size, name="outputs"),
         ],

@@ -8,7 +8,7 @@ import tyro
 
 from apps.common.refusal import Refusal
 from apps.common.seq2seq.special import SPECIAL
-from apps.common.settings import check
+from apps.common.settings import CellName, check
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ class Settings:
     vocabulary_size: int = 4000  # the largest number of pieces of words
     max_length: int = 40  # pieces of a caption; longer captions are cut
     embedding_size: int = 64  # the size of the vector of a piece
-    units: int = 64  # of each GRU
+    cell: CellName = "gru"  # the recurrence of the decoder
+    units: int = 64  # of each recurrent layer
     dropout: float = 0.1  # the part of the features dropped between layers in training
     word_dropout: float = 0.6  # the part of the previous words hidden from the decoder in training
     smoothing: float = 0.0  # label smoothing

@@ -3,6 +3,7 @@
 import contextlib
 import contextvars
 import os
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,16 +35,20 @@ def note_written(path: Path) -> None:
 
 @contextlib.contextmanager
 def listing_written() -> Iterator[None]:
-    """Print at the end which files were written in between and still exist."""
+    """Print on standard error which files were written in between and still exist.
+
+    After an error nothing is printed: a command answers a mistake with one line.
+    """
     written: list[Path] = []
     token = _written.set(written)
     try:
         yield
     finally:
         _written.reset(token)
-        paths = [path for path in dict.fromkeys(written) if path.exists()]
-        if paths:
-            print("Written:", *_lines(paths), sep="\n  ")
+    paths = [path for path in dict.fromkeys(written) if path.exists()]
+    if paths:
+        # Results alone go to standard output, which may lead to a file or to another program.
+        print("Written:", *_lines(paths), sep="\n  ", file=sys.stderr)
 
 
 def _lines(paths: list[Path]) -> Iterator[str]:

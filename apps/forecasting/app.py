@@ -129,7 +129,9 @@ def train(run: Path, settings: Settings, callbacks: tuple[str, ...] = ()) -> Non
         series.check_trainable(settings.window, settings.horizon)
         folder.write_lines("variables.txt", series.names)
         if settings.model != "dense":
-            train_part(run / "dense", replace(settings, model="dense"), series)  # to compare with
+            train_part(
+                run / "dense", replace(settings, model="dense", cell=Settings.cell), series
+            )  # to compare with
         train_members(folder, settings, series, callbacks)
 
 

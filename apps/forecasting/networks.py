@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 import rnnlayers
+from apps.common.cells import recurrent, step
 from apps.forecasting.layers import LinearShare, Pinball, Queries, phases
 from apps.forecasting.settings import Settings
 from apps.forecasting.windows import TIME, WINDOW, Windows, input_specs
@@ -45,39 +46,40 @@ def build_model(settings: Settings, windows: Windows) -> keras.Model:
 
 
 def segments(window, calendar, settings, variables):
-    """Run a GRU over the segments of each variable, then a GRU step for each future segment."""
+    """Run a recurrence over the segments of each variable, then a step for each future segment."""
     size, count = settings.segment, settings.window // settings.segment
     rows = ops.transpose(window[:, -count * size :], (0, 2, 1))
     rows = ops.reshape(rows, (-1, count, size))  # (batch * variables, segments, steps)
     features = keras.layers.Dense(settings.units, activation="relu")(rows)
-    state = rnnlayers.GRU(settings.units)(features)
+    state, *states = recurrent(settings.cell, settings.units, return_state=True)(features)
     ahead = -(-settings.horizon // size)
     queries = Queries(ahead, variables)(state)  # (batch * variables * segments, units)
     if calendar is not None:
         starts = keras.layers.Dense(settings.units)(calendar[:, settings.window :: size])
         starts = ops.repeat(ops.expand_dims(starts, 1), variables, axis=1)
         queries = queries + ops.reshape(starts, (-1, settings.units))
-    decoded, _ = rnnlayers.GRUCell(settings.units)(queries, [ops.repeat(state, ahead, axis=0)])
+    states = [ops.repeat(state, ahead, axis=0) for state in states]
+    decoded, _ = step(settings.cell, settings.units)(queries, states)
     changes = quantiles_of(decoded, size, settings)
     changes = ops.reshape(changes, (-1, variables, ahead * size, len(settings.levels)))
     return ops.transpose(changes, (0, 2, 1, 3))[:, : settings.horizon]
 
 
 def sequence(window, calendar, settings, variables):
-    """Encode the window in the state of a GRU, from which another GRU steps into the future."""
+    """Encode the window in states, from which another recurrence steps into the future."""
     past = with_calendar(window, calendar, slice(None, settings.window))
-    _, state = rnnlayers.GRU(settings.units, return_state=True)(past)
+    _, *states = recurrent(settings.cell, settings.units, return_state=True)(past)
     place = ops.reshape(ops.linspace(0.0, 1.0, settings.horizon), (1, -1, 1))
     place = ops.zeros_like(window[:, :1, :1]) + place  # how far ahead each step is
     steps = with_calendar(place, calendar, slice(settings.window, None))
-    states = rnnlayers.GRU(settings.units, return_sequences=True)(steps, initial_state=[state])
-    return quantiles_of(states, variables, settings)
+    decoder = recurrent(settings.cell, settings.units, return_sequences=True)
+    return quantiles_of(decoder(steps, initial_state=states), variables, settings)
 
 
 def last(window, calendar, settings, variables):
-    """Forecast all steps at once from the last state of a GRU."""
+    """Forecast all steps at once from the last state of a recurrence."""
     past = with_calendar(window, calendar, slice(None, settings.window))
-    state = rnnlayers.GRU(settings.units)(past)
+    state = recurrent(settings.cell, settings.units)(past)
     changes = quantiles_of(state, settings.horizon * variables, settings)
     return ops.reshape(changes, (-1, settings.horizon, variables, len(settings.levels)))
 

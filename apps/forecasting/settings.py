@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from apps.common.refusal import Refusal
-from apps.common.settings import MAX_SEED, check
+from apps.common.settings import MAX_SEED, CellName, check
 
 MEMBER_SEEDS = 1000  # between the seeds of two members
 
@@ -26,6 +26,7 @@ class Settings:
     segment: int = 13  # steps in a segment; for the model segments alone
     calendar: bool = False  # also give the network the time of day, of the week and of the year
     levels: tuple[float, ...] = (0.1, 0.5, 0.9)  # of the quantiles; that of 0.5 is the forecast
+    cell: CellName = "gru"  # the recurrence; the model dense has none
     units: int = 128  # of the recurrent or dense layers
     dropout: float = 0.3  # the part of the features dropped before the last layer in training
     learning_rate: float = 2e-3  # of Adam, in the first epoch
@@ -69,6 +70,11 @@ class Settings:
             raise Refusal(
                 f"segment has no effect with model {self.model!r}, which cuts no segments: leave "
                 f"it out, or give --model segments; received {self.segment}"
+            )
+        if self.model == "dense" and self.cell != Settings.cell:
+            raise Refusal(
+                f"cell has no effect with model 'dense', which has no recurrence: leave it out, or "
+                f"give another --model; received {self.cell!r}"
             )
         if self.sample is not None and self.source != "sample":
             raise Refusal(

@@ -15,7 +15,7 @@ from rnnlayers.decoding import Sampling, decode
 
 PROMPT, LENGTH, TEMPERATURE, SEED, TEXT = "prompt", "length", "temperature", "seed", "text"
 CHARACTER, LOG_PROBABILITY = "character", "log_probability"
-STATE = "state_"  # with the number of the layer
+STATE = "state_"  # with its number, counted through the layers
 MAX_LENGTH = 10_000  # characters generated at once
 # The export is verified with these inputs.
 PROBES = {
@@ -61,15 +61,15 @@ class Generator(tf.Module):
         self.embedding, self.recurrent, self.head = split_layers(model)
 
     def states(self, batch: int | tf.Tensor) -> list[tf.Tensor]:
-        """Return the states before the first character, `(batch, units)` for each layer."""
-        return [layer.get_initial_state(batch)[0] for layer in self.recurrent]
+        """Return the states before the first character, `(batch, units)` each, layer by layer."""
+        return [state for layer in self.recurrent for state in layer.get_initial_state(batch)]
 
     def logits(self, ids: tf.Tensor, states: Sequence[tf.Tensor]) -> tuple:
         """Return the logits `(batch, size)` of the characters after ids `(batch,)`, and states."""
-        output, after = self.embedding(ids), []
-        for layer, state in zip(self.recurrent, states, strict=True):
-            output, (state,) = layer.cell(output, [state])
-            after.append(state)
+        output, before, after = self.embedding(ids), iter(states), []
+        for layer in self.recurrent:
+            output, later = layer.cell(output, [next(before) for _ in layer.cell.state_names])
+            after += later
         return self.head(output), after
 
     def step(self, character: tf.Tensor, **states) -> dict[str, tf.Tensor]:
@@ -79,7 +79,7 @@ class Generator(tf.Module):
 
     def step_ids(self, ids: tf.Tensor, **states) -> dict[str, tf.Tensor]:
         """Do the same as `step` for one character `(batch,)` given as its id."""
-        before = [states[f"{STATE}{number}"] for number in range(len(self.recurrent))]
+        before = [states[f"{STATE}{number}"] for number in range(len(states))]
         logits, after = self.logits(ids, before)
         return {LOG_PROBABILITY: tf.nn.log_softmax(logits), **_named(after)}
 

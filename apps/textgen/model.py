@@ -1,8 +1,9 @@
-"""The network: an embedding, GRUs whose states continue from segment to segment, and logits."""
+"""The network: recurrent layers whose states continue from segment to segment, and logits."""
 
 import keras
 
 import rnnlayers
+from apps.common.cells import recurrent
 from apps.textgen.settings import Settings
 from rnnlayers.optimizers import ClipByGlobalNorm
 
@@ -18,7 +19,8 @@ def build_model(settings: Settings, size: int, steps: int) -> keras.Model:
     ids = keras.Input(batch_shape=(settings.batch_size, None), dtype="int32")
     states = keras.layers.Embedding(size, settings.embedding_size)(ids)
     for _ in range(settings.layers):
-        states = rnnlayers.GRU(settings.units, return_sequences=True, stateful=True)(states)
+        layer = recurrent(settings.cell, settings.units, return_sequences=True, stateful=True)
+        states = layer(states)
         states = keras.layers.Dropout(settings.dropout)(states)
     model = keras.Model(ids, keras.layers.Dense(size)(states), name="textgen")
     rate = keras.optimizers.schedules.CosineDecay(settings.learning_rate, steps * settings.epochs)
@@ -32,9 +34,9 @@ def build_model(settings: Settings, size: int, steps: int) -> keras.Model:
 
 
 def split_layers(model: keras.Model) -> tuple[keras.Layer, list[keras.Layer], keras.Layer]:
-    """Return the embedding, the GRUs and the last layer of a model from `build_model`."""
-    embedding, *recurrent, head = [layer for layer in model.layers if layer.weights]
-    return embedding, recurrent, head
+    """Return the embedding, the recurrent layers and the last layer of a model of `build_model`."""
+    embedding, *recurrent_layers, head = [layer for layer in model.layers if layer.weights]
+    return embedding, recurrent_layers, head
 
 
 def with_explicit_states(model: keras.Model) -> keras.Model:
@@ -46,12 +48,13 @@ def with_explicit_states(model: keras.Model) -> keras.Model:
     Returns:
         A model from ids `(batch, time)` and states to logits `(batch, time, size)` and states.
     """
-    embedding, recurrent, head = split_layers(model)
+    embedding, recurrent_layers, head = split_layers(model)
     ids = keras.Input((None,), dtype="int32")
-    before = [keras.Input((layer.cell.units,)) for layer in recurrent]
-    outputs, after = embedding(ids), []
-    for layer, state in zip(recurrent, before, strict=True):
+    outputs, before, after = embedding(ids), [], []
+    for layer in recurrent_layers:
+        states = [keras.Input((layer.cell.units,)) for _ in layer.cell.state_names]
         loop = rnnlayers.Recurrent(layer.cell, return_sequences=True, return_state=True)
-        outputs, state = loop(outputs, state)
-        after.append(state)
+        outputs, *later = loop(outputs, initial_state=states)
+        before += states
+        after += later
     return keras.Model([ids, *before], [head(outputs), *after])

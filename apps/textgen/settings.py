@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from apps.common.settings import MAX_SEED, check
+from apps.common.settings import MAX_SEED, CellName, check
 
 
 @dataclass(frozen=True)
@@ -13,8 +13,9 @@ class Settings:
     source: str = "sample"  # where the text comes from: sample, tfds, or a text file
     min_count: int = 2  # a character that occurs less often is unknown
     embedding_size: int = 32  # the size of the vector of a character
-    units: int = 128  # of each GRU
-    layers: int = 1  # GRUs, stacked
+    cell: CellName = "gru"  # the recurrence
+    units: int = 128  # of each recurrent layer
+    layers: int = 1  # recurrent layers, stacked
     dropout: float = 0.1  # the part of the features dropped between the layers in training
     batch_size: int = 32  # parallel streams of the text
     steps: int = 64  # characters in a segment, after which the gradient is cut

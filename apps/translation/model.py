@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 import rnnlayers
+from apps.common.cells import recurrent, step
 from apps.common.seq2seq.special import PAD, START, STOP
 from apps.common.seq2seq.teacher_forcing import compile_with_teacher_forcing
 from apps.translation.settings import Settings
@@ -25,10 +26,10 @@ def build_model(settings: Settings, sizes: tuple[int, int], steps: int) -> keras
         decoder=[
             keras.layers.Dropout(settings.dropout),
             rnnlayers.AttentiveDecoder(
-                rnnlayers.AttentionCell(rnnlayers.GRUCell(settings.units), settings.attention)
+                rnnlayers.AttentionCell(step(settings.cell, settings.units), settings.attention)
             ),
             keras.layers.Dropout(settings.dropout),
-            rnnlayers.GRU(settings.units, return_sequences=True),
+            recurrent(settings.cell, settings.units, return_sequences=True),
             keras.layers.Dropout(settings.dropout),
             keras.layers.Dense(settings.embedding_size, name="outputs"),
         ],
@@ -56,7 +57,7 @@ def build_encoder(settings: Settings, size: int) -> keras.Model:
     memory = keras.layers.Embedding(size, settings.embedding_size)(ids)
     for _ in range(settings.encoder_layers):
         memory = keras.layers.Dropout(settings.dropout)(memory)
-        gru = rnnlayers.GRU(settings.units // 2, return_sequences=True)
-        memory = rnnlayers.Bidirectional(gru)(memory, mask=mask)
+        layer = recurrent(settings.cell, settings.units // 2, return_sequences=True)
+        memory = rnnlayers.Bidirectional(layer)(memory, mask=mask)
     memory = keras.layers.Dropout(settings.dropout)(memory)
     return keras.Model(ids, [memory, mask], name="encoder")

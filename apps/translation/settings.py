@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from apps.common.seq2seq.special import SPECIAL
-from apps.common.settings import MAX_SEED, check
+from apps.common.settings import MAX_SEED, CellName, check
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,10 @@ class Settings:
     max_length: int = 64  # pieces of a sentence; longer ones are cut, and not trained on
     embedding_size: int = 128  # the size of the vector of a piece
     encoder_layers: int = 1  # GRUs of the encoder, each in both directions
-    units: int = 128  # of each GRU of the decoder; each direction of the encoder has half
+    cell: CellName = "gru"  # the recurrence of encoder and decoder
+    units: int = (
+        128  # of each recurrent layer of the decoder; each direction of the encoder has half
+    )
     attention: str = "general"  # the score of memory and state: general, dot or additive
     dropout: float = 0.0  # the part of the features dropped between layers in training
     smoothing: float = 0.1  # label smoothing

@@ -200,10 +200,10 @@ def test_a_command_lists_what_it_wrote(tmp_path, capsys):
         (tmp_path / "removed.txt").unlink()
 
     call_commands(write)
-    assert capsys.readouterr().out.splitlines() == [
+    assert capsys.readouterr().err.splitlines() == [
         "Written:",
         f"  {tmp_path / 'many'}/ (9 files)",
         f"  {tmp_path / 'kept.txt'}",
     ]
     write()  # outside a command nothing is listed
-    assert capsys.readouterr().out == ""
+    assert capsys.readouterr().err == ""

@@ -65,10 +65,10 @@ def windows(source):
     return forecasting.make_datasets(forecasting.load_series(settings), settings)
 
 
-def random_forecaster(model, windows):
+def random_forecaster(model, windows, cell="gru"):
     """Return a forecaster with random weights; that of `sequence` has a calendar."""
     calendar = model == "sequence"
-    settings = Settings(model=model, segment=4, calendar=calendar, **SIZES)
+    settings = Settings(model=model, cell=cell, segment=4, calendar=calendar, **SIZES)
     network = build_model(settings, windows["training"])
     random = np.random.default_rng(0)
     for weight in network.trainable_weights:
@@ -305,9 +305,12 @@ def test_a_source_that_has_changed_is_not_evaluated(run, source, tmp_path, capsy
 # Networks
 
 
-@pytest.mark.parametrize("model", NETWORKS)
-def test_a_forecaster_of_each_network(model, windows):
-    forecaster = random_forecaster(model, windows)
+@pytest.mark.parametrize(
+    ("model", "cell"),
+    [*((model, "gru") for model in NETWORKS), ("segments", "lstm"), ("sequence", "lstm")],
+)
+def test_a_forecaster_of_each_network(model, cell, windows):
+    forecaster = random_forecaster(model, windows, cell)
     assert forecaster.signature().keys() == {"window", *(["time"] if model == "sequence" else [])}
     now, later = (inputs_of(windows, forecaster, slice(k, k + 3)) for k in (0, 1))
     answer = forecaster(**now)

@@ -105,17 +105,24 @@ def test_prompts_are_read_and_a_low_temperature_takes_the_likeliest(generator):
         assert text == generator.characters.join(tf.constant(expected)).numpy()
 
 
-def test_states_of_many_layers_keep_their_numbers():
+@pytest.mark.parametrize(("cell", "count"), [("gru", 1), ("lstm", 2), ("elman", 1)])
+def test_states_of_many_layers_keep_their_numbers(cell, count):
     """With more than ten layers, `state_10` would be sorted before `state_2`."""
-    settings = textgen.Settings(units=2, layers=11, embedding_size=2, batch_size=1)
+    settings = textgen.Settings(cell=cell, units=2, layers=11, embedding_size=2, batch_size=1)
     generator = Generator(build_model(settings, 5, 1), Characters(["a", "b", "c"]))
-    states = [tf.random.normal((1, 2), seed=number) for number in range(11)]
+    assert generator.state_specs().keys() == {f"state_{number}" for number in range(11 * count)}
+    states = [tf.random.normal((1, 2), seed=number) for number in range(11 * count)]
     logits, after = generator.logits(tf.constant([2]), states)
     named = {f"state_{number}": state for number, state in enumerate(states)}
     answer = generator.step(tf.constant(["a"]), **named)
     np.testing.assert_allclose(answer["log_probability"], tf.nn.log_softmax(logits), atol=1e-6)
     for number, state in enumerate(after):
         np.testing.assert_allclose(answer[f"state_{number}"], state, atol=1e-6)
+    network = with_explicit_states(generator.model)
+    outputs, *later = network([tf.constant([[2]]), *states])
+    np.testing.assert_allclose(outputs[:, 0], logits, atol=1e-6)
+    for ours, theirs in zip(later, after, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-6)
 
 
 @pytest.fixture

@@ -183,10 +183,11 @@ def test_pairs_longer_than_allowed_are_not_trained_on(run, capsys):
     assert (batches.seed, validation.seed) == (settings.seed, None)
 
 
-def test_a_model_may_be_built_for_one_epoch():
-    settings = Settings(epochs=1, units=4, embedding_size=4)
+@pytest.mark.parametrize(("cell", "counts"), [("gru", [1, 1]), ("lstm", [2, 2])])
+def test_a_model_of_each_cell_may_be_built_for_one_epoch(cell, counts):
+    settings = Settings(cell=cell, epochs=1, units=4, embedding_size=4)
     settings.check()
-    assert app.build_model(settings, (20, 20), steps=3).count_params() > 0
+    assert app.build_model(settings, (20, 20), steps=3).state_counts == counts
 
 
 # Evaluation
