@@ -22,7 +22,7 @@ FOLDERS = ("neg", "pos")  # likewise
 LABELS = {name: label for label in (0, 1) for name in (str(label), FOLDERS[label], CLASSES[label])}
 COLUMNS = ("text", "label")
 TEST_PART = 0.1
-SAMPLE_TRAIN, SAMPLE_TEST = 4000, 1000
+SAMPLE_TRAIN, SAMPLE_TEST = 10_000, 1000
 
 
 def from_sample() -> Splits:
