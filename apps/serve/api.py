@@ -14,7 +14,8 @@ from starlette.exceptions import HTTPException
 from apps.serve import examples
 from apps.serve.errors import ServingError, invalid_argument
 from apps.serve.gate import Gate, Limits
-from apps.serve.json_tensors import check_lengths, parse, read_inputs, signature_name, write_outputs
+from apps.serve.json_tensors import parse, read_inputs, signature_name, write_outputs
+from apps.serve.json_values import check_lengths
 from apps.serve.metrics import Metrics
 from apps.serve.models import LOG, Models
 from apps.serve.responses import error_response, json_response
@@ -67,7 +68,14 @@ def make_app(
         with contextlib.suppress(asyncio.CancelledError):
             await watching
 
-    app = FastAPI(title="rnnlayers", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="rnnlayers",
+        version="1",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
     page = PAGE.read_text("utf-8")
 
     @app.get("/", include_in_schema=False)
@@ -108,7 +116,7 @@ def make_app(
             described = _described(summary, 400, 404, parameters=parameters)
             app.add_api_route(path, answer, methods=["GET"], **described)
         for verb, body in BODIES.items():
-            codes = (400, 404, 408, 413, 429, 500, 503, 504)
+            codes = (400, 404, 408, 413, 415, 429, 500, 503, 504)
             described = _described(
                 f"Make a model {verb}.", *codes, parameters=parameters, body=body
             )
@@ -170,16 +178,12 @@ def _addressed(request: Request) -> tuple[str, int | None, str | None]:
     """Return the model, the version and the label that a path names."""
     parts = request.path_params
     version = parts.get("version")
-    if version is not None and not (version.isascii() and version.isdigit() and len(version) < 19):
+    if version is not None and (len(version) > 19 or int(version) >= 2**63):
         raise invalid_argument(f"Failed to convert version: {version} to numeric.")
     return parts["name"], None if version is None else int(version), parts.get("label")
 
 
 async def _no_such_route(request: Request, error: HTTPException) -> Response:
-    if request.url.path.startswith("/v1/"):
-        return error_response(
-            invalid_argument(f"Malformed request: {request.method} {request.url.path}")
-        )
     response = json_response({"error": error.detail}, error.status_code)
     response.headers.update(error.headers or {})
     return response

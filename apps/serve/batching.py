@@ -9,7 +9,7 @@ import numpy as np
 
 from apps.common.settings import check
 from apps.serve.errors import ServingError
-from apps.serve.json_tensors import Tensors
+from apps.serve.json_values import Tensors
 
 Compute = Callable[[Tensors], Tensors]
 Shape = tuple[tuple[int, ...], ...]

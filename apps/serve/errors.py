@@ -1,5 +1,7 @@
 """Errors of requests, by TensorFlow's codes and HTTP's status."""
 
+import itertools
+import re
 from http import HTTPStatus
 
 import tensorflow as tf
@@ -23,8 +25,10 @@ STATUS = {
 STATUS |= {
     "BODY_TOO_LARGE": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "BODY_TOO_SLOW": HTTPStatus.REQUEST_TIMEOUT,
+    "UNSUPPORTED_ENCODING": HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
 }
 RETRY = {"RESOURCE_EXHAUSTED", "UNAVAILABLE"}  # answered with a Retry-After
+ASSERTION = re.compile(r".*?assertion failed: \[(.*)\]", re.DOTALL)
 LOCATION_PREFIXES = ("Graph execution error", "Detected at node", "File ", "<stack", "[[")
 
 
@@ -48,6 +52,8 @@ class ServingError(Exception):
     @property
     def headers(self) -> dict[str, str]:
         """Further headers of the HTTP response."""
+        if self.code == "UNSUPPORTED_ENCODING":
+            return {"Accept-Encoding": "gzip"}
         return {"Retry-After": "1"} if self.code in RETRY else {}
 
 
@@ -64,4 +70,17 @@ def from_tensorflow(error: tf.errors.OpError) -> ServingError:
     # The reason stands among lines about its place in the graph.
     lines = [line.strip() for line in (error.message or "").splitlines()]
     reasons = [line for line in lines if line and not line.startswith(LOCATION_PREFIXES)]
-    return ServingError(code, reasons[0] if reasons else code)
+    return ServingError(code, plain(reasons[0]) if reasons else code)
+
+
+def plain(reason: str) -> str:
+    """Return the sentence of an assertion without what TensorFlow writes around it.
+
+    `assertion failed: [x must be above 0] [Condition x > 0 did not hold] [x =] [-1]` becomes
+    `x must be above 0`.
+    """
+    if not (found := ASSERTION.match(reason)):
+        return reason
+    parts = found[1].split("] [")
+    own = list(itertools.takewhile(lambda part: not part.startswith("Condition "), parts))
+    return " ".join(own or parts)

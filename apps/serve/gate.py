@@ -1,6 +1,5 @@
 """Middleware for every request: the API key, the limits, the log."""
 
-import asyncio
 import hmac
 import logging
 import time
@@ -11,8 +10,10 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from apps.common.settings import check
+from apps.serve.bodies import Body, check_encoding, too_large
 from apps.serve.errors import ServingError
 from apps.serve.metrics import Metrics
+from apps.serve.paths import canonical
 from apps.serve.responses import error_response
 
 LOG = logging.getLogger("apps.serve")
@@ -73,18 +74,28 @@ class Gate:
             await self.app(scope, receive, send)
             return
         began, status = time.perf_counter(), CLIENT_GONE
+        headers = Headers(scope=scope)
+        method = scope["method"]
+        # A HEAD is a GET whose answer is left out.
+        scope = {**scope, "method": "GET" if method == "HEAD" else method}
 
         async def send_and_note(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+            elif method == "HEAD":
+                message = {**message, "body": b""}
             await send(message)
 
         self.in_flight += 1
         self.metrics.in_flight.set(self.in_flight)
         try:
-            self._check(scope)
-            await self.app(scope, self._limited(receive), send_and_note)
+            self._check(scope, headers)
+            scope["path"] = canonical(scope["method"], scope["path"])
+            encoding = headers.get("content-encoding", "")
+            check_encoding(encoding)
+            body = Body(receive, encoding, self.limits.max_body, self.limits.timeout)
+            await self.app(scope, body, send_and_note)
         except ServingError as error:
             await error_response(error)(scope, receive, send_and_note)
         except Exception:
@@ -95,10 +106,9 @@ class Gate:
         finally:
             self.in_flight -= 1
             self.metrics.in_flight.set(self.in_flight)
-            self._record(scope, status, time.perf_counter() - began)
+            self._record(scope, method, status, time.perf_counter() - began)
 
-    def _check(self, scope: Scope) -> None:
-        headers = Headers(scope=scope)
+    def _check(self, scope: Scope, headers: Headers) -> None:
         if self.api_key is not None and scope["path"] not in WITHOUT_KEY:
             given = headers.get("x-api-key") or headers.get("authorization", "")
             given = given.removeprefix("Bearer ").encode()
@@ -113,39 +123,9 @@ class Gate:
             )
         length = headers.get("content-length", "0")
         if length.isdigit() and int(length) > self.limits.max_body:
-            raise self._too_large()
+            raise too_large(self.limits.max_body)
 
-    def _too_large(self) -> ServingError:
-        return ServingError(
-            "BODY_TOO_LARGE",
-            f"The body of a request may have at most {self.limits.max_body:,} bytes",
-        )
-
-    def _limited(self, receive: Receive) -> Receive:
-        """Return a way to receive a body that is neither too large nor too slow."""
-        size, more = 0, True
-        deadline = asyncio.get_running_loop().time() + self.limits.timeout
-
-        async def limited() -> Message:
-            nonlocal size, more
-            if not more:
-                return await receive()
-            try:
-                async with asyncio.timeout_at(deadline):
-                    message = await receive()
-            except TimeoutError as error:
-                raise ServingError(
-                    "BODY_TOO_SLOW", f"The body did not arrive within {self.limits.timeout:g} s"
-                ) from error
-            size += len(message.get("body", b""))
-            more = message.get("more_body", False)
-            if size > self.limits.max_body:
-                raise self._too_large()
-            return message
-
-        return limited
-
-    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+    def _record(self, scope: Scope, method: str, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "unknown")
         name = scope.get("path_params", {}).get("name", "")
         model = name if self.is_model(name) else ""
@@ -153,6 +133,6 @@ class Gate:
         self.metrics.seconds.labels(model, route).observe(seconds)
         level = logging.DEBUG if route in POLLED else logging.INFO
         if LOG.isEnabledFor(level):
-            fields = {"method": scope["method"], "route": route, "model": model}
+            fields = {"method": method, "route": route, "model": model}
             fields |= {"status": status, "seconds": round(seconds, 4)}
             LOG.log(level, "request", extra={"fields": fields})

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from apps.common.refusal import Refusal
 from apps.serve.batching import Batcher, Batching
 from apps.serve.errors import ServingError
-from apps.serve.json_tensors import Tensors
+from apps.serve.json_values import Tensors
 from apps.serve.servable import Servable
 
 LOG = logging.getLogger("apps.serve")

@@ -12,7 +12,7 @@ from google.protobuf.json_format import MessageToDict
 from apps.common.refusal import Refusal
 from apps.common.signatures import DEFAULT, WARMUP, Signature, read_definitions, signature_of
 from apps.serve.errors import ServingError, from_tensorflow, invalid_argument
-from apps.serve.json_tensors import Tensors
+from apps.serve.json_values import Tensors
 
 
 class Servable:

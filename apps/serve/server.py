@@ -38,6 +38,7 @@ from apps.serve.gate import Limits
 from apps.serve.metrics import Metrics
 from apps.serve.models import Models, Source, find_models, read_config, versions_in
 from apps.serve.predict_files import predict_files
+from apps.serve.protocol import Protocol
 
 BACKLOG = 2048  # connections that wait to be accepted
 OTHER_FILES = 256  # open at once, besides connections
@@ -51,6 +52,7 @@ class Settings:
     host: str = "127.0.0.1"  # the address to listen on; 0.0.0.0 admits other machines
     port: int = 8501  # the port of TensorFlow Serving's REST API; 0 takes a free one
     max_connections: int = 4096  # open connections; requests on further ones are refused with 503
+    idle_timeout: float = 75.0  # seconds without a request after which a connection is closed
     threads: int = 2  # batches of different models or signatures computed at once
     refresh_every: float = 1.0  # seconds between searches for new versions
     api_key_variable: str | None = None  # the environment variable with the key that clients send
@@ -60,7 +62,7 @@ class Settings:
         """Refuse settings outside their range."""
         check(self, ["max_connections", "threads"], lambda size: size >= 1, "at least 1")
         check(self, ["port"], lambda port: 0 <= port < 2**16, "a port, 0 to 65,535")
-        check(self, ["refresh_every"], lambda seconds: seconds > 0, "above 0")
+        check(self, ["refresh_every", "idle_timeout"], lambda seconds: seconds > 0, "above 0")
         check(
             self,
             ["api_key_variable"],
@@ -119,7 +121,10 @@ def serve(
         print(*announcement(sources, settings.host, listening), sep="\n", file=sys.stderr)
         config = uvicorn.Config(
             app,
+            http=Protocol,
+            ws="none",
             limit_concurrency=settings.max_connections,
+            timeout_keep_alive=settings.idle_timeout,
             timeout_graceful_shutdown=round(limits.timeout),
             access_log=False,
             log_config=None,

@@ -1,5 +1,6 @@
 import base64
 import contextlib
+import gzip
 import json
 import shutil
 import threading
@@ -100,7 +101,10 @@ def test_classify_and_regress(client):
     [
         ("/v1/models/other:predict", "{}", 404, "Latest(other)"),
         (f"{MODEL}/versions/9:predict", "{}", 404, "Specific(arithmetic, 9)"),
-        (f"{MODEL}/versions/x:predict", "{}", 400, "Failed to convert version"),
+        (f"{MODEL}/versions/x:predict", "{}", 400, "Malformed request: POST"),
+        (f"{MODEL}/versions/{10**18 * 99}:predict", "{}", 400, "Failed to convert version"),
+        (f"{MODEL}:Predict", "{}", 400, f"Malformed request: POST {MODEL}:Predict"),
+        (f"{MODEL}:predict/", "{}", 400, f"Malformed request: POST {MODEL}:predict/"),
         (f"{MODEL}/labels/stable:predict", "{}", 404, "'stable'"),
         (f"{MODEL}:guess", "{}", 400, "Malformed request: POST"),
         (f"{MODEL}:predict", "", 400, "JSON Parse error"),
@@ -118,6 +122,72 @@ def test_wrong_requests_get_their_status_and_a_reason(client, path, body, code, 
     assert response.status_code == code
     assert response.json().keys() == {"error"}
     assert words in response.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("path", "code", "words"),
+    [
+        (f"{MODEL}:predict", 400, f"Malformed request: GET {MODEL}:predict"),
+        (f"{MODEL}/", 400, f"Malformed request: GET {MODEL}/"),
+        (f"{MODEL}/metadata/", 400, "Malformed request: GET"),
+        ("/v1/models", 400, "Missing model name in request."),
+        ("/V1/MODELS/Arithmetic", 404, "Latest(Arithmetic)"),
+        ("/v1/others", 400, "Malformed request: GET /v1/others"),
+        ("/healthz/", 404, "Not Found"),
+    ],
+)
+def test_paths_are_read_as_tensorflow_serving_reads_them(client, path, code, words):
+    response = client.get(path, follow_redirects=False)
+    assert response.status_code == code
+    assert words in response.json()["error"]
+
+
+def test_the_words_of_a_path_may_be_in_capitals(client):
+    request = {"instances": [1]}
+    assert ask(client, request, "/V1/Models/arithmetic:predict")[0] == 200
+    assert ask(client, request, "/v1/models/arithmetic/VERSIONS/1:predict")[0] == 200
+    assert ask(client, request, "/v1/models/arithmetic/Labels/first:predict")[0] == 200
+    assert client.get("/V1/MODELS/arithmetic").json() == client.get(MODEL).json()
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/healthz", "/models", "/metrics", MODEL, f"{MODEL}/metadata", f"{MODEL}/x"]
+)
+def test_a_head_is_a_get_without_its_answer(client, path):
+    got, head = client.get(path), client.head(path)
+    assert head.status_code == got.status_code
+    assert head.headers["content-type"] == got.headers["content-type"]
+    assert got.content
+    assert not head.content
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "GZIP", "x-gzip", "identity"])
+def test_a_body_may_be_compressed(client, encoding):
+    body = b'{"instances": [1, 2]}'
+    if encoding != "identity":
+        body = gzip.compress(body[:9]) + gzip.compress(body[9:])  # two members are one file
+    headers = {"Content-Encoding": encoding}
+    response = client.post(f"{MODEL}:predict", content=body, headers=headers)
+    assert (response.status_code, response.json()) == (200, {"predictions": [2, 4]})
+
+
+def test_a_compressed_body_that_is_wrong_is_refused(serve):
+    client = serve(max_body=1000)
+
+    def send(body, encoding="gzip"):
+        headers = {"Content-Encoding": encoding}
+        response = client.post(f"{MODEL}:predict", content=body, headers=headers)
+        return response.status_code, response.json()["error"]
+
+    bomb = gzip.compress(b"[" * 50_000)
+    assert len(bomb) < 1000
+    assert send(bomb) == (413, "The body of a request may have at most 1,000 bytes")
+    assert send(gzip.compress(b"[" * 600) * 2)[0] == 413  # two members together
+    assert send(bomb[:20]) == (400, "The body ends before its gzip does; send all of it")
+    assert "no gzip" in send(b"{}")[1]
+    code, words = send(b"{}", "br")
+    assert (code, words) == (415, "Content-Encoding must be gzip, or absent; received 'br'")
+    assert ask(client, {"instances": [1]})[0] == 200
 
 
 def test_one_wrong_row_does_not_harm_those_that_wait_with_it(client):

@@ -106,6 +106,7 @@ def test_mistakes_of_the_server_are_answered_with_one_line(base, tmp_path, capsy
             ((base, "--port", port), f"cannot listen on 127.0.0.1:{port} (Address already in use)"),
             ((base, "--threads", 0), "threads must be at least 1; received 0"),
             ((base, "--refresh-every", 0), "refresh_every must be above 0; received 0.0"),
+            ((base, "--idle-timeout", 0), "idle_timeout must be above 0; received 0.0"),
             ((base, "--max-rows", 0), "max_rows must be at least 1; received 0"),
             ((base, "--timeout", 0), "timeout must be above 0; received 0.0"),
             ((base, "--max-batch-size", 0), "max_batch_size must be at least 1; received 0"),

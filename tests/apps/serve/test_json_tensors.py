@@ -6,14 +6,8 @@ import tensorflow as tf
 
 from apps.common.signatures import Spec
 from apps.serve.errors import ServingError
-from apps.serve.json_tensors import (
-    check_lengths,
-    parse,
-    read_examples,
-    read_inputs,
-    to_tensor,
-    write_outputs,
-)
+from apps.serve.examples import read_examples
+from apps.serve.json_tensors import parse, read_inputs, write_outputs
 
 FLOATS = Spec(tf.float32, (None, 2))
 TEXTS = Spec(tf.string, (None,))
@@ -67,50 +61,10 @@ def test_requests_that_name_their_tensors_wrongly_are_refused(document, words):
 
 
 @pytest.mark.parametrize(
-    ("value", "spec", "words"),
-    [
-        ([[1, 2], [3]], FLOATS, "same length"),
-        ([[1, 2, 3]], FLOATS, "expecting shape [?,2] but got: [1,3]"),
-        ([["1", "2"]], FLOATS, "type: float32"),
-        ([[True, False]], FLOATS, "type: float32"),
-        ([[None, 1]], FLOATS, "type: float32"),
-        ([[1, {}]], FLOATS, "type: float32"),
-        ([[2**24 + 1, 0]], FLOATS, "without loss of precision"),
-        ([[1e39, 0]], FLOATS, "without loss of precision"),
-        ([[10**400, 0]], FLOATS, "float32"),
-        ([1.0], Spec(tf.int32, (None,)), "type: int32"),
-        ([2**31], Spec(tf.int32, (None,)), "without loss"),
-        ([-1], Spec(tf.uint8, (None,)), "without loss"),
-        ([1], Spec(tf.bool, (None,)), "type: bool"),
-        ([1], TEXTS, "type: string"),
-        ([["x"], "y"], Spec(tf.string, (None, None)), "same length"),
-        (["x", ["y"]], TEXTS, "type: string"),
-        ([{"b64": "?"}], TEXTS, "base64"),
-        ([{"b64": "eQ==", "more": 1}], TEXTS, "type: string"),
-        (["\ud800"], TEXTS, "Unicode"),
-    ],
-)
-def test_values_that_are_not_what_the_input_takes_are_refused(value, spec, words):
-    message = refusal(to_tensor, value, spec, "reading")
-    assert message.startswith("reading: ")
-    assert words in message
-
-
-def test_numbers_that_are_none_are_numbers():
-    tensor = to_tensor(parse(b'{"x": [[NaN, -Infinity]]}')["x"], FLOATS, "x")
-    np.testing.assert_array_equal(tensor, [[np.nan, -np.inf]])
-
-
-@pytest.mark.parametrize(
     "body", [b"", b"{", b"[1]", b"\xff", b"{'a': 1}", b"[" * 100_000, b"[" * 100_000 + b"NaN"]
 )
 def test_what_is_no_object_is_refused(body):
     assert "JSON" in refusal(parse, body)
-
-
-def test_long_sequences_are_refused():
-    assert "x may have at most 3 time steps" in refusal(check_lengths, {"x": np.zeros((1, 4))}, 3)
-    check_lengths({"x": np.zeros((4, 3))}, 3)
 
 
 def test_answers_come_as_they_were_asked_for():

@@ -176,8 +176,8 @@ def test_no_body_breaks_the_server(keeping, count):
         try:
             status, answer = answer_on(keeping, path, body)
         except ConnectionError:
-            # The server closes a connection after five silent seconds, which drawing a body may
-            # take on a busy machine. A broken server does not answer on a new connection either.
+            # The server closes a connection that is silent for long. A broken server does not
+            # answer on a new one either.
             keeping.close()
             status, answer = answer_on(keeping, path, body)
         assert status in (200, 400, 404), (body, answer)
