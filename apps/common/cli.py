@@ -43,7 +43,8 @@ def run_command(
         commands: A function, or several by name, of which the first argument chooses one. Their
             arguments become options, and each field of a dataclass becomes one option. Docstrings
             and the comments behind the fields become the help. A command with a dataclass also
-            takes `--config` with the settings file of a run, whose values become the defaults.
+            takes `--config` with the settings file of a run, whose values become the defaults,
+            unless a field has that name.
         argv: The arguments, without the program's name; those of the process if None.
         name: The module, as `python -m` takes it.
         description: The first lines of the help.
@@ -91,7 +92,11 @@ def _parse(
         OSError: If it cannot be read.
     """
     options = {"prog": prog, "description": description, "config": (tyro.conf.OmitArgPrefixes,)}
-    config, args = _take_config(sys.argv[1:] if argv is None else argv)
+    args = list(sys.argv[1:] if argv is None else argv)
+    each = [commands] if callable(commands) else commands.values()
+    config = None
+    if not any(map(_has_own_config, each)):
+        config, args = _take_config(args)
     errors = io.StringIO()
     try:
         with contextlib.redirect_stderr(errors):
@@ -109,6 +114,17 @@ def _parse(
         # Tyro explains a mistake in a box, with rules between its parts.
         lines = [line.strip("│| ") for line in errors.getvalue().splitlines()[1:-1]]
         _fail(" ".join(line if line.strip("─-") else "-" for line in lines).strip("- "))
+
+
+def _has_own_config(command: Callable) -> bool:
+    """Return whether a command has an option of the name `--config` that means something else."""
+    hints = get_type_hints(command).values()
+    return any(
+        field.name == CONFIG.strip("-")
+        for hint in hints
+        if dataclasses.is_dataclass(hint)
+        for field in dataclasses.fields(hint)
+    )
 
 
 def _take_config(argv: Sequence[str]) -> tuple[Path | None, list[str]]:
@@ -142,7 +158,7 @@ def _bound(command: Callable, config: Path | None) -> Callable:
     # Those with defaults follow those without.
     order = sorted(parameters.values(), key=lambda one: one.default is not one.empty)
     bound.__signature__ = signature.replace(parameters=order)  # type: ignore[attr-defined]
-    if settings:
+    if settings and not _has_own_config(command):
         summary, *rest = inspect.cleandoc(command.__doc__ or "").split("\n\n")
         bound.__doc__ = "\n\n".join([summary, CONFIG_HELP, *rest])
     return bound
