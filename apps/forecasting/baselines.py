@@ -7,20 +7,14 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
-from statsmodels.tsa.exponential_smoothing.ets import ETSModel
-from tqdm import tqdm
 
 from apps.common.refusal import Refusal
 from apps.forecasting.metrics import chunks
+from apps.forecasting.statistical import statistical_forecasts
 
 MAX_WINDOWS = 50_000  # of the regression
+MIN_ROWS = 10  # of the training part
 PENALTIES = 10.0 ** np.arange(-6, 3)  # of the linear model, times the mean eigenvalue
-# Exponential smoothing is fitted to the last rows of the training part: this many, or this many
-# seasons if that is more.
-FIT_ROWS = 5000
-FIT_SEASONS = 5
-MIN_ROWS = 10
-MAX_SEASON = 1440  # longer seasons would take statsmodels too much memory
 
 
 def forecast_baselines(
@@ -31,8 +25,10 @@ def forecast_baselines(
     season: int,
     window: int,
     horizon: int,
-) -> Iterator[tuple[str, np.ndarray]]:
-    """Forecast by the last value, the last season, ridge regression and exponential smoothing.
+    mean: np.ndarray,
+    scale: np.ndarray,
+) -> Iterator[tuple[str, range, np.ndarray]]:
+    """Forecast by the last value, the last season, ridge regression and statistical models.
 
     Args:
         values: The scaled series, shape `(time, variables)`.
@@ -41,10 +37,13 @@ def forecast_baselines(
         season: The number of steps in a season.
         window: The number of steps in the window of the regression.
         horizon: The number of steps to forecast.
+        mean: The mean that was subtracted from each variable, shape `(variables,)`.
+        scale: The deviation by which each variable was then divided, shape `(variables,)`.
 
     Yields:
-        For each baseline its name and its forecasts, shape `(origins, horizon, variables)`,
-        float32.
+        For each baseline its name, the origins that it forecasts from, and its forecasts, shape
+        `(origins, horizon, variables)`, float32. The statistical models take evenly spaced origins
+        if there are many.
 
     Raises:
         Refusal: If the series or a part of it is too short for them.
@@ -55,10 +54,13 @@ def forecast_baselines(
             f"{season} and a window of {window}, within the series of {len(values):,} rows; "
             f"received forecasts from the rows {origins}; give a shorter season or window"
         )
-    yield "naive", seasonal_naive(values, origins, horizon, 1)
-    yield "seasonal_naive", seasonal_naive(values, origins, horizon, season)
-    yield "linear", linear(values, ends, origins, window, horizon)
-    yield "exponential_smoothing", exponential_smoothing(values, ends[0], origins, horizon, season)
+    yield "naive", origins, seasonal_naive(values, origins, horizon, 1)
+    yield "seasonal_naive", origins, seasonal_naive(values, origins, horizon, season)
+    yield "linear", origins, linear(values, ends, origins, window, horizon)
+    # Models of products and ratios need values as they were measured.
+    measured = values * scale + mean
+    for name, taken, point in statistical_forecasts(measured, ends[0], origins, horizon, season):
+        yield name, taken, (point - mean) / scale
 
 
 def seasonal_naive(values: np.ndarray, origins: range, horizon: int, season: int) -> np.ndarray:
@@ -127,61 +129,6 @@ def ridge(
         if error < lowest:
             lowest, kernel = error, weights
     return kernel, mean[window:] - mean[:window] @ kernel
-
-
-def exponential_smoothing(
-    values: np.ndarray, train_end: int, origins: range, horizon: int, season: int
-) -> np.ndarray:
-    """Forecast by exponential smoothing with a damped trend and a season, all additive.
-
-    This is ETS(A, Ad, A) (Hyndman and Athanasopoulos 2021, section 8.5). statsmodels fits its
-    parameters to the end of the training part, variable by variable. The states are then updated
-    with the later values up to each origin. A season longer than `MAX_SEASON`, or longer than half
-    of the training part, is left out. Arguments and result are as in `forecast_baselines`.
-
-    Raises:
-        Refusal: If the training part has fewer than `MIN_ROWS` rows.
-    """
-    if train_end < MIN_ROWS:
-        raise Refusal(
-            f"exponential smoothing needs a training part of at least {MIN_ROWS} rows; received "
-            f"{train_end}"
-        )
-    rows = min(train_end, max(FIT_ROWS, FIT_SEASONS * season))
-    if season > MAX_SEASON or rows < max(2 * season, season + MIN_ROWS):
-        season = 1
-    seasonal = season > 1
-    steps, variables = origins[-1] - train_end, values.shape[1]
-    # States after each step. Row k of `cycle` is the seasonal state of the k-th step after the
-    # first step of the last season of the training part.
-    level, slope = np.zeros((2, steps + 1, variables))
-    cycle = np.zeros((season + steps, variables))
-    alpha, beta, gamma, phi = np.zeros((4, variables))
-    for variable in tqdm(range(variables), desc="Fitting exponential smoothing", disable=None):
-        fit = ETSModel(
-            values[train_end - rows : train_end, variable].astype("float64"),
-            trend="add",
-            damped_trend=True,
-            seasonal="add" if seasonal else None,
-            seasonal_periods=season if seasonal else None,
-            initialization_method="heuristic",
-        ).fit(disp=False)
-        alpha[variable], beta[variable], phi[variable] = fit.alpha, fit.beta, fit.phi
-        level[0, variable], slope[0, variable] = fit.level[-1], fit.slope[-1]
-        if seasonal:
-            gamma[variable], cycle[:season, variable] = fit.gamma, fit.season[-season:]
-    for step, value in enumerate(values[train_end : origins[-1]]):
-        expected = level[step] + phi * slope[step]
-        error = value - expected - cycle[step]
-        level[step + 1] = expected + alpha * error
-        slope[step + 1] = phi * slope[step] + beta * error
-        cycle[step + season] = cycle[step] + gamma * error
-    passed, ahead = np.array(origins) - train_end, np.arange(horizon)
-    damped = np.cumsum(phi ** (1 + ahead[:, None]), axis=0)
-    forecasts = cycle[passed[:, None] + ahead % season].astype("float32")
-    forecasts += level[passed, None]
-    forecasts += slope[passed, None] * damped
-    return forecasts
 
 
 def _pairs(
