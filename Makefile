@@ -48,7 +48,7 @@ format: setup ## Format the code
 
 lock: ## Pin the dependencies anew (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-header --extra apps --extra serving --extra onnx --extra litert --extra dev \
+		--no-header --extra onnx --extra litert --group dev \
 		--output-file requirements.lock pyproject.toml
 
 bench: setup ## Measure; results go to benchmarks/results

@@ -1,9 +1,8 @@
-"""The public door: what it shows, under which version, and that it is light to open."""
+"""The public door: what it shows, and that it is light to open."""
 
 import inspect
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import keras
@@ -21,11 +20,6 @@ def test_the_public_names_are_those_announced():
         if not name.startswith("_") and not inspect.ismodule(value)
     }
     assert public == set(rnnlayers.__all__)
-
-
-def test_the_version_is_that_of_the_package():
-    package = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-    assert rnnlayers.__version__ == package["project"]["version"]
 
 
 def test_every_public_part_of_a_model_round_trips_through_its_configuration():

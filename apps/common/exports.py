@@ -8,6 +8,7 @@ import tensorflow as tf
 
 import rnnlayers
 from apps.common.cards import FILE, Card, describe
+from apps.common.endpoint_checks import checked_for_rows
 from apps.common.files import note_written
 from apps.common.other_runtimes import (
     FOLDER,
@@ -40,7 +41,8 @@ def export_run(
         run: The run.
         app: The application.
         to: The folder of all exports.
-        endpoints: The functions with their signatures, by name.
+        endpoints: The functions with their signatures, by name. They are exported with the checks
+            of `checked_for_rows`.
         probes: Examples for each endpoint, real ones if possible. They verify the export, and
             warm up a server.
         numeric: Returns the endpoints for other runtimes.
@@ -50,6 +52,8 @@ def export_run(
         tolerance: The largest difference allowed between the exported and the live model.
     """
     check_installed(also)
+
+    endpoints = checked_for_rows(endpoints)
 
     def finish(folder: Path) -> None:
         (folder / FILE).write_text(describe(card, folder, run, app), "utf-8")
@@ -80,7 +84,7 @@ def write_warmup_requests(
         from tensorflow_serving.apis.predict_pb2 import PredictRequest
         from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog, PredictLog
     except ImportError:
-        print(f"No {file.name}: tensorflow-serving-api is not installed, the extra `serving`")
+        print(f"No {file.name}: tensorflow-serving-api is not installed (group `serving`)")
         return
     file.parent.mkdir(parents=True, exist_ok=True)
     with tf.io.TFRecordWriter(str(file)) as records:

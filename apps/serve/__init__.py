@@ -5,11 +5,11 @@ import importlib.util
 import sys
 from collections.abc import Iterator
 
-NEEDED = ("fastapi", "prometheus_client", "tensorflow_serving", "uvicorn")  # the extra `serving`
+NEEDED = ("fastapi", "prometheus_client", "tensorflow_serving", "uvicorn")  # the group `serving`
 
 
 def missing_packages() -> list[str]:
-    """Return the packages of the extra `serving` that are not installed."""
+    """Return the packages of the dependency group `serving` that are not installed."""
     return [name for name in NEEDED if importlib.util.find_spec(name) is None]
 
 

@@ -8,8 +8,8 @@ from apps.serve import missing_packages, without_keras
 if __name__ == "__main__":
     if missing := missing_packages():
         print(
-            f"error: the server needs {', '.join(missing)}; run pip install '.[apps,serving]' in a "
-            "clone of the project",
+            f"error: the server needs {', '.join(missing)}; run `make setup` in a clone of the "
+            "project, or `pip install --editable . --group serving` with pip 25.1 or later",
             file=sys.stderr,
         )
         sys.exit(2)

@@ -43,8 +43,11 @@ with contextlib.redirect_stderr(io.StringIO()) as error:
         assert stop.code == 2
 print(error.getvalue(), end="")
 """
-    expected = "error: the server needs fastapi, uvicorn; run pip install '.[apps,serving]' in a "
-    assert output_of(program) == f"{expected}clone of the project\n"
+    expected = (
+        "error: the server needs fastapi, uvicorn; run `make setup` in a clone of the project, or "
+        "`pip install --editable . --group serving` with pip 25.1 or later\n"
+    )
+    assert output_of(program) == expected
 
 
 def test_the_client_leaves_keras_and_tensorflow_to_its_user():
