@@ -26,7 +26,7 @@ from apps.common.files import replacing
 from apps.common.refusal import Refusal
 from apps.common.reports import plot_history, report
 from apps.common.runs import Run
-from apps.common.settings import Format
+from apps.common.settings import Format, write_settings
 from apps.common.training import fit, load_callbacks
 from apps.forecasting.baselines import forecast_baselines, ridge
 from apps.forecasting.data import Series, load
@@ -38,16 +38,29 @@ from apps.forecasting.metrics import (
     seasonal_naive_error,
     step_errors,
 )
-from apps.forecasting.networks import build_model, mean_of
+from apps.forecasting.networks import build_model, choose_weights, linear_share, mean_of
 from apps.forecasting.plots import plot_forecast, plot_step_errors
 from apps.forecasting.settings import MEMBER_SEEDS, Settings
+from apps.forecasting.sizes import choose_sizes
 from apps.forecasting.windows import Inputs, Windows, scaling
+
+CALIBRATION_ORIGINS = 2000  # at most, evenly spaced
 
 DEMO = Demo(seconds=30, inputs=lambda folder: ())
 
 
 class ForecastingRun(Run):
-    """A run whose settings may be those of the first version."""
+    """A run that fills in sizes, and whose settings may be those of the first version."""
+
+    def check_same(self, settings: Settings) -> None:
+        """Refuse settings that differ from those of the run; sizes not given are those it has."""
+        super().check_same(self.filled_in(settings))
+
+    def filled_in(self, settings: Settings) -> Settings:
+        """Return settings with the sizes of the run in place of those not given."""
+        held = self.settings(Settings)
+        given = {name: getattr(settings, name) for name in ("window", "horizon", "segment")}
+        return replace(settings, **{n: s or getattr(held, n) for n, s in given.items()})
 
     def settings(self, kind: type[Settings]) -> Settings:
         """Read the settings; the first version noted a sample next to the path of a file, too."""
@@ -105,9 +118,25 @@ def make_datasets(series: Series, settings: Settings) -> dict[str, Windows]:
             settings.batch_size,
             settings.seed if train else None,
             settings.limit if train else None,
+            settings.steps,
         )
     if settings.limit is not None:
         windows["validation"].thin(settings.limit)
+    # Forecasts that reach into the validation part count as far as they do: a short one has few
+    # windows whose horizon lies in it entirely.
+    held = series.parts()["validation"]
+    first = max(held.start - settings.horizon + 1, settings.window)
+    origins = range(first, held.stop - settings.horizon + 1)
+    windows["calibration"] = Windows(
+        series.times,
+        series.values,
+        scales,
+        origins[:: -(-len(origins) // CALIBRATION_ORIGINS)],
+        settings.window,
+        settings.horizon,
+        settings.batch_size,
+        counted_from=held.start,
+    )
     return windows
 
 
@@ -126,6 +155,12 @@ def train(run: Path, settings: Settings, callbacks: tuple[str, ...] = ()) -> Non
     load_callbacks(callbacks)  # refused before anything else is done
     with ForecastingRun.begin(run, settings) as folder:
         series = load_series(settings, run / "cache")
+        if folder.epochs_done():
+            settings = folder.filled_in(settings)
+        else:
+            settings = choose_sizes(settings, series)
+            settings.check()
+            write_settings(folder.settings_file, settings)
         series.check_trainable(settings.window, settings.horizon)
         folder.write_lines("variables.txt", series.names)
         if settings.model != "dense":
@@ -159,7 +194,9 @@ def train_members(
         alone = replace(settings, members=1, seed=MEMBER_SEEDS * number + settings.seed)
         place = folder.folder / f"member_{number + 1}"
         members.append(train_part(place, alone, series, callbacks))
-    folder.write_model(folder.model_file.name, mean_of(members))
+    calibration = make_datasets(series, settings)["calibration"]
+    mean = choose_weights(mean_of(members, settings.levels), calibration)
+    folder.write_model(folder.model_file.name, mean)
 
 
 def train_network(
@@ -185,8 +222,9 @@ def train_network(
         epochs=settings.epochs,
         patience=settings.patience,
         callbacks=load_callbacks(callbacks),
-        finish=lambda best: best.get_layer("linear").choose(best, validation),
+        finish=lambda best: choose_weights(best, windows["calibration"]),
     )
+    print(f"The forecast contains {linear_share(folder.model()):.0%} of a linear model")
     plot_history(folder)
 
 
@@ -243,7 +281,7 @@ def export(run: Path, to: Path = Path("saved_models"), also: tuple[Format, ...] 
         folder,
         "forecasting",
         to,
-        endpoints=numeric.endpoints,
+        endpoints=forecaster.endpoints(),
         probes=numeric.probes,
         numeric=lambda: numeric,
         card=CARD,
@@ -296,13 +334,24 @@ def evaluate(
         scores[name] = forecast_scores(actual, point, quantiles, settings.levels, **scales)
         errors[name] = step_errors(actual, point)
     sizes = {"window": settings.window, "horizon": settings.horizon}
-    for name, point in forecast_baselines(
-        values, series.ends, test.origins, season=series.season, **sizes
+    for name, origins, point in forecast_baselines(
+        values,
+        series.ends,
+        test.origins,
+        season=series.season,
+        mean=test.mean,
+        scale=test.scale,
+        **sizes,
     ):
-        scores[name] = forecast_scores(actual, point, **scales)
-        errors[name] = step_errors(actual, point)
+        followed = futures(values, origins, settings.horizon)
+        scores[name] = forecast_scores(followed, point, **scales)
+        errors[name] = step_errors(followed, point)
+        if len(origins) < len(test.origins):
+            print(f"{name} is scored from {len(origins):,} of {len(test.origins):,} origins")
     ours = scores.pop(settings.model)
-    report(folder, "forecasting", settings.source, ours, scores, **ORDER)
+    share = linear_share(folder.model())
+    report(folder, "forecasting", settings.source, ours, scores, **ORDER, linear_share=share)
+    print(f"The forecast contains {share:.0%} of a linear model, chosen on the validation part.")
     plot_step_errors(folder, errors)
 
 

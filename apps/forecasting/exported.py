@@ -1,6 +1,6 @@
 """The exported forecaster: measured windows in, forecasts in the same units out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import keras
 import numpy as np
@@ -9,11 +9,13 @@ import tensorflow as tf
 from keras import ops
 
 from apps.common.cards import Card
+from apps.common.endpoint_checks import Requirement, Tensors, checked, every, sentence
 from apps.common.other_runtimes import NumericEndpoints
 from apps.forecasting.data import Series
 from apps.forecasting.grids import following
 from apps.forecasting.windows import TIME, WINDOW, Inputs, input_specs
 
+LAST_SECOND = 253_402_300_799  # of the year 9999, since 1970
 OBSERVATION, POINT, QUANTILES = "observation", "point", "quantiles"
 
 CARD = Card(
@@ -94,10 +96,16 @@ class Forecaster(tf.Module):
         """
         probe = {name: inputs[name] for name in self.signature()}
         step = {OBSERVATION: inputs[WINDOW][:, 0], **probe}
-        return NumericEndpoints(self.endpoints(), {"serving_default": probe, "step": step})
+        return NumericEndpoints(self._functions(), {"serving_default": probe, "step": step})
 
     def endpoints(self) -> dict[str, tuple]:
         """Return the exported functions with their inputs."""
+        return {
+            name: (checked(function, signature, time_requirements), signature)
+            for name, (function, signature) in self._functions().items()
+        }
+
+    def _functions(self) -> dict[str, tuple]:
         signature = self.signature()
         observation = tf.TensorSpec([None, signature[WINDOW].shape[-1]], tf.float32)
         return {
@@ -110,6 +118,30 @@ class Forecaster(tf.Module):
         variables = self.model.input[WINDOW].shape[-1]
         specs = input_specs(self.window, self.horizon, variables)
         return specs if self.calendar else {WINDOW: specs[WINDOW]}
+
+
+def time_requirements(inputs: Tensors) -> Iterable[Requirement]:
+    """Yield what must hold of `time`, if the network reads it."""
+    if TIME not in inputs:
+        return
+    time = inputs[TIME]
+    before, after = time[:, :-1], time[:, 1:]
+    earlier = tf.where(after <= before)[:1]
+    yield Requirement(
+        tf.reduce_all(after > before),
+        sentence(
+            f"{TIME} must increase from step to step; received ",
+            tf.gather_nd(after, earlier),
+            " after ",
+            tf.gather_nd(before, earlier),
+        ),
+    )
+    yield every(
+        TIME,
+        time,
+        tf.abs(time) <= LAST_SECOND,
+        "seconds since 1970, up to the year 9999 (not milliseconds)",
+    )
 
 
 def forecast(forecaster: Forecaster, series: Series) -> pd.DataFrame:

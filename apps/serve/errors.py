@@ -28,7 +28,7 @@ STATUS |= {
     "UNSUPPORTED_ENCODING": HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
 }
 RETRY = {"RESOURCE_EXHAUSTED", "UNAVAILABLE"}  # answered with a Retry-After
-ASSERTION = re.compile(r".*?assertion failed: \[(.*)\]", re.DOTALL)
+ASSERTION = re.compile(r".*?assertion failed: \[(.*?)\](?: \[Op:.*|\s*\[\[.*)?$")
 LOCATION_PREFIXES = ("Graph execution error", "Detected at node", "File ", "<stack", "[[")
 
 

@@ -29,7 +29,7 @@ from apps.common.training import fit, load_callbacks
 from apps.textgen.baselines import ngram_nats
 from apps.textgen.batches import ResetStates, Streams
 from apps.textgen.data import load
-from apps.textgen.exported import CARD, MAX_LENGTH, Generator, generate
+from apps.textgen.exported import CARD, MAX_LENGTH, TEMPERATURES, Generator, generate
 from apps.textgen.metrics import LOWER_IS_BETTER, cross_entropy, in_bits
 from apps.textgen.model import build_model, split_layers, with_explicit_states
 from apps.textgen.settings import Settings
@@ -38,7 +38,6 @@ from apps.textgen.vocabulary import SPECIAL_IDS, Characters
 DEMO = Demo(seconds=31, inputs=lambda folder: ("The plot was", "My sister chose it"))
 
 MAX_SEED = 2**31 - 1  # of the graph
-TEMPERATURES = (1e-30, 1e30)  # logits divided by these are finite in float32
 CHARACTERS = "characters.txt"  # of a run: the code point of a character a line
 
 # Data

@@ -1,12 +1,13 @@
 """The exported generator: prompts in, continuations out, character by character."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from apps.common.cards import GENERATED, Card
+from apps.common.endpoint_checks import Requirement, Tensors, checked, every, sentence
 from apps.common.other_runtimes import NumericEndpoints
 from apps.common.text import encode
 from apps.textgen.model import split_layers
@@ -17,6 +18,8 @@ PROMPT, LENGTH, TEMPERATURE, SEED, TEXT = "prompt", "length", "temperature", "se
 CHARACTER, LOG_PROBABILITY = "character", "log_probability"
 STATE = "state_"  # with its number, counted through the layers
 MAX_LENGTH = 10_000  # characters generated at once
+MAX_PROMPT = 100_000  # characters of a prompt that an endpoint reads
+TEMPERATURES = (1e-30, 1e30)  # logits divided by these are finite in float32
 # The export is verified with these inputs.
 PROBES = {
     PROMPT: [b"The ", b"", b"\xf0\x9f\x91\x8f"],
@@ -92,15 +95,6 @@ class Generator(tf.Module):
             temperature: Above 0. Below 1 likely characters become more likely.
             seed: The seed. The same seed generates the same text.
         """
-        # A loop that runs cannot be stopped, and would keep a server busy.
-        words = f"{LENGTH} must be from 1 to {MAX_LENGTH}"
-        checks = [
-            tf.debugging.assert_greater_equal(length, 1, words),
-            tf.debugging.assert_less_equal(length, MAX_LENGTH, words),
-            tf.debugging.assert_positive(temperature, f"{TEMPERATURE} must be above 0"),
-        ]
-        with tf.control_dependencies(checks):
-            prompt = tf.identity(prompt)
         begin = tf.where(tf.strings.length(prompt) == 0, "\n", prompt)
         ids = self.characters(begin)
         last = tf.cast(ids.row_lengths(), tf.int32) - 1
@@ -135,10 +129,11 @@ class Generator(tf.Module):
             SEED: tf.TensorSpec([], tf.int32),
         }
         step = {CHARACTER: tf.TensorSpec([None], tf.string), **self.state_specs()}
+        generate = checked(self, prompt, _requirements)
         return {
-            "serving_default": (self, prompt),
-            "generate": (self, prompt),
-            "step": (self.step, step),
+            "serving_default": (generate, prompt),
+            "generate": (generate, prompt),
+            "step": (checked(self.step, step, _requirements_of_step), step),
         }
 
     def probes(self) -> dict[str, dict[str, Any]]:
@@ -165,6 +160,38 @@ class Generator(tf.Module):
     def named_states(self, batch: int) -> dict[str, tf.Tensor]:
         """Return the states before the first character, by their names in endpoints."""
         return _named(self.states(batch))
+
+
+def _requirements(inputs: Tensors) -> Iterable[Requirement]:
+    prompt, length, temperature = (inputs[name] for name in (PROMPT, LENGTH, TEMPERATURE))
+    # A loop that runs cannot be stopped, and would keep a server busy.
+    characters = tf.reduce_max(tf.strings.length(prompt, "UTF8_CHAR"))
+    yield Requirement(
+        characters <= MAX_PROMPT,
+        sentence(
+            f"{PROMPT} may have at most {MAX_PROMPT:,} characters; received ",
+            characters,
+            "; send its end",
+        ),
+    )
+    yield every(
+        LENGTH,
+        length,
+        (length >= 1) & (length <= MAX_LENGTH),
+        f"from 1 to {MAX_LENGTH:,} characters",
+    )
+    low, high = TEMPERATURES
+    yield every(
+        TEMPERATURE,
+        temperature,
+        (temperature >= low) & (temperature <= high),
+        f"above 0 (from {low:g} to {high:g})",
+    )
+
+
+def _requirements_of_step(inputs: Tensors) -> Iterable[Requirement]:
+    lengths = tf.strings.length(inputs[CHARACTER], "UTF8_CHAR")
+    yield every(CHARACTER, lengths, lengths == 1, "1 character a row")
 
 
 def _named(states: Sequence[tf.Tensor]) -> dict[str, tf.Tensor]:

@@ -1,11 +1,13 @@
 """The translator as it is exported, with its model card."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import tensorflow as tf
 
 import rnnlayers
 from apps.common.cards import GENERATED, Card
+from apps.common.endpoint_checks import Requirement, Tensors, checked, every
 from apps.common.other_runtimes import NumericEndpoints
 from apps.common.seq2seq.endpoints import decoder_endpoints
 from apps.common.seq2seq.special import PAD, SPECIAL, START, STOP, UNKNOWN
@@ -125,8 +127,12 @@ class Translator(tf.Module):
             "translate_greedily": (self.greedy, text),
             "n_best": (self.n_best, text),
             "encode": (self.encode, text),
-            "decode_step": (self.steps.decode_step, step),
+            "decode_step": (checked(self.steps.decode_step, step, self._token_is_known), step),
         }
+
+    def _token_is_known(self, inputs: Tensors) -> Iterable[Requirement]:
+        token, last = inputs["token"], self.target.size - 1
+        yield every("token", token, (token >= 0) & (token <= last), f"an id from 0 to {last:,}")
 
     def probes(self) -> dict[str, dict]:
         """Return inputs on which each of the endpoints is verified."""

@@ -150,8 +150,8 @@ def test_it_is_exported_whole_and_step_by_step(exported, generator):
         logits, expected = generator.logits(tf.constant([id_]), expected)
         np.testing.assert_allclose(answer["log_probability"], tf.nn.log_softmax(logits), atol=1e-5)
     for name, value, words in (
-        ("length", 0, "length must be from 1 to 10000"),
-        ("length", 10_001, "length must be from 1 to 10000"),
+        ("length", 0, "length must be from 1 to 10,000"),
+        ("length", 10_001, "length must be from 1 to 10,000"),
         ("temperature", 0.0, "temperature must be above 0"),
     ):
         with pytest.raises(tf.errors.InvalidArgumentError, match=words):
