@@ -1,10 +1,13 @@
 """What a wheel offers, what its metadata say, and that every document agrees with them."""
 
+import ast
 import email
 import re
+import sys
 import tarfile
 import tomllib
 import zipfile
+from importlib.metadata import packages_distributions
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
@@ -38,6 +41,21 @@ def requirements(group):
     for entry in GROUPS[group]:
         names |= requirements(entry["include-group"]) if isinstance(entry, dict) else {entry}
     return {normalized(name) for name in names}
+
+
+def imported(files):
+    """Return the names of the packages outside this project that files import, each with a file."""
+    ours = {path.name for path in ROOT.iterdir()} | set(sys.stdlib_module_names)
+    names = {}
+    for path in files:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Import):
+                modules = [alias.name for alias in node.names]
+            else:
+                modules = [node.module] if isinstance(node, ast.ImportFrom) else []
+            tops = {module.split(".")[0] for module in modules}
+            names |= dict.fromkeys(tops - ours, path)
+    return names
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +142,39 @@ def test_a_wheel_can_be_built_from_the_source_distribution(tmp_path, monkeypatch
 def test_the_lock_pins_what_a_clone_needs(group):
     pinned = set(re.findall(r"^([\w.-]+)==", LOCK, re.MULTILINE))
     assert requirements(group) - pinned == set(), "run `make lock`"
+
+
+LIBRARY = {normalized(entry) for entry in PYPROJECT["project"]["dependencies"]}
+EXTRAS = {
+    normalized(entry)
+    for entries in PYPROJECT["project"]["optional-dependencies"].values()
+    for entry in entries
+}
+PROVIDED = {"google": "tensorflow", "starlette": "fastapi"}  # by a package that cannot do without
+
+
+@pytest.mark.parametrize(
+    ("folder", "but", "declared"),
+    [
+        ("rnnlayers", None, LIBRARY | EXTRAS),
+        ("apps/serve", None, LIBRARY | requirements("serving") | requirements("ray")),
+        ("apps", "serve", LIBRARY | EXTRAS | requirements("apps") | requirements("serving")),
+        ("tests", None, LIBRARY | EXTRAS | requirements("dev")),
+    ],
+)
+def test_every_package_that_is_imported_is_declared(folder, but, declared):
+    files = [
+        path
+        for path in (ROOT / folder).rglob("*.py")
+        if path.relative_to(ROOT / folder).parts[0] != but
+    ]
+    installed = packages_distributions()
+    for name, path in imported(files).items():
+        sources = [PROVIDED[name]] if name in PROVIDED else installed.get(name, [name])
+        assert declared & {normalized(source) for source in sources}, (
+            f"{path.relative_to(ROOT)} imports {name} of {' or '.join(sources)}, which "
+            f"pyproject.toml does not name for {folder}"
+        )
 
 
 def test_every_extra_and_group_that_is_named_exists():
