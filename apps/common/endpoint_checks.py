@@ -50,7 +50,8 @@ def checked(
 def checked_for_rows(endpoints: Mapping[str, tuple[Callable, Mapping]]) -> dict[str, tuple]:
     """Return endpoints that refuse what none can answer.
 
-    That is no row at all, inputs of different numbers of rows, and numbers that are not finite.
+    That is inputs of different numbers of rows, and numbers that are not finite. Without any row
+    the answer has none.
     """
     return {
         name: (
@@ -69,10 +70,7 @@ def _for_rows(inputs: Tensors, signature: Mapping[str, tf.TensorSpec]) -> Iterab
     }
     first = next(iter(rows), None)
     for name, count in rows.items():
-        if name == first:
-            words = sentence(f"{name} must have at least one row; received none")
-            yield Requirement(count >= 1, words)
-        else:
+        if name != first:
             words = sentence(
                 f"{first} and {name} must have as many rows; received ", rows[first], " and ", count
             )

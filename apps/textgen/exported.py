@@ -164,6 +164,8 @@ class Generator(tf.Module):
 
 def _requirements(inputs: Tensors) -> Iterable[Requirement]:
     prompt, length, temperature = (inputs[name] for name in (PROMPT, LENGTH, TEMPERATURE))
+    some = sentence(f"{PROMPT} must have at least one row; received none")
+    yield Requirement(tf.shape(prompt)[0] > 0, some)
     # A loop that runs cannot be stopped, and would keep a server busy.
     characters = tf.reduce_max(tf.strings.length(prompt, "UTF8_CHAR"))
     yield Requirement(

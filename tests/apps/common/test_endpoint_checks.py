@@ -61,10 +61,14 @@ def test_right_inputs_are_answered_as_without_the_checks(ways):
         np.testing.assert_array_equal(ask(GOOD)["y"], [[2, 2], [6, 6]])
 
 
+def test_no_row_is_answered_with_none(ways):
+    for ask in ways:
+        assert ask({**GOOD, "x": GOOD["x"][:0], "n": GOOD["n"][:0]})["y"].shape == (0, 2)
+
+
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"x": np.ones((0, 2), "float32")}, "x must have at least one row; received none"),
         ({"n": np.array([0], "int32")}, "x and n must have as many rows; received 2 and 1"),
         ({"x": np.array([[1, np.nan]] * 2, "float32")}, "x must be finite; received nan"),
         ({"scale": np.float32("-inf")}, "scale must be finite; received -inf"),
