@@ -83,4 +83,4 @@ def plain(reason: str) -> str:
         return reason
     parts = found[1].split("] [")
     own = list(itertools.takewhile(lambda part: not part.startswith("Condition "), parts))
-    return " ".join(own or parts)
+    return " ".join(" ".join(own or parts).split()).rstrip(". ")

@@ -41,6 +41,7 @@ from apps.serve.predict_files import predict_files
 from apps.serve.protocol import Protocol
 
 BACKLOG = 2048  # connections that wait to be accepted
+LISTED = 50  # inputs that could not be answered
 OTHER_FILES = 256  # open at once, besides connections
 
 
@@ -217,8 +218,9 @@ def predict_batch(
 ) -> None:
     """Predict for files: JSON lines with an instance each, texts, or images.
 
-    A file is answered as a whole or not at all, and never twice: give an interrupted command again
-    and it continues. If Ray is installed, its workers share the files.
+    An input that cannot be answered is listed at the end, with its reason, and the status is 1. The
+    others are answered. Give an interrupted command again and it continues; files with inputs that
+    could not be answered are answered again. If Ray is installed, its workers share the files.
 
     Args:
         model: The folder of a model, whose newest version is used, or of a version.
@@ -228,9 +230,22 @@ def predict_batch(
         rows: Instances computed together.
     """
     began = time.monotonic()
-    answered, skipped = predict_files(model, inputs, to, signature, rows)
+    done = predict_files(model, inputs, to, signature, rows)
     seconds = time.monotonic() - began
-    print(f"{answered:,} files answered in {seconds:.1f} s, {skipped:,} skipped; see {to}")
+    print(
+        f"{done.answered:,} files answered in {seconds:.1f} s, {done.skipped:,} skipped; see {to}"
+    )
+    if done.problems:
+        for problem in done.problems[:LISTED]:
+            print(problem, file=sys.stderr)
+        hidden = len(done.problems) - LISTED
+        more = f", {hidden:,} of them not listed here" if hidden > 0 else ""
+        print(
+            f"{len(done.problems):,} inputs could not be answered{more}; the files *.errors.jsonl "
+            f"in {to} list all. Mend them and give the command again",
+            file=sys.stderr,
+        )
+        sys.exit(1)
 
 
 COMMANDS = {"run": serve, "batch": predict_batch}

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from apps.common.refusal import Refusal
+from apps.serve import predict_files as predict_files_module
 from apps.serve import server
 from apps.serve.models import Source
 from apps.serve.predict_files import predict_files
@@ -47,22 +48,69 @@ def test_texts_and_images_are_instances(base, tmp_path):
 def test_what_is_answered_is_not_answered_again(base, tmp_path):
     files = [write(tmp_path / f"{n}.jsonl", [n]) for n in range(3)]
     to = tmp_path / "to"
-    assert predict_files(base, [str(files[1])], to, "serving_default", 4) == (1, 0)
+    assert predict_files(base, [str(files[1])], to, "serving_default", 4) == (1, 0, [])
     write(files[1], ["broken"])  # is not read
     found = predict_files(base, [str(file) for file in files], to, "serving_default", 4)
-    assert found == (2, 1)
+    assert found == (2, 1, [])
 
 
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [("1\nx\n", "line 2 is no JSON"), ('1\n"x"\n', "instances 1 to 2"), ("-1\n", "negative")],
-)
-def test_a_wrong_line_is_named_and_leaves_nothing_half_written(base, tmp_path, content, words):
+def test_what_cannot_be_answered_is_listed_and_the_rest_is_answered(base, tmp_path, capsys):
     write(tmp_path / "a.jsonl", [1])
-    (tmp_path / "b.jsonl").write_text(content)
-    with pytest.raises(ValueError, match=words):
-        predict_files(base, [str(tmp_path)], tmp_path / "to", "serving_default", 4)
-    assert [path.name for path in (tmp_path / "to").iterdir()] == ["a.jsonl.jsonl"]
+    (tmp_path / "b.jsonl").write_bytes(b'\xef\xbb\xbf1\nx\n\n"x"\n-1\n{"x": 4}\n5\n')
+    to = tmp_path / "to"
+    files = [tmp_path / name for name in ("a.jsonl", "b.jsonl")]
+    with pytest.raises(SystemExit) as stop:
+        call("batch", base, *files, "--to", to, "--rows", 4)
+    assert stop.value.code == 1
+    printed = capsys.readouterr()
+    assert "2 files answered" in printed.out
+    listed = printed.err.splitlines()
+    assert [line.split(": ")[0] for line in listed[:3]] == [
+        f"{tmp_path / 'b.jsonl'}, line {number}" for number in (2, 4, 5)
+    ]
+    for line, words in zip(
+        listed,
+        (
+            "no JSON",
+            'x: "x" is not of expected type: float32',
+            "x must not be negative",
+            "3 inputs",
+        ),
+        strict=True,
+    ):
+        assert words in line
+    answers = lines(to / "b.jsonl.jsonl")
+    assert [isinstance(answer, dict) for answer in answers] == [
+        False,
+        True,
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert [answers[0], *answers[4:]] == [2, 8, 10]
+    assert answers[3] == {"error": "x must not be negative"}
+    assert lines(to / "b.jsonl.errors.jsonl")[2] == {"line": 5, "error": "x must not be negative"}
+    # Once it is mended, the same command answers it, and nothing else.
+    write(tmp_path / "b.jsonl", [1])
+    call("batch", base, *files, "--to", to)
+    assert "1 files answered" in capsys.readouterr().out
+    assert sorted(path.name for path in to.iterdir()) == ["a.jsonl.jsonl", "b.jsonl.jsonl"]
+
+
+def test_a_file_that_cannot_be_read_does_not_stop_the_others(base, tmp_path):
+    write(tmp_path / "b.jsonl", [1])
+    (tmp_path / "a.txt").write_bytes(b"one\nt\xffwo\n")
+    done = predict_files(base, [str(tmp_path)], tmp_path / "to", "echo", 4)
+    assert done.answered == 2
+    assert [problem.partition(": ")[2] for problem in done.problems] == [
+        "the line is no UTF-8; convert the file",
+        "text: 1 is not of expected type: string",
+    ]
+    found = list(predict_files_module._instances(tmp_path / "gone.png"))
+    assert [instance.problem for instance in found] == [
+        "it cannot be read (No such file or directory)"
+    ]
 
 
 mistake = functools.partial(commands.refused, call)
@@ -144,12 +192,13 @@ def test_ray_gives_the_same_answers_and_the_same_refusals(base, tmp_path, monkey
     for number in range(3):
         write(tmp_path / f"{number}.jsonl", [number, 0.5])
     given = [str(tmp_path / "*.jsonl")]
-    assert predict_files(base, given, tmp_path / "ray", "serving_default", 4) == (3, 0)
+    assert predict_files(base, given, tmp_path / "ray", "serving_default", 4) == (3, 0, [])
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     predict_files(base, given, tmp_path / "here", "serving_default", 4)
     for path in (tmp_path / "here").iterdir():
         assert (tmp_path / "ray" / path.name).read_bytes() == path.read_bytes()
     monkeypatch.undo()
     write(tmp_path / "wrong.jsonl", ["x"])
-    with pytest.raises(ValueError, match="instances 1 to 1"):
-        predict_files(base, given, tmp_path / "ray", "serving_default", 4)
+    found = predict_files(base, given, tmp_path / "ray", "serving_default", 4)
+    assert found[:2] == (1, 3)
+    assert [str(tmp_path / "wrong.jsonl") in problem for problem in found.problems] == [True]
