@@ -44,7 +44,7 @@ from apps.forecasting.settings import MEMBER_SEEDS, Settings
 from apps.forecasting.sizes import choose_sizes
 from apps.forecasting.windows import Inputs, Windows, scaling
 
-CALIBRATION_ORIGINS = 2000  # at most, evenly spaced
+MAX_ORIGINS = 2000  # that choose what is not trained, evenly spaced
 
 DEMO = Demo(seconds=30, inputs=lambda folder: ())
 
@@ -102,41 +102,31 @@ def check_fits(series: Series, names: Sequence[str], window: int) -> None:
 
 
 def make_datasets(series: Series, settings: Settings) -> dict[str, Windows]:
-    """Make the windows of each part; the steps to forecast lie in that part."""
+    """Make the windows of each part, and those that choose what is not trained.
+
+    The steps to forecast lie in the part. Those of `held_targets` may begin before the validation
+    part, and count as far as they lie in it: a short part has few windows whose horizon lies in it
+    entirely.
+    """
     scales = scaling(series.values[: series.ends[0]])
-    windows = {}
-    for name, rows in series.parts().items():
-        first = max(rows.start, settings.window)
-        train = name == "training"
-        windows[name] = Windows(
-            series.times,
-            series.values,
-            scales,
-            range(first, rows.stop - settings.horizon + 1),
-            settings.window,
-            settings.horizon,
-            settings.batch_size,
-            settings.seed if train else None,
-            settings.limit if train else None,
-            settings.steps,
-        )
+
+    def cut(first: int, stop: int, most: int | None = None, **options) -> Windows:
+        origins = range(max(first, settings.window), stop - settings.horizon + 1)
+        every = 1 if most is None else -(-len(origins) // most)
+        sizes = settings.window, settings.horizon, settings.batch_size
+        return Windows(series.times, series.values, scales, origins[::every], *sizes, **options)
+
+    order = {"seed": settings.seed, "limit": settings.limit, "steps": settings.steps}
+    windows = {
+        name: cut(rows.start, rows.stop, **(order if name == "training" else {}))
+        for name, rows in series.parts().items()
+    }
     if settings.limit is not None:
         windows["validation"].thin(settings.limit)
-    # Forecasts that reach into the validation part count as far as they do: a short one has few
-    # windows whose horizon lies in it entirely.
-    held = series.parts()["validation"]
-    first = max(held.start - settings.horizon + 1, settings.window)
-    origins = range(first, held.stop - settings.horizon + 1)
-    windows["calibration"] = Windows(
-        series.times,
-        series.values,
-        scales,
-        origins[:: -(-len(origins) // CALIBRATION_ORIGINS)],
-        settings.window,
-        settings.horizon,
-        settings.batch_size,
-        counted_from=held.start,
-    )
+    trained, held, _ = series.ends
+    windows["training_sample"] = cut(0, trained, MAX_ORIGINS)
+    first = trained - settings.horizon + 1
+    windows["held_targets"] = cut(first, held, MAX_ORIGINS, counted_from=trained)
     return windows
 
 
@@ -194,8 +184,9 @@ def train_members(
         alone = replace(settings, members=1, seed=MEMBER_SEEDS * number + settings.seed)
         place = folder.folder / f"member_{number + 1}"
         members.append(train_part(place, alone, series, callbacks))
-    calibration = make_datasets(series, settings)["calibration"]
-    mean = choose_weights(mean_of(members, settings.levels), calibration)
+    windows = make_datasets(series, settings)
+    held, seen = windows["held_targets"], windows["training_sample"]
+    mean = choose_weights(mean_of(members, settings.levels), held, seen)
     folder.write_model(folder.model_file.name, mean)
 
 
@@ -222,7 +213,9 @@ def train_network(
         epochs=settings.epochs,
         patience=settings.patience,
         callbacks=load_callbacks(callbacks),
-        finish=lambda best: choose_weights(best, windows["calibration"]),
+        finish=lambda best: choose_weights(
+            best, windows["held_targets"], windows["training_sample"]
+        ),
     )
     print(f"The forecast contains {linear_share(folder.model()):.0%} of a linear model")
     plot_history(folder)

@@ -1,4 +1,4 @@
-"""Parts of the networks: queries, a linear share, the loss, the calendar."""
+"""Parts of the networks: queries, a linear share, calibration, the loss, the calendar."""
 
 from collections.abc import Sequence
 
@@ -10,6 +10,8 @@ from apps.forecasting.windows import Inputs, Windows
 
 DAY = 24 * 60 * 60
 PERIODS = (DAY, 7 * DAY, 31556952)  # in seconds: a day, a week, a mean year
+LEAST_DISTANCE = 0.05  # of a quantile from the median, before calibration
+LEAST_FACTOR = 0.05  # where the medians of nearly all windows are too high, or too low
 
 
 @keras.saving.register_keras_serializable("apps.common")
@@ -99,29 +101,109 @@ class LinearShare(keras.Layer):
         """Return the arguments that create this layer again."""
         return {**super().get_config(), "middle": self.middle}
 
-    def choose(self, model: keras.Model, windows: Windows) -> keras.Model:
+    def choose(self, model: keras.Model, windows: Windows) -> None:
         """Set the share with the smallest absolute error of the median, which is its loss.
 
         Args:
             model: The model with this layer.
             windows: The windows to choose the share on.
-
-        Returns:
-            The model.
         """
         shares = np.linspace(0, 1, 21)
         errors = np.zeros(len(shares))
-        for inputs, targets in windows:
+        for inputs, targets, counted in windows.counted():
             network, linear = (
                 self._median(model, inputs, share) - targets[..., 0] for share in (0.0, 1.0)
             )
-            errors += [np.abs((1 - share) * network + share * linear).sum() for share in shares]
+            mixed = ((1 - share) * network + share * linear for share in shares)
+            errors += [np.abs(error[counted]).sum() for error in mixed]
         self.share.assign(shares[np.argmin(errors)])
-        return model
 
     def _median(self, model: keras.Model, inputs: Inputs, share: float) -> np.ndarray:
         self.share.assign(share)
         return model.predict_on_batch(inputs)[..., self.middle].astype("float64")
+
+
+@keras.saving.register_keras_serializable("apps.forecasting")
+class Calibration(keras.Layer):
+    """Moves quantiles away from the median or towards it, so that they hold what they promise.
+
+    Each distance is multiplied by a factor of its level. On the windows that choose the factors,
+    the part of all values below the quantile is then its level, as in conformalized quantile
+    regression (Romano et al. 2019), there with a summand instead of a factor.
+
+    Args:
+        levels: The levels of the quantiles, 0.5 among them.
+
+    Weight, not trained: `factors` `(levels,)`, ones at first.
+    """
+
+    def __init__(self, levels: Sequence[float], **kwargs):
+        super().__init__(**kwargs)
+        self.levels = list(levels)
+        self.middle = self.levels.index(0.5)
+
+    def build(self, shape):
+        """Create the factors."""
+        self.factors = self.add_weight(
+            name="factors", shape=(len(self.levels),), initializer="ones", trainable=False
+        )
+
+    def call(self, quantiles, training=False):
+        """Return calibrated quantiles, `(..., levels)` like those given; those in training."""
+        if training:
+            return quantiles
+        median = quantiles[..., self.middle : self.middle + 1]
+        sides = ops.sign(ops.array(self.levels, quantiles.dtype) - 0.5)
+        # Each quantile is learned for itself, so one may lie on the wrong side of the median.
+        distances = sides * ops.maximum(sides * (quantiles - median), LEAST_DISTANCE)
+        return median + self.factors * distances
+
+    def compute_output_shape(self, shape):
+        """Return the shape of the output."""
+        return shape
+
+    def get_config(self):
+        """Return the arguments that create this layer again."""
+        return {**super().get_config(), "levels": self.levels}
+
+    def choose(self, model: keras.Model, windows: Windows, training: Windows) -> None:
+        """Set the factors with which the quantiles hold their levels.
+
+        The windows that the model was trained on count too, unless its errors there are smaller.
+
+        Args:
+            model: The model with this layer. Its output differs from that of the layer by a summand
+                and a positive factor, the same for all levels.
+            windows: Windows that the model was not trained on.
+            training: Windows that it was trained on.
+        """
+        self.factors.assign(np.ones(len(self.levels)))
+        (ratios, error), (more, training_error) = (
+            self._ratios(model, part) for part in (windows, training)
+        )
+        if training_error >= error:
+            ratios = np.concatenate([ratios, more])
+        # The quantile of n ratios that holds for one more.
+        ranks = [max(level, 1 - level) * (1 + 1 / len(ratios)) for level in self.levels]
+        factors = [
+            np.quantile(ratios[:, place], min(rank, 1), method="higher")
+            for place, rank in enumerate(ranks)
+        ]
+        factors[self.middle] = 1.0
+        self.factors.assign(np.maximum(factors, LEAST_FACTOR))
+
+    def _ratios(self, model: keras.Model, windows: Windows) -> tuple[np.ndarray, float]:
+        """Return errors of the median as parts of the distances, and their mean size."""
+        ratios, errors = [], []
+        for inputs, targets, counted in windows.counted():
+            quantiles = model.predict_on_batch(inputs).astype("float64")[counted]
+            median = quantiles[:, self.middle : self.middle + 1]
+            distances = quantiles - median
+            distances[:, self.middle] = 1.0
+            error = targets[counted] - median
+            ratios.append(error / distances)
+            errors.append(np.abs(error))
+        return np.concatenate(ratios), float(np.concatenate(errors).mean())
 
 
 @keras.saving.register_keras_serializable("apps.common")

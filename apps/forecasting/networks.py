@@ -4,14 +4,17 @@ from collections.abc import Sequence
 from statistics import NormalDist
 
 import keras
+import numpy as np
 from keras import ops
 
 import rnnlayers
 from apps.common.cells import recurrent, step
-from apps.forecasting.layers import LinearShare, Pinball, Queries, phases
+from apps.forecasting.layers import Calibration, LinearShare, Pinball, Queries, phases
 from apps.forecasting.settings import Settings
 from apps.forecasting.windows import TIME, WINDOW, Windows, input_specs
 from rnnlayers.optimizers import ClipByGlobalNorm
+
+LEAST_SIZE = 0.1  # added to the deviation of a window, of scaled values
 
 
 def build_model(settings: Settings, windows: Windows) -> keras.Model:
@@ -29,8 +32,15 @@ def build_model(settings: Settings, windows: Windows) -> keras.Model:
     )(inputs[WINDOW])
     calendar = phases(inputs[TIME]) if settings.calendar else None
     past = scaled - scaled[:, -1:]
-    changes = NETWORKS[settings.model](past, calendar, settings, variables)
-    changes = LinearShare(settings.middle, name="linear")(past, changes)
+    size = ops.ones_like(scaled[:, :1])
+    if settings.scaling == "window":
+        # The swings of many series grow with their level. A network that sees them at one size
+        # learns from all windows alike, and its intervals grow with the swings.
+        size = ops.std(scaled, axis=1, keepdims=True) + LEAST_SIZE
+    changes = NETWORKS[settings.model](past / size, calendar, settings, variables)
+    size = ops.expand_dims(size, -1)
+    changes = LinearShare(settings.middle, name="linear")(past, changes * size)
+    changes = Calibration(settings.levels, name="calibration")(changes / size) * size
     # In this order: Keras 3.15 takes a summand for a bias wherever its shape might be one's.
     quantiles = ops.expand_dims(scaled[:, -1:], -1) + changes
     model = keras.Model(inputs, quantiles, name="forecasting")
@@ -120,8 +130,8 @@ def with_calendar(sequence, calendar, steps):
     return sequence if calendar is None else ops.concatenate([sequence, calendar[:, steps]], -1)
 
 
-def mean_of(members: Sequence[keras.Model]) -> keras.Model:
-    """Build a model whose quantiles are the means of those of its members."""
+def mean_of(members: Sequence[keras.Model], levels: Sequence[float]) -> keras.Model:
+    """Build a model whose quantiles are the means of those of its members, calibrated."""
     inputs = {
         name: keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=name)
         for name, tensor in members[0].input.items()
@@ -130,4 +140,29 @@ def mean_of(members: Sequence[keras.Model]) -> keras.Model:
         member.name = f"member_{number}"
     # Each quantile is learned for itself, so they may cross.
     quantiles = keras.layers.average([ops.sort(member(inputs)) for member in members])
+    quantiles = Calibration(levels, name="calibration")(quantiles)
     return keras.Model(inputs, quantiles, name="forecasting")
+
+
+def choose_weights(model: keras.Model, held: Windows, training: Windows) -> keras.Model:
+    """Set the weights that are not trained, the linear share and the calibration.
+
+    Args:
+        model: From `build_model` or `mean_of`.
+        held: Windows to choose them on.
+        training: Windows that the model was trained on.
+
+    Returns:
+        The model.
+    """
+    layers = {layer.name: layer for layer in model.layers}
+    if "linear" in layers:  # the mean of members has none of its own
+        layers["linear"].choose(model, held)
+    layers["calibration"].choose(model, held, training)
+    return model
+
+
+def linear_share(model: keras.Model) -> float:
+    """Return the share of the linear model in a forecast, the mean of those of members."""
+    parts = [layer for layer in model.layers if isinstance(layer, keras.Model)] or [model]
+    return float(np.mean([part.get_layer("linear").share.numpy() for part in parts]))

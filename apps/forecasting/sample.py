@@ -96,3 +96,5 @@ SAMPLES: dict[str, Callable[[], Sample]] = {
     "synthetic": synthetic,
 }
 DEFAULT = "mackey_glass"
+# Sizes in steps that go with a sample: 52 days are forecast, about half of a season.
+SIZES = {"mackey_glass": {"window": 156, "horizon": 26, "segment": 13}}

@@ -21,9 +21,10 @@ class Settings:
     season: int | None = None  # steps in the main season; by the frequency if not given
     max_gap: int | None = None  # fill gaps of at most this many steps; a season if not given
     model: Literal["segments", "sequence", "last", "dense"] = "segments"  # the network
-    window: int = 156  # steps before the forecast that the network reads
-    horizon: int = 26  # steps to forecast
-    segment: int = 13  # steps in a segment; for the model segments alone
+    window: int | None = None  # steps before the forecast that the network reads; by validation
+    horizon: int | None = None  # steps to forecast; a season if not given
+    segment: int | None = None  # steps in a segment, for the model segments; half of the horizon
+    scaling: Literal["window", "series"] = "window"  # window: also by the deviation of each window
     calendar: bool = False  # also give the network the time of day, of the week and of the year
     levels: tuple[float, ...] = (0.1, 0.5, 0.9)  # of the quantiles; that of 0.5 is the forecast
     cell: CellName = "gru"  # the recurrence; the model dense has none
@@ -34,6 +35,7 @@ class Settings:
     max_norm: float = 1.0  # gradients are scaled down to this global norm
     batch_size: int = 64  # windows in a training step
     limit: int | None = None  # random windows in each epoch, and to validate; all if not given
+    steps: int = 100  # training steps in an epoch, at least: short series are gone through again
     epochs: int = 20  # train for at most this many epochs
     patience: int = 3  # stop after this many epochs without a lower validation loss
     members: int = 1  # networks that are trained apart and whose quantiles are averaged
@@ -46,8 +48,10 @@ class Settings:
 
     def check(self) -> None:
         """Refuse settings that cannot work, or that have no effect."""
-        sizes = ["window", "horizon", "segment", "units", "batch_size", "epochs", "patience"]
-        check(self, [*sizes, "members"], lambda size: size >= 1, "at least 1")
+        sizes = ["units", "batch_size", "steps", "epochs", "patience", "members"]
+        check(self, sizes, lambda size: size >= 1, "at least 1")
+        sizes = ["window", "horizon", "segment"]
+        check(self, sizes, lambda size: size is None or size >= 1, "at least 1")
         check(self, ["limit"], lambda limit: limit is None or limit >= 1, "at least 1")
         check(self, ["season"], lambda steps: steps is None or steps >= 1, "at least 1")
         check(self, ["max_gap"], lambda steps: steps is None or steps >= 0, "at least 0")
@@ -65,8 +69,9 @@ class Settings:
         )
         if self.model == "segments":
             words = f"at most {self.window}, the length of the window"
-            check(self, ["segment"], lambda steps: steps <= self.window, words)
-        elif self.segment != Settings.segment:
+            within = self.window is None or (self.segment or 0) <= self.window
+            check(self, ["segment"], lambda _: within, words)
+        elif self.segment is not None:
             raise Refusal(
                 f"segment has no effect with model {self.model!r}, which cuts no segments: leave "
                 f"it out, or give --model segments; received {self.segment}"

@@ -60,6 +60,9 @@ class Windows:
         batch_size: Windows in a batch; the last batch may be smaller.
         seed: The seed of the order. Without one the windows keep the order of the origins.
         limit: The number of windows in an epoch, chosen at random; all if None.
+        steps: Batches in an epoch, at least, if all windows are taken in random order: a short
+            series is gone through several times.
+        counted_from: The first row whose value counts as a target, see `counted`.
     """
 
     def __init__(
@@ -73,6 +76,8 @@ class Windows:
         batch_size: int,
         seed: int | None = None,
         limit: int | None = None,
+        steps: int = 1,
+        counted_from: int = 0,
     ):
         self.seconds = times.astype("datetime64[s]").astype("int64")
         self.values = values
@@ -81,7 +86,13 @@ class Windows:
         self.back, self.ahead = np.arange(-window, 0), np.arange(horizon)
         self.batch_size = batch_size
         self.seed = seed
-        self.count = len(origins) if limit is None else min(limit, len(origins))
+        if limit is not None:
+            self.count = min(limit, len(origins))
+        elif seed is None:
+            self.count = len(origins)
+        else:
+            self.count = max(len(origins), steps * batch_size)
+        self.counted_from = counted_from
         self.epoch = 0
 
     def __len__(self) -> int:
@@ -111,10 +122,20 @@ class Windows:
     def __iter__(self) -> Iterator[tuple[Inputs, np.ndarray]]:
         order = np.asarray(self.origins)
         if self.seed is not None:
-            order = np.random.default_rng((self.seed, self.epoch)).permutation(order)
+            random = np.random.default_rng((self.seed, self.epoch))
+            rounds = -(-self.count // len(order))
+            order = np.concatenate([random.permutation(order) for _ in range(rounds)])
         for start in range(0, self.count, self.batch_size):
             origins = order[start : min(start + self.batch_size, self.count)]
             yield self.inputs(origins), self.targets(origins)
+
+    def counted(self) -> Iterator[tuple[Inputs, np.ndarray, np.ndarray]]:
+        """Yield inputs, targets, and which of the targets count, `(batch, horizon, variables)`."""
+        for start in range(0, self.count, self.batch_size):
+            origins = np.asarray(self.origins[start : start + self.batch_size])
+            targets = self.targets(origins)
+            late = origins[:, None] + self.ahead >= self.counted_from
+            yield self.inputs(origins), targets, np.broadcast_to(late[..., None], targets.shape[:3])
 
     def dataset(self) -> tf.data.Dataset:
         """Return a data set that starts each time with the order of the current epoch."""

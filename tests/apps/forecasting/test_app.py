@@ -1,25 +1,30 @@
 """The commands, on one small run, and the networks with random weights."""
 
+import dataclasses
 import functools
 import json
+import types
 
 import keras
 import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
+from keras import ops
 
 from apps.common.refusal import Refusal
 from apps.common.runs import Run
 from apps.forecasting import app as forecasting
+from apps.forecasting import networks
 from apps.forecasting.exported import Forecaster
-from apps.forecasting.layers import DAY, LinearShare, Pinball, Queries, phases
-from apps.forecasting.networks import NETWORKS, build_model, mean_of
+from apps.forecasting.layers import DAY, Calibration, LinearShare, Pinball, Queries, phases
+from apps.forecasting.networks import NETWORKS, build_model, linear_share, mean_of
 from apps.forecasting.settings import Settings
+from apps.forecasting.sizes import choose_sizes
 from tests.apps import commands
 from tests.apps.common import c_api, other_runtimes
 
-SIZES = {"window": 24, "horizon": 9, "units": 8}
+SIZES = {"window": 24, "horizon": 9, "segment": 4, "units": 8}
 TINY = (
     *("--window", "24", "--horizon", "9", "--units", "8"),
     *("--batch-size", "64", "--epochs", "2", "--limit", "128"),
@@ -68,7 +73,7 @@ def windows(source):
 def random_forecaster(model, windows, cell="gru"):
     """Return a forecaster with random weights; that of `sequence` has a calendar."""
     calendar = model == "sequence"
-    settings = Settings(model=model, cell=cell, segment=4, calendar=calendar, **SIZES)
+    settings = Settings(model=model, cell=cell, calendar=calendar, **SIZES)
     network = build_model(settings, windows["training"])
     random = np.random.default_rng(0)
     for weight in network.trainable_weights:
@@ -98,8 +103,10 @@ def test_evaluation_scores_every_origin_next_to_the_baselines(run, windows, sour
     call("evaluate", "--run", run)
     result = json.loads((run / "metrics.json").read_text())
     assert result["metrics"].keys() == {"mse", "mae", "mase", "smape", "pinball", "coverage"}
-    expected = {"dense", "naive", "seasonal_naive", "linear", "exponential_smoothing"}
+    statistical = {"auto_ets", "auto_theta", "mstl", "auto_arima"}
+    expected = {"dense", "naive", "seasonal_naive", "linear", *statistical}
     assert result["baselines"].keys() == expected
+    assert 0 <= result["linear_share"] <= 1
     assert (run / "plots" / "error_by_step.png").stat().st_size > 5000
     # The same scores from the answers in the units of the file.
     series = pd.read_csv(source)[["a", "b"]].to_numpy()
@@ -185,9 +192,8 @@ def test_members_are_averaged_and_each_is_trained_once(source, tmp_path, capsys)
         for number in (1, 2)
     ]
     assert np.abs(members[0] - members[1]).max() > 0.01
-    expected = np.sort(np.mean(members, axis=0))
-    quantiles = forecasting.load_forecaster(folder)(window)["quantiles"]
-    np.testing.assert_allclose(quantiles, expected, rtol=1e-5, atol=1e-5)
+    point = forecasting.load_forecaster(folder)(window)["point"]
+    np.testing.assert_allclose(point, np.mean(members, axis=0)[..., 1], rtol=1e-5, atol=1e-5)
     # An export goes without the source, or with one that has changed.
     rows = copy.read_text().splitlines(keepends=True)
     copy.write_text("".join(rows[:30]))
@@ -226,7 +232,12 @@ def test_a_run_on_a_sample_forecasts_a_file_and_the_other_way_round(source, caps
         ({"limit": 0}, "limit must be at least 1; received 0"),
         ({"season": 0}, "season must be at least 1; received 0"),
         ({"max_gap": -1}, "max_gap must be at least 0; received -1"),
-        ({"segment": 157}, "segment must be at most 156, the length of the window; received 157"),
+        (
+            {"window": 156, "segment": 157},
+            "segment must be at most 156, the length of the window; received 157",
+        ),
+        ({"steps": 0}, "steps must be at least 1; received 0"),
+        ({"cell": "lstm", "model": "dense"}, "cell has no effect with model 'dense'.*'lstm'"),
         ({"segment": 4, "model": "last"}, "segment has no effect with model 'last'.* received 4"),
         ({"levels": (0.1, 0.9)}, "levels must be increasing numbers .* with 0.5 among them"),
         ({"levels": (0.9, 0.5)}, "levels must be increasing"),
@@ -416,13 +427,119 @@ def test_the_linear_share_is_the_best_on_validation_data(windows):
 
 
 def test_the_mean_of_members(windows):
-    networks = [
+    members = [
         build_model(Settings(model="dense", seed=seed, **SIZES), windows["training"])
         for seed in (1, 2)
     ]
     inputs = windows["test"].inputs(np.asarray(windows["test"].origins[:3]))
-    expected = np.mean([np.sort(network(inputs)) for network in networks], axis=0)
-    np.testing.assert_allclose(mean_of(networks)(inputs), expected, rtol=1e-5, atol=1e-5)
+    expected = np.mean([np.sort(network(inputs)) for network in members], axis=0)
+    mean = mean_of(members, (0.1, 0.5, 0.9))
+    np.testing.assert_allclose(mean(inputs), expected, rtol=1e-5, atol=1e-5)
+    for network, share in zip(members, (0.25, 0.5), strict=True):
+        network.get_layer("linear").share.assign(share)
+    assert linear_share(mean) == 0.375
+    assert linear_share(members[0]) == 0.25
+
+
+# Calibration
+
+
+def test_calibrated_quantiles_hold_their_levels(windows):
+    """On the windows that chose the factors, whatever the network says."""
+    model = build_model(Settings(model="dense", **SIZES), windows["training"])
+    random = np.random.default_rng(0)
+    for weight in model.trainable_weights:
+        weight.assign(random.normal(0, 0.3, weight.shape))
+    calibration = model.get_layer("calibration")
+    held = windows["held_targets"]
+    calibration.choose(model, held, windows["training_sample"])
+    below = []
+    for inputs, targets, counted in held.counted():
+        assert counted.any(axis=(1, 2)).all()
+        below.append((targets <= model.predict_on_batch(inputs))[counted])
+    below = np.concatenate(below)
+    assert len(below) == 2 * (22 * 9 + sum(range(1, 9)))  # all of these steps are held out
+    np.testing.assert_allclose(below.mean(axis=0)[[0, 2]], [0.1, 0.9], atol=2 / len(below))
+    again = Calibration.from_config(calibration.get_config())
+    assert (again.levels, again.middle) == ([0.1, 0.5, 0.9], 1)
+
+
+@pytest.mark.parametrize(("size", "counts"), [(0.5, False), (2.0, True)])
+def test_training_windows_count_unless_their_errors_are_smaller(size, counts):
+    """Quantiles of -1, 0 and 1, whose factors are then the quantiles of the values."""
+    inputs = keras.Input((1,))
+    layer = Calibration((0.1, 0.5, 0.9))
+    quantiles = layer(ops.stack([0 * inputs - 1, 0 * inputs, 0 * inputs + 1], -1)[:, None])
+    model = keras.Model(inputs, quantiles)
+    values = np.random.default_rng(0).normal(size=(4000, 1, 1, 1))
+    held, training = values[:2000], size * values[2000:]
+
+    def counted(targets):
+        return [(np.zeros((len(targets), 1)), targets, np.ones(targets.shape[:3], bool))]
+
+    layer.choose(
+        model,
+        types.SimpleNamespace(counted=lambda: counted(held)),
+        types.SimpleNamespace(counted=lambda: counted(training)),
+    )
+    expected = np.quantile(np.concatenate([held, training]) if counts else held, 0.9)
+    assert layer.factors[2] == pytest.approx(expected, rel=0.01)
+
+
+def test_a_quantile_on_the_wrong_side_of_the_median_is_brought_back():
+    layer = Calibration((0.1, 0.5, 0.9))
+    crossed = np.array([[0.3, 0.2, 0.1], [-1.0, 0.0, 3.0]], "float32")
+    expected = [[0.15, 0.2, 0.25], [-1.0, 0.0, 3.0]]
+    np.testing.assert_allclose(layer(crossed), expected, rtol=1e-6)
+    np.testing.assert_array_equal(layer(crossed, training=True), crossed)
+    layer.factors.assign([2, 1, 0.5])
+    np.testing.assert_allclose(layer(crossed)[1], [-2.0, 0.0, 1.5], rtol=1e-6)
+
+
+@pytest.mark.parametrize(("scaling", "same"), [("window", True), ("series", False)])
+def test_a_network_may_forecast_swings_of_any_size_alike(windows, monkeypatch, scaling, same):
+    monkeypatch.setattr(networks, "LEAST_SIZE", 0.0)
+    model = build_model(Settings(scaling=scaling, **SIZES), windows["training"])
+    mean, scale = windows["training"].mean, windows["training"].scale
+    inputs = windows["test"].inputs(np.asarray(windows["test"].origins[:3]))
+    larger = {**inputs, "window": mean + 3 * (inputs["window"] - mean) + 2 * scale}
+    answer, expected = model(larger).numpy(), 3 * model(inputs).numpy() + 2
+    assert np.allclose(answer, expected, atol=1e-4) == same
+
+
+# Sizes
+
+
+def test_sizes_follow_the_season_and_the_validation_part(tmp_path, capsys):
+    """A series that repeats itself every 12 steps, but for its last digit every 36."""
+    steps = np.arange(360)
+    values = np.sin(steps * np.pi / 6) + np.sin(steps * np.pi / 18)
+    path = write_table(tmp_path / "series.csv", rows=360, a=values)
+    series = forecasting.load_series(Settings(source=str(path), season=12))
+    chosen = choose_sizes(Settings(source=str(path)), series)
+    assert (chosen.window, chosen.horizon, chosen.segment) == (24, 12, 6)
+    assert "window 24, horizon 12, segment 6" in capsys.readouterr().out
+    given = Settings(source=str(path), window=30, horizon=5)
+    assert choose_sizes(given, series).segment == 3
+    alone = Settings(source=str(path), model="last")
+    assert choose_sizes(alone, series).segment is None
+    noisy = np.random.default_rng(0).normal(size=(360, 1)).cumsum(axis=0)
+    short = dataclasses.replace(series, values=noisy[:40].astype("float32"), ends=(28, 32, 40))
+    assert choose_sizes(Settings(source=str(path)), short).horizon == 4  # of the validation part
+    sample = Settings(sample="mackey_glass")
+    assert choose_sizes(sample, series).window == 156
+
+
+def test_a_training_that_goes_on_keeps_the_sizes_it_began_with(source, tmp_path):
+    command = ("train", "--source", source, "--run", tmp_path, "--model", "dense", "--units", 4)
+    call(*command, "--steps", 1, "--epochs", 2)
+    settings = Run(tmp_path).settings(Settings)
+    assert (settings.horizon, settings.segment) == (24, None)
+    (tmp_path / "model.keras").unlink()
+    call(*command, "--steps", 1, "--epochs", 2)
+    (tmp_path / "model.keras").unlink()
+    with pytest.raises(SystemExit):
+        call(*command, "--steps", 1, "--epochs", 2, "--horizon", 7)
 
 
 # Windows of the parts
@@ -442,9 +559,12 @@ def test_training_windows_alone_are_shuffled_by_the_seed(source):
     settings = Settings(source=str(source), seed=5, limit=50, **SIZES)
     windows = forecasting.make_datasets(forecasting.load_series(settings), settings)
     seeds = {name: part.seed for name, part in windows.items()}
-    assert seeds == {"training": 5, "validation": None, "test": None}
+    others = dict.fromkeys(("validation", "test", "training_sample", "held_targets"))
+    assert seeds == {"training": 5, **others}
     assert {name: part.count for name, part in windows.items()} == {
         "training": 50,
         "validation": 22,
         "test": 52,
+        "training_sample": 178,
+        "held_targets": 30,
     }

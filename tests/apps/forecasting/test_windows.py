@@ -42,6 +42,30 @@ def test_an_epoch_has_its_own_order_and_every_window_once():
     np.testing.assert_array_equal(np.sort(first, axis=0), np.sort(collect(make())[1], axis=0))
 
 
+def test_a_short_series_is_gone_through_several_times_in_an_epoch():
+    windows = make(seed=1, steps=8)
+    assert len(windows) == 8
+    assert len(make(seed=1, steps=3)) == 4  # of a longer one every window is taken once
+    assert len(make(steps=8)) == 4  # and without a seed
+    rows, counts = np.unique(collect(windows)[1].reshape(64, -1), axis=0, return_counts=True)
+    assert len(rows) == 25
+    assert {*counts} == {2, 3}
+
+
+def test_targets_before_a_row_do_not_count():
+    windows = make(counted_from=12)
+    parts = list(windows.counted())
+    inputs, targets, counted = (
+        np.concatenate(part)
+        for part in zip(*((inputs["window"], *others) for inputs, *others in parts), strict=True)
+    )
+    expected = collect(windows)
+    np.testing.assert_array_equal(inputs, expected[0]["window"])
+    np.testing.assert_array_equal(targets, expected[1])
+    rows = np.asarray(windows.origins)[:, None] + np.arange(4)
+    np.testing.assert_array_equal(counted, np.stack([rows >= 12] * 2, axis=-1))
+
+
 def test_a_limit_draws_other_windows_each_epoch():
     windows = make(seed=1, limit=10)
     assert len(windows) == 2
