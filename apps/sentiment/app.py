@@ -1,4 +1,4 @@
-"""Sentiment: is a film review positive or negative?
+"""Sentiment: which class does a text belong to, such as positive or negative?
 
     python -m apps.sentiment train --source sample --run runs/sentiment
     python -m apps.sentiment evaluate --run runs/sentiment
@@ -6,8 +6,8 @@
     python -m apps.sentiment export --run runs/sentiment --to saved_models
 
 `--source` is `sample` (generated, no network), `tfds` (the catalogue's `imdb_reviews`), or the path
-of the Large Movie Review Dataset or of your own reviews. The network is in `model.py`; `README.md`
-has the layouts of the data and the results.
+of the Large Movie Review Dataset or of your own texts with two classes or more. The network is in
+`model.py`; `README.md` has the layouts of the data and the results.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ import tyro
 from apps.common.applications import Demo
 from apps.common.batches import Batches
 from apps.common.cli import read_inputs, run_command
-from apps.common.data.splits import Splits, hold_out_runs
+from apps.common.data.splits import hold_out_runs
 from apps.common.exports import export_run
 from apps.common.refusal import Refusal
 from apps.common.reports import plot_history, report
@@ -28,12 +28,13 @@ from apps.common.runs import Run
 from apps.common.settings import Format
 from apps.common.training import fit, load_callbacks
 from apps.sentiment.baselines import text_baselines
-from apps.sentiment.data import CLASSES, load
-from apps.sentiment.exported import CARD, PROBES, TEXT, Classifier, classify
-from apps.sentiment.metrics import LOWER_IS_BETTER, binary_scores
+from apps.sentiment.data import Reviews, load
+from apps.sentiment.exported import CARD, PROBED, PROBES, TEXT, Classifier, explain_text
+from apps.sentiment.labels import CLASSES, as_numbers
+from apps.sentiment.metrics import LOWER_IS_BETTER, scores
 from apps.sentiment.model import build_model
 from apps.sentiment.ngrams import WEIGHTS, Ngrams
-from apps.sentiment.plots import plot_binary
+from apps.sentiment.plots import plot_errors
 from apps.sentiment.settings import Settings
 from apps.sentiment.words import SPECIAL_IDS, Vectorizer
 from rnnlayers.optimizers import ClippingLogger
@@ -48,28 +49,32 @@ DEMO = Demo(
 )
 
 VOCABULARY = "vocabulary.txt"  # of a run: an n-gram a line
+NAMES = "classes.txt"  # of a run: the names of the classes, in the order of their numbers
+USUAL_COLUMNS = {"text_column": "text", "label_column": "label"}
 
 # Data
 
 
-def load_examples(settings: Settings) -> Splits:
-    """Load `(text, label)` examples, as many as the settings allow."""
-    columns = {name: getattr(settings, name) for name in ("text_column", "label_column")}
+def load_examples(settings: Settings) -> Reviews:
+    """Load `(text, class)` examples, as many as the settings allow."""
+    columns = {name: getattr(settings, name) for name in USUAL_COLUMNS}
+    # Runs of the first versions name the usual columns, also where there are none.
+    columns = {name: None if USUAL_COLUMNS[name] == v else v for name, v in columns.items()}
     splits = load(settings.source, **columns)
     return splits.limited(settings.limit, settings.seed)
 
 
 def make_datasets(
-    splits: Splits, settings: Settings
+    splits: Reviews, settings: Settings
 ) -> tuple[Batches, Batches, Vectorizer, Ngrams]:
     """Make training and validation batches, the vectorizer, and features from counting n-grams."""
     train, validation = hold_out_runs(splits.train, settings.validation_part, settings.seed)
-    print(f"Training on {len(train):,} reviews, validating on {len(validation):,}")
+    print(f"Training on {len(train):,} texts, validating on {len(validation):,}")
     vectorizer = Vectorizer.fit(
-        [review for review, _ in train], settings.max_length, settings.orders, settings.min_blocks
+        [text for text, _ in train], settings.max_length, settings.orders, settings.min_blocks
     )
     ids, labels = vectorize(train, vectorizer)
-    ngrams = Ngrams.fit(ids, labels, vectorizer.size, settings.parts)
+    ngrams = Ngrams.fit(ids, labels, vectorizer.size, settings.parts, len(splits.classes))
     ids = ngrams.out_of_fold(ids)
     return (
         Batches(ids, labels, settings.batch_size, settings.seed),
@@ -83,8 +88,8 @@ def vectorize(
     examples: Sequence[tuple[str, int]], vectorizer: Vectorizer
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """Turn `(text, label)` examples into ids, each `(timesteps, orders)`, and labels."""
-    reviews, labels = zip(*examples, strict=True)
-    return vectorizer.arrays(reviews), np.array(labels, "float32")
+    texts, labels = zip(*examples, strict=True)
+    return vectorizer.arrays(texts), np.array(labels, "float32")
 
 
 # Training
@@ -102,9 +107,13 @@ def train(run: Path, settings: Settings, callbacks: tuple[str, ...] = ()) -> Non
     hooks = load_callbacks(callbacks)
     keras.utils.set_random_seed(settings.seed)
     with Run.begin(run, settings) as folder:
-        batches, validation, vectorizer, ngrams = make_datasets(load_examples(settings), settings)
+        splits = load_examples(settings)
+        batches, validation, vectorizer, ngrams = make_datasets(splits, settings)
         folder.write_lines(VOCABULARY, vectorizer.vocabulary)
-        model = folder.resumed() or build_model(settings, vectorizer.word_count, ngrams)
+        folder.write_lines(NAMES, splits.classes)
+        model = folder.resumed() or build_model(
+            settings, vectorizer.word_count, ngrams, len(splits.classes)
+        )
         fit(
             folder,
             model,
@@ -130,27 +139,68 @@ def load_classifier(folder: Run) -> Classifier:
             f"{folder.folder / VOCABULARY} must hold the {expected:,} n-grams of the model; "
             f"received {len(set(vocabulary)):,}: the file is damaged, train again in a new folder"
         )
-    return Classifier(model, Vectorizer(vocabulary, settings.max_length, settings.orders))
+    vectorizer = Vectorizer(vocabulary, settings.max_length, settings.orders)
+    classes = load_classes(folder)
+    outputs = model.output_shape[-1] if len(model.output_shape) == 2 else 2
+    if len(classes) != outputs:
+        raise Refusal(
+            f"{folder.folder / NAMES} must hold the names of the {outputs} classes of the model; "
+            f"received {len(classes)}: the file is damaged, train again in a new folder"
+        )
+    return Classifier(model, vectorizer, classes)
+
+
+def load_classes(folder: Run) -> tuple[str, ...]:
+    """Return the names of the classes of a run. Runs of the first versions have `CLASSES`."""
+    return tuple(folder.read_lines(NAMES)) if (folder.folder / NAMES).exists() else CLASSES
 
 
 def predict(inputs: tyro.conf.Positional[tuple[str, ...]], run: Path, top: int = 5) -> None:
-    """Print the label and probability of texts, and the words with the largest effects.
+    """Print the likeliest class of texts, and the words with the largest effects.
+
+    Of two classes, the probability is that of the second, such as positive.
 
     Args:
         inputs: Texts, files with one text each, or - for standard input with one text a line.
         run: The folder of the run.
-        top: The number of words to print. The effect of a word is its change of the states.
+        top: The number of words to print. The effect of a word is the change of the log-odds when
+            the word is left out: +1 makes the odds 2.7 times as high.
     """
     if top < 0:
         raise Refusal(f"top must be at least 0; received {top}")
     texts = read_inputs(inputs)
-    classifier = load_classifier(Run.finished(run))
+    folder = Run.finished(run)
+    classifier = load_classifier(folder)
+    print(f"Trained on {trained_on(folder.settings(Settings).source)}")
     for text in texts:
-        probability, words = classify(classifier, text)
-        label = CLASSES[probability >= 0.5]
-        strongest = sorted(words, key=lambda word: -word[1])[:top]
-        print(f"{label}  {probability:.3f}  {text.decode('utf-8', 'replace').strip()!r:.70}")
-        print("  largest effects:", ", ".join(f"{word} {effect:.2f}" for word, effect in strongest))
+        probabilities, words = explain_text(classifier, text)
+        print(describe_answer(probabilities, text))
+        strongest = sorted(words, key=lambda word: -abs(word[1]))[:top]
+        effects = ", ".join(f"{word} {effect:+.2f}" for word, effect in strongest)
+        two = len(probabilities) == 2
+        favoured = list(probabilities)[1] if two else max(probabilities, key=probabilities.get)
+        print(f"  words, + for {favoured}: {effects or 'none'}")
+
+
+def describe_answer(probabilities: dict[str, float], text: bytes) -> str:
+    """Return the answer to a text in a line: of two classes with the probability of the second."""
+    quoted = f"{text.decode('utf-8', 'replace').strip()!r:.70}"
+    first, *others = sorted(probabilities, key=lambda name: -probabilities[name])
+    if len(probabilities) == 2:
+        _, second = probabilities
+        label = second if probabilities[second] >= 0.5 else next(iter(probabilities))
+        return f"{label}  {probabilities[second]:.3f}  {quoted}"
+    then = ", ".join(f"{name} {probabilities[name]:.3f}" for name in others[:2])
+    return f"{first}  {probabilities[first]:.3f}  (then {then})  {quoted}"
+
+
+def trained_on(source: str) -> str:
+    """Return in words what a source is."""
+    named = {
+        "sample": "the embedded sample: generated sentences about films, not real reviews",
+        "tfds": "imdb_reviews of the TensorFlow Datasets catalogue",
+    }
+    return named.get(source, source)
 
 
 def export(run: Path, to: Path = Path("saved_models"), also: tuple[Format, ...] = ()) -> None:
@@ -169,7 +219,7 @@ def export(run: Path, to: Path = Path("saved_models"), also: tuple[Format, ...] 
         "sentiment",
         to,
         endpoints=classifier.endpoints(),
-        probes={"serving_default": {TEXT: PROBES}},
+        probes={name: {TEXT: PROBES[:count]} for name, count in PROBED.items()},
         numeric=classifier.numeric,
         card=CARD,
         also=also,
@@ -180,7 +230,7 @@ def export(run: Path, to: Path = Path("saved_models"), also: tuple[Format, ...] 
 
 
 def evaluate(run: Path) -> None:
-    """Score the run on the test reviews, with the majority and a linear model as baselines.
+    """Score the run on the test texts, with the majority and a linear model as baselines.
 
     Args:
         run: The folder of the run.
@@ -193,15 +243,17 @@ def evaluate(run: Path) -> None:
     probabilities = test.in_order(classifier.model.predict(test.dataset()))
     train, validation = hold_out_runs(splits.train, settings.validation_part, settings.seed)
     baselines = text_baselines(train, validation, [text for text, _ in splits.test])
+    numbers = as_numbers(classifier.classes)
+    metrics = scores(test.targets, probabilities, numbers)
     report(
         folder,
         "sentiment",
         settings.source,
-        binary_scores(test.targets, probabilities),
-        {name: binary_scores(test.targets, guess) for name, guess in baselines.items()},
-        LOWER_IS_BETTER,
+        metrics,
+        {name: scores(test.targets, guess, numbers) for name, guess in baselines.items()},
+        [name for name in LOWER_IS_BETTER if name in metrics],
     )
-    plot_binary(folder, test.targets, probabilities, CLASSES)
+    plot_errors(folder, test.targets, probabilities, classifier.classes)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

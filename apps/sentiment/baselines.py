@@ -17,12 +17,13 @@ def text_baselines(
     """Predict texts by the majority, and by a linear model on words and pairs of words.
 
     Args:
-        train: `(text, label)` examples to learn from, with labels 0 and 1.
+        train: `(text, label)` examples to learn from, whose labels are classes from 0.
         validation: Examples to choose the regularisation of the linear model on.
         texts: The texts to predict.
 
     Returns:
-        The probabilities of class 1 by each baseline, `(texts,)`.
+        The probabilities by each baseline: of class 1 of two, `(texts,)`, or of more classes,
+        `(texts, classes)`.
     """
     words, labels = zip(*train, strict=True)
     weigher = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True)
@@ -36,7 +37,8 @@ def text_baselines(
     best = max(linear, key=lambda model: model.score(held_out, validation_labels))
     majority = DummyClassifier(strategy="prior").fit(features, labels)
     features = weigher.transform(texts)
-    return {
-        "majority": majority.predict_proba(features)[:, 1],
-        "linear_ngrams": best.predict_proba(features)[:, 1],
+    guesses = {
+        "majority": majority.predict_proba(features),
+        "linear_ngrams": best.predict_proba(features),
     }
+    return {name: rows[:, 1] if rows.shape[1] == 2 else rows for name, rows in guesses.items()}

@@ -1,53 +1,81 @@
-"""Film reviews, negative (0) or positive (1): the Large Movie Review Dataset, or a small sample.
+"""Texts with a label: the Large Movie Review Dataset, data of your own, or a small sample.
 
-Examples are `(text, label)`. `from_path` reads these layouts:
+Examples are `(text, class)`; the names of the classes are found in the labels (`labels.py`).
+`from_path` reads these layouts:
 
-- the original tree, `{train,test}/{neg,pos}/*.txt` (Maas et al., ACL 2011);
+- folders of texts by class, `{train,test}/{neg,pos}/*.txt` (Maas et al., ACL 2011), or with other
+  names of classes;
+- the same without `train` and `test`, a tenth of which is kept for testing;
 - a folder with `train` and `test` as JSON lines or tables, plain or compressed;
 - one such file, a tenth of which is kept for testing.
 """
 
 import functools
+import itertools
+import json
+import zlib
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 from tqdm import tqdm
 
 from apps.common.data import catalogue, door, files, review_sample
-from apps.common.data.splits import SPLIT_SEED, Splits, check_classes, stratified_split
+from apps.common.data.splits import SPLIT_SEED, Splits, stratified_split
 from apps.common.refusal import Refusal
+from apps.sentiment.columns import OPTIONS, find_columns
+from apps.sentiment.labels import CLASSES, Labelled, classify_labels
 
 Example = tuple[str, int]
-CLASSES = ("negative", "positive")  # in the order of their labels
-FOLDERS = ("neg", "pos")  # likewise
-LABELS = {name: label for label in (0, 1) for name in (str(label), FOLDERS[label], CLASSES[label])}
-COLUMNS = ("text", "label")
+FOLDERS = ("neg", "pos")  # of `CLASSES` in the Large Movie Review Dataset
+PEEK = 200  # records that tell which column is which
 TEST_PART = 0.1
 SAMPLE_TRAIN, SAMPLE_TEST = 10_000, 1000
 
 
-def from_sample() -> Splits:
+@dataclass(frozen=True)
+class Reviews(Splits):
+    """Examples `(text, class)` with the names of their classes."""
+
+    classes: tuple[str, ...] = CLASSES
+    unit: str = "texts"
+
+    def counts(self) -> str:
+        """Return in words how many examples there are, of each class if they are not the usual."""
+        if self.classes == CLASSES:
+            return super().counts()
+        counts = Counter(label for _, label in (*self.train, *self.test))
+        each = ", ".join(f"{counts[label]:,} {name}" for label, name in enumerate(self.classes))
+        return f"{super().counts()} of {len(self.classes)} classes ({each})"
+
+
+def from_sample() -> Reviews:
     """Generate the embedded sample."""
     examples = review_sample.generate(SAMPLE_TRAIN + SAMPLE_TEST)
     origin = "the embedded sample (generated sentences, not real reviews)"
-    return Splits(examples[:SAMPLE_TRAIN], examples[SAMPLE_TRAIN:], origin)
+    return Reviews(examples[:SAMPLE_TRAIN], examples[SAMPLE_TRAIN:], origin)
 
 
-def from_catalogue() -> Splits:
+def from_catalogue() -> Reviews:
     """Read `imdb_reviews` from the TensorFlow Datasets catalogue."""
     train, test = (
         [(text.decode("utf-8", "replace"), int(label)) for text, label in split]
         for split in catalogue.read("imdb_reviews", ("train", "test"))
     )
-    return Splits(train, test, "the TensorFlow Datasets catalogue")
+    return Reviews(train, test, "imdb_reviews of the TensorFlow Datasets catalogue")
 
 
-def from_path(path: Path, text_column: str = COLUMNS[0], label_column: str = COLUMNS[1]) -> Splits:
-    """Read reviews from a folder or a file in one of the layouts above.
+def from_path(
+    path: Path, text_column: str | None = None, label_column: str | None = None
+) -> Reviews:
+    """Read texts from a folder or a file in one of the layouts above.
 
     Args:
         path: The folder or file.
-        text_column: The key or column of the text.
-        label_column: The key or column of the label.
+        text_column: The key or column of the text; by default it is found.
+        label_column: The key or column of the label; by default it is found.
 
     Raises:
         Refusal: If the layout is none of these, a record is broken (the message names file and
@@ -55,60 +83,93 @@ def from_path(path: Path, text_column: str = COLUMNS[0], label_column: str = COL
         OSError: If something cannot be read.
     """
     columns = (text_column, label_column)
+    name = label_column or "label"
     if path.is_file():
-        train, test = stratified_split(_records(path, columns), TEST_PART, SPLIT_SEED)
-        origin = f"{path}, without a test part: {TEST_PART:.0%} chosen for testing, always the same"
-        return Splits(train, test, origin)
-    train, test = (_split(path, stem, columns) for stem in ("train", "test"))
-    return Splits(train, test, str(path))
+        parts = [_records(path, columns)]
+    elif any((path / stem).is_dir() or files.find(path, stem) for stem in ("train", "test")):
+        parts = [_part(path, stem, columns) for stem in ("train", "test")]
+    else:
+        parts = [_tree(path, columns)]
+    examples, classes = classify_labels(parts, name, str(path))
+    if len(examples) == 2:
+        return Reviews(*examples, str(path), classes=classes)
+    train, test = stratified_split(examples[0], TEST_PART, SPLIT_SEED)
+    origin = f"{path}, without a test part: {TEST_PART:.0%} chosen for testing, always the same"
+    return Reviews(train, test, origin, classes=classes)
 
 
-def _split(folder: Path, stem: str, columns: tuple[str, str]) -> list[Example]:
+def _part(folder: Path, stem: str, columns: tuple[str | None, str | None]) -> list[Labelled]:
     if file := files.find(folder, stem):
         return _records(file, columns)
-    if all((folder / stem / name).is_dir() for name in FOLDERS):
-        for option, column, default in zip(
-            ("text_column", "label_column"), columns, COLUMNS, strict=True
-        ):
-            if column != default:
-                raise Refusal(
-                    f"{option} has no effect with the folders {stem}/neg and {stem}/pos of "
-                    f"{folder}, which have no columns: leave it out; received {column!r}"
-                )
-        return _tree(folder / stem)
+    if (folder / stem).is_dir():
+        return _tree(folder / stem, columns)
+    raise _no_layout(folder, f"folders of texts by class in {stem}, such as {stem}/neg", stem)
+
+
+def _no_layout(folder: Path, folders: str, stem: str) -> Refusal:
     names = sorted(entry.name for entry in folder.iterdir())[:8]
-    raise Refusal(
-        f"{folder}: expected the folders {stem}/neg and {stem}/pos, or a file {stem} that ends in "
-        f"{files.FORMATS}; received {', '.join(names) or 'an empty folder'}"
+    return Refusal(
+        f"{folder}: expected {folders}, or a file {stem} that ends in {files.FORMATS}; received "
+        f"{', '.join(names) or 'an empty folder'}"
     )
 
 
-def _records(path: Path, columns: tuple[str, str]) -> list[Example]:
-    text_column, label_column = columns
+def _records(path: Path, columns: tuple[str | None, str | None]) -> list[Labelled]:
+    text_column, label_column = find_columns(_peek(path), path, *columns)
     examples = []
-    for place, (text, label) in files.read(path, columns):
+    for place, (text, label) in files.read(path, (text_column, label_column)):
         if not isinstance(text, str):
             raise Refusal(f"{place}: {text_column!r} must be a string; received {text!r}")
-        key = str(label).strip().lower()
-        if key not in LABELS:
-            raise Refusal(
-                f"{place}: {label_column!r} must be one of {', '.join(LABELS)}; received {label!r}"
-            )
-        examples.append((text, LABELS[key]))
-    check_classes(examples, str(path))
+        examples.append(Labelled(place, text, label))
     return examples
 
 
-def _tree(folder: Path) -> list[Example]:
+def _peek(path: Path) -> dict[str, list[Any]]:
+    """Return the first values of each column or key, or none of what cannot be read.
+
+    What is wrong with a file is said by `files.read`, with the place.
+    """
+    try:
+        if files.kind(path) == ".jsonl":
+            with files.opened(path) as content:
+                records = [json.loads(line) for line in itertools.islice(content, PEEK)]
+            return {key: [record.get(key) for record in records] for key in records[0]}
+        separator = files.SEPARATORS[files.kind(path)]
+        table = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, nrows=PEEK)
+        return {str(name): list(values) for name, values in table.items()}
+    except (ValueError, EOFError, OSError, LookupError, AttributeError, TypeError, zlib.error):
+        return {role: [] for role in OPTIONS}
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Refusal(
+            f"{path}: byte {error.start} is not text in UTF-8; save the file as UTF-8"
+        ) from error
+
+
+def _tree(folder: Path, columns: tuple[str | None, str | None]) -> list[Labelled]:
+    """Read folders of texts by class. Where there are `neg` and `pos`, others do not count."""
+    names = [name for name in FOLDERS if (folder / name).is_dir()]
+    if len(names) < len(FOLDERS):
+        names = sorted(path.name for path in folder.iterdir() if any(path.glob("*.txt")))
+    if len(names) < 2:
+        raise _no_layout(folder, "folders of texts by class, such as neg and pos", "train")
+    for option, column in zip(OPTIONS.values(), columns, strict=True):
+        if column is not None:
+            raise Refusal(
+                f"{option} has no effect with the folders {names[0]} and {names[1]} of {folder}, "
+                f"which have no columns: leave it out; received {column!r}"
+            )
     paths = [
-        (path, label)
-        for label, name in enumerate(FOLDERS)
+        (path, name)
+        for name in names
         for path in sorted((folder / name).glob("*.txt"), key=_number)
     ]
-    progress = tqdm(paths, desc=f"Reading {folder}", unit=" reviews", disable=None)
-    examples = [(path.read_text("utf-8", "replace"), label) for path, label in progress]
-    check_classes(examples, str(folder))
-    return examples
+    progress = tqdm(paths, desc=f"Reading {folder}", unit=" texts", disable=None)
+    return [Labelled(str(path), _text(path), name) for path, name in progress]
 
 
 def _number(path: Path) -> tuple[int, str]:

@@ -1,33 +1,56 @@
 """The exported classifier: raw texts in, labels and probabilities out."""
 
+from collections.abc import Sequence
+
 import keras
-import numpy as np
 import tensorflow as tf
 
 from apps.common.cards import GENERATED, Card
 from apps.common.other_runtimes import NumericEndpoints
 from apps.common.text import encode
-from apps.sentiment.data import CLASSES
+from apps.sentiment.explanation import word_effects
+from apps.sentiment.labels import CLASSES
+from apps.sentiment.model import log_odds_model
 from apps.sentiment.words import Vectorizer
 
-TEXT, PROBABILITY, LABEL = "text", "probability", "label"
+TEXT, PROBABILITY, LABEL, WORDS, EFFECTS = "text", "probability", "label", "words", "effects"
+PROBABILITIES, NAMES = "probabilities", "classes"  # of more than two classes
 
 # The export is verified with these texts.
-PROBES = [b"", b"A <b>fine</b> film.<br />", b"\xf0\x9f\x91\x8f", b"\xff\xfe", b"word " * 100_000]
+PROBES = [
+    b"The plot was anything but dull, and the music was superb.",
+    b"",
+    b"A <b>fine</b> film.<br />",
+    b"\xf0\x9f\x91\x8f",
+    b"\xff\xfe",
+    b"word " * 100_000,
+]
+PROBED = {"serving_default": 6, "explain": 5}  # how many of them; the last takes long to explain
 CARD = Card(
-    "Tells whether the review of a film is positive.",
+    "Tells which class a text belongs to, such as whether the review of a film is positive.",
     {
-        TEXT: "a review, UTF-8",
-        PROBABILITY: "that it is positive, 0 to 1",
-        LABEL: " or ".join(CLASSES),
+        TEXT: "a text, UTF-8",
+        PROBABILITY: "of two classes, that it is the second, such as positive; of more, that it is "
+        "the label; 0 to 1",
+        LABEL: "the name of the class, such as negative or positive",
+        PROBABILITIES: "of each class, 0 to 1",
+        NAMES: "the names of the classes",
+        WORDS: "the words that were read, in lower case; empty after the end",
+        EFFECTS: "of each word on the answer: the log-odds of the second of two classes, or of the "
+        "label of more, minus those without the word; above 0 if the word speaks for it",
     },
-    "It knows the words and phrases of the reviews it was trained on, in their language, and is as "
-    "certain about any other text. It does not read the middle of a long review.",
+    "It knows the words and phrases of the texts it was trained on, in their language, and is as "
+    "certain about any other text. It does not read the middle of a long text.",
     {
-        "sample": GENERATED,
+        "sample": f"{GENERATED} They are sentences about films, not real reviews.",
         "tfds": "imdb_reviews of the TensorFlow Datasets catalogue: 50,000 English reviews "
         "(Maas et al. 2011), published for research at Stanford; the texts belong to their "
         "authors.",
+    },
+    "text-classification",
+    {
+        "sample": "the embedded sample (generated sentences, not real reviews)",
+        "tfds": "imdb_reviews (English reviews of films)",
     },
 )
 
@@ -36,33 +59,64 @@ class Classifier(tf.Module):
     """A network with its vectorizer: raw texts in, labels and probabilities out.
 
     Args:
-        model: The network, from ids `(batch, timesteps, orders)` to probabilities `(batch,)`. Its
-            layer `states` returns the states of all steps, in both directions.
+        model: The network, from ids `(batch, timesteps, orders)` to the probabilities of class 1 of
+            two, `(batch,)`, or of more classes, `(batch, classes)`.
         vectorizer: Turns texts into ids.
+        classes: The names of the classes.
     """
 
-    def __init__(self, model: keras.Model, vectorizer: Vectorizer):
+    def __init__(
+        self, model: keras.Model, vectorizer: Vectorizer, classes: Sequence[str] = CLASSES
+    ):
         super().__init__()
         self.model = model
         self.vectorizer = vectorizer
+        self.classes = tuple(classes)
+        self.log_odds = log_odds_model(model)
 
     def __call__(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Classify texts `(batch,)`; the probability is that of a positive review."""
-        probability = self.model(self.vectorizer(text).to_tensor())
-        label = tf.gather(CLASSES, tf.cast(probability >= 0.5, tf.int32))
-        return {LABEL: label, PROBABILITY: probability}
+        """Classify texts `(batch,)`.
+
+        Of two classes, the probability is that of the second. Of more, it is that of the label, and
+        `probabilities` has those of all `classes`.
+        """
+        return self._answer(self.model(self.vectorizer(text).to_tensor()))
+
+    def _answer(self, outputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        if outputs.shape.rank == 1:
+            label = tf.gather(self.classes, tf.cast(outputs >= 0.5, tf.int32))
+            return {LABEL: label, PROBABILITY: outputs}
+        names = tf.constant(self.classes)
+        return {
+            LABEL: tf.gather(names, tf.argmax(outputs, axis=-1)),
+            PROBABILITY: tf.reduce_max(outputs, axis=-1),
+            PROBABILITIES: outputs,
+            NAMES: tf.broadcast_to(names, tf.shape(outputs)),
+        }
+
+    def explain(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Classify texts `(batch,)`, and measure the effect of each word, `(batch, words)`.
+
+        The effect of a word is the log-odds of the answer minus those of the text without the word:
+        above 0 if the word speaks for the answer. The answer is the second of two classes, or the
+        label of more. Texts with fewer words have empty words and effects of 0 at their end.
+        """
+        words, effects = word_effects(text, self.log_odds, self.vectorizer)
+        return {**self(text), WORDS: words.to_tensor(), EFFECTS: effects.to_tensor()}
 
     def classify_ids(self, ids: tf.Tensor) -> dict[str, tf.Tensor]:
         """Classify texts given as ids `(batch, timesteps, orders)`, 0 after the end."""
-        return {PROBABILITY: self.model(ids)}
+        outputs = self.model(ids)
+        return {PROBABILITY if outputs.shape.rank == 1 else PROBABILITIES: outputs}
 
     def endpoints(self) -> dict[str, tuple]:
         """Return the exported functions with their inputs."""
-        return {"serving_default": (self, {TEXT: tf.TensorSpec([None], tf.string)})}
+        inputs = {TEXT: tf.TensorSpec([None], tf.string)}
+        return {"serving_default": (self, inputs), "explain": (self.explain, inputs)}
 
     def numeric(self) -> NumericEndpoints:
         """Return the endpoints for other runtimes."""
-        ids = tf.cast(self.vectorizer(tf.constant(PROBES[:3])).to_tensor(), tf.int32)
+        ids = tf.cast(self.vectorizer(tf.constant(PROBES[:4])).to_tensor(), tf.int32)
         return NumericEndpoints(
             {
                 "classify_ids": (
@@ -71,26 +125,24 @@ class Classifier(tf.Module):
                 )
             },
             {"classify_ids": {"ids": ids}},
-            {"words.json": self.vectorizer.lookup.get_vocabulary()},
+            {
+                "words.json": self.vectorizer.lookup.get_vocabulary(),
+                "classes.json": self.classes,
+            },
         )
 
 
-def classify(classifier: Classifier, text: str | bytes) -> tuple[float, list[tuple[str, float]]]:
-    """Classify a text and measure the effect of each word on the states.
-
-    The effect is the distance between the state at the word and the previous one, ||h_t - h_{t-1}||
-    in the forward direction and ||h_t - h_{t+1}|| in the backward direction, added.
-
-    Returns:
-        The probability that the text is positive, and its words with their effects.
-    """
-    words = classifier.vectorizer.words(encode([text]))
-    network = classifier.model
-    states_of = keras.Model(network.input, network.get_layer("states").output)
-    (probability,) = classifier(encode([text]))[PROBABILITY]
-    (states,) = states_of(classifier.vectorizer(encode([text])).to_tensor())
-    forward, backward = np.split(states, 2, axis=-1)
-    effects = np.linalg.norm(np.diff(forward, axis=0, prepend=0), axis=-1)
-    effects += np.linalg.norm(np.diff(backward, axis=0, append=0), axis=-1)
-    spelled = [word.decode("utf-8") for word in words[0].numpy()]
-    return float(probability), list(zip(spelled, effects.tolist(), strict=True))[1:]
+def explain_text(
+    classifier: Classifier, text: str | bytes
+) -> tuple[dict[str, float], list[tuple[str, float]]]:
+    """Return the probability of each class for a text, and its words with their effects."""
+    answer = {name: value.numpy()[0] for name, value in classifier.explain(encode([text])).items()}
+    if PROBABILITIES in answer:
+        probabilities = answer[PROBABILITIES].tolist()
+    else:
+        probabilities = [1 - float(answer[PROBABILITY]), float(answer[PROBABILITY])]
+    words = [word.decode("utf-8") for word in answer[WORDS]]
+    return (
+        dict(zip(classifier.classes, probabilities, strict=True)),
+        list(zip(words, answer[EFFECTS].tolist(), strict=True)),
+    )

@@ -53,7 +53,7 @@ def log_count_ratios(present: scipy.sparse.csr_matrix, labels: np.ndarray) -> np
 def linear_weights(
     present: scipy.sparse.csr_matrix, labels: np.ndarray, ratios: np.ndarray
 ) -> tuple[np.ndarray, float]:
-    """Fit logistic regression on the ratios of the n-grams present.
+    """Fit logistic regression on the ratios of the n-grams present, with labels 0 and 1.
 
     Returns:
         The weight of each n-gram, `(size,)`, and the bias.
@@ -68,42 +68,54 @@ def linear_weights(
 class Ngrams:
     """The ratios and the linear model of n-grams, and their lookup in a Keras model.
 
+    There is one output for two classes, that of class 1 against class 0. For more classes each is
+    an output, that of the class against all others.
+
     Table 0 holds the ratios counted from all training texts, and table `k` those counted without
     fold `k`. The id `i + k * size` stands for n-gram `i` with its ratio in table `k`.
 
     Args:
-        tables: Log-count ratios, `(1 + folds, size)`.
+        tables: Log-count ratios, `(1 + folds, size, outputs)`.
         fold: The fold of each training text, counted from 1, `(texts,)`.
-        weights: The weights of the linear model, `(size,)`.
-        bias: The bias of the linear model.
+        weights: The weights of the linear model, `(size, outputs)`.
+        bias: The bias of the linear model, `(outputs,)`.
     """
 
     tables: np.ndarray
     fold: np.ndarray
     weights: np.ndarray
-    bias: float
+    bias: np.ndarray
 
     @classmethod
-    def fit(cls, ids: Sequence[np.ndarray], labels: np.ndarray, size: int, folds: int) -> "Ngrams":
+    def fit(
+        cls, ids: Sequence[np.ndarray], labels: np.ndarray, size: int, folds: int, classes: int = 2
+    ) -> "Ngrams":
         """Count the n-grams of training texts and fit the linear model.
 
         Args:
             ids: The n-grams of each text, `(timesteps, orders)`. Neighbours may share a subject.
-            labels: 0 or 1, `(texts,)`.
+            labels: The classes, counted from 0, `(texts,)`.
             size: The number of ids.
             folds: The number of folds, which are made of runs of neighbouring texts.
+            classes: The number of classes.
         """
         present = presence(ids, size)
         fold = np.zeros(len(labels), "int64")
-        for label in (0, 1):
+        for label in range(classes):
             places = labels == label
-            # Every fold has runs of both classes, since a table of one class would reveal labels.
+            # Every fold has runs of each class, since a table of one class would reveal labels.
             run = min(NEIGHBOURS, max(1, places.sum() // (2 * folds)))
-            # The runs of the second class are shifted, so that folds are of similar size.
+            # The runs of the next class are shifted, so that folds are of similar size.
             fold[places] = 1 + (np.arange(places.sum()) // run + label) % folds
-        kept = (fold != left_out for left_out in range(1 + folds))
-        tables = np.stack([log_count_ratios(present[rows], labels[rows]) for rows in kept])
-        return cls(tables, fold, *linear_weights(present, labels, tables[0]))
+        tables, weights, biases = [], [], []
+        for output in range(1, 2) if classes == 2 else range(classes):
+            against = (labels == output).astype("float32")
+            kept = (fold != left_out for left_out in range(1 + folds))
+            tables.append([log_count_ratios(present[rows], against[rows]) for rows in kept])
+            weight, bias = linear_weights(present, against, tables[-1][0])
+            weights.append(weight)
+            biases.append(bias)
+        return cls(np.stack(tables, -1), fold, np.stack(weights, -1), np.array(biases, "float32"))
 
     def out_of_fold(self, ids: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Return the ids of the training texts, each with the table of its own fold."""
@@ -115,22 +127,31 @@ class Ngrams:
         return ids % len(self.weights)
 
     def ratios(self, ids: keras.KerasTensor) -> keras.KerasTensor:
-        """Look up the ratio of each id, any shape."""
-        return _frozen(self.tables, RATIOS, ids)
+        """Look up the ratios of ids `(batch, time, orders)`, `(batch, time, orders * outputs)`."""
+        ratios = _frozen(self.tables, RATIOS, ids)
+        if self.bias.size == 1:
+            return ratios[..., 0]
+        return keras.layers.Reshape((-1, ids.shape[-1] * self.bias.size))(ratios)
 
     def log_odds(self, ids: keras.KerasTensor) -> keras.KerasTensor:
-        """Return the log-odds `(batch,)` of the linear model from ids `(batch, time, orders)`."""
+        """Return the log-odds of the linear model from ids `(batch, time, orders)`.
+
+        Returns:
+            The log-odds of class 1, `(batch,)`; for more than two classes `(batch, classes)`.
+        """
         ids = ops.sort(self.without_table(ids), axis=1)
         first, later = ids[:, :1], ids[:, 1:]
         # The model counts each n-gram once, so its repetitions become padding.
         once = ops.where(ops.equal(later, ids[:, :-1]), 0, later)
         weights = _frozen(self.weights, WEIGHTS, ops.concatenate([first, once], axis=1))
-        return ops.sum(weights, axis=(1, 2)) + self.bias
+        log_odds = ops.sum(weights, axis=(1, 2))
+        return log_odds + self.bias if self.bias.size > 1 else log_odds[:, 0] + float(self.bias[0])
 
 
 def _frozen(values: np.ndarray, name: str, ids: keras.KerasTensor) -> keras.KerasTensor:
-    """Look up numbers that are not trained."""
-    table = keras.layers.Embedding(values.size, 1, trainable=False, name=name)
+    """Look up numbers that are not trained, `(..., outputs)` for each id."""
+    values = values.reshape(-1, values.shape[-1])
+    table = keras.layers.Embedding(*values.shape, trainable=False, name=name)
     table.build(ids.shape)
-    table.set_weights([values.reshape(-1, 1)])
-    return table(ids)[..., 0]
+    table.set_weights([values])
+    return table(ids)

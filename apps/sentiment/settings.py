@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from apps.common.refusal import Refusal
-from apps.common.settings import MAX_SEED, check
+from apps.common.settings import MAX_SEED, CellName, check
 
 
 @dataclass(frozen=True)
@@ -12,16 +12,19 @@ class Settings:
     """The settings of a run, which are saved with it."""
 
     source: str = "sample"  # where the reviews come from: sample, tfds, or a folder or file
-    text_column: str = "text"  # the column or key of the text, in your own files
-    label_column: str = "label"  # the column or key of the label: 0 or 1, neg or pos
+    text_column: str | None = None  # the column of the text in your own files; found if not given
+    label_column: str | None = None  # the column of the label; likewise
     limit: int | None = None  # use at most this many training and this many test reviews
     validation_part: float = 0.1  # the part of the training reviews that validates
     max_length: int = 800  # words read of a review, half from its start and half from its end
     orders: int = 3  # the length of the longest n-grams
-    min_blocks: int = 10  # keep n-grams that occur in this many blocks of 25 neighbouring reviews
+    # keep n-grams that occur in this many blocks of 25 neighbouring reviews; if not given, 10, and
+    # fewer for less than 12,500 reviews
+    min_blocks: int | None = None
     parts: int = 5  # folds of the training reviews; ratios are counted without a review's own fold
     embedding_size: int = 64  # the size of the vector of a word
-    units: int = 64  # units of the GRU, in each direction
+    cell: CellName = "gru"  # the recurrence
+    units: int = 64  # units of the recurrence, in each direction
     vector_dropout: float = 0.2  # the part of the features of word vectors dropped in training
     dropout: float = 0.5  # the part of the pooled states dropped in training
     learning_rate: float = 2e-3  # of Adam
@@ -33,8 +36,9 @@ class Settings:
 
     def check(self) -> None:
         """Refuse settings that cannot work."""
-        sizes = ["orders", "min_blocks", "embedding_size", "units", "batch_size"]
+        sizes = ["orders", "embedding_size", "units", "batch_size"]
         check(self, [*sizes, "epochs", "patience"], lambda size: size >= 1, "at least 1")
+        check(self, ["min_blocks"], lambda size: size is None or size >= 1, "at least 1")
         check(self, ["parts"], lambda parts: parts >= 2, "at least 2")
         check(self, ["max_length"], lambda length: length >= 3, "at least 3")
         check(self, ["limit"], lambda limit: limit is None or limit >= 20, "at least 20")
@@ -44,7 +48,7 @@ class Settings:
         rates = ["vector_dropout", "dropout"]
         check(self, rates, lambda part: 0 <= part < 1, "at least 0 and below 1")
         check(self, ["seed"], lambda seed: 0 <= seed <= MAX_SEED, f"from 0 to {MAX_SEED:,}")
-        if self.text_column == self.label_column:
+        if self.text_column == self.label_column is not None:
             raise Refusal(
                 f"text_column and label_column must be two columns; received "
                 f"{self.text_column!r} for both"

@@ -12,17 +12,24 @@ from apps.common.text import encode
 
 BLOCK = 25  # neighbouring texts that count once
 SPECIAL_IDS = 2  # 0 is padding, 1 an n-gram outside the vocabulary
+MIN_BLOCKS = 10  # in which an n-gram of many texts occurs
+BLOCKS_EACH = 50  # blocks of all texts for each block in which an n-gram of fewer texts occurs
+# Letters of scripts without spaces between words, with their marks: Chinese, Japanese, Thai, Lao,
+# Khmer, Burmese, Tibetan.
+UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}ー]"
 BEGIN = "[begin]"  # not a word of any text, since signs are split from letters
 
 
-def split_words(texts: tf.Tensor) -> tf.RaggedTensor:
+def split_words(texts: tf.Tensor, unspaced: bool = True) -> tf.RaggedTensor:
     """Split texts into lower-case words and signs, with TensorFlow operations only.
 
     HTML tags, control characters and bytes that are not UTF-8 separate words, as spaces do. Each
-    sign that is neither letter nor digit is a word. An apostrophe inside a word stays there.
+    sign that is neither letter nor digit is a word. An apostrophe inside a word stays there. In
+    scripts without spaces each letter is a word, and n-grams are words of two and three letters.
 
     Args:
         texts: Strings, shape `(batch,)`.
+        unspaced: Whether letters of scripts without spaces are words.
 
     Returns:
         The words, ragged, shape `(batch, None)`.
@@ -36,18 +43,23 @@ def split_words(texts: tf.Tensor) -> tf.RaggedTensor:
         (r"[\pZ\pC]+", " "),
         (r"([^\pL\pM\pN' ])", r" \1 "),
         (r"\B'|'\B", " "),
+        *([(rf"({UNSPACED}\pM*)", r" \1 ")] if unspaced else []),
     ):
         texts = tf.strings.regex_replace(texts, pattern, replacement)
     return tf.strings.split(texts)
 
 
-def truncated_words(texts: tf.Tensor, max_length: int) -> tf.RaggedTensor:
-    """Return `BEGIN` and the words of texts `(batch,)`; a long text keeps those at both ends."""
-    words = split_words(texts)
-    head = max_length // 2
-    tail = max_length - 1 - head
+def truncated(words: tf.RaggedTensor, max_length: int) -> tf.RaggedTensor:
+    """Return `BEGIN` and the words `(batch, None)`; a long text keeps those at both ends."""
+    head, tail = ends(max_length)
     begin = tf.fill([words.nrows(), 1], BEGIN)
     return tf.concat([begin, words[:, :head], words[:, head:][:, -tail:]], axis=1)
+
+
+def ends(max_length: int) -> tuple[int, int]:
+    """Return how many words are read at the start and at the end of a long text."""
+    head = max_length // 2
+    return head, max_length - 1 - head
 
 
 def ngrams(words: tf.RaggedTensor, orders: int) -> tf.RaggedTensor:
@@ -79,10 +91,17 @@ class Vectorizer(tf.Module):
         self.max_length = max_length
         self.orders = orders
         self.lookup = keras.layers.StringLookup(vocabulary=self.vocabulary, mask_token="")
+        # Vocabularies of earlier versions may hold words of several letters of such scripts.
+        words = encode(gram for gram in self.vocabulary if " " not in gram and not gram.isascii())
+        self.unspaced = bool(tf.reduce_all(split_words(words).row_lengths() <= 1))
 
     @classmethod
     def fit(
-        cls, texts: Sequence[str | bytes], max_length: int, orders: int, min_blocks: int
+        cls,
+        texts: Sequence[str | bytes],
+        max_length: int,
+        orders: int,
+        min_blocks: int | None = None,
     ) -> "Vectorizer":
         """Return a vectorizer with the n-grams that occur throughout the texts.
 
@@ -91,21 +110,25 @@ class Vectorizer(tf.Module):
                 not help with other texts.
             max_length: As above.
             orders: As above.
-            min_blocks: The number of blocks of neighbouring texts in which a kept n-gram occurs.
+            min_blocks: The number of blocks of neighbouring texts in which a kept n-gram occurs. By
+                default it is 10, and of few texts one in 50 blocks but at least 2.
 
         Raises:
             Refusal: If no word occurs in this many blocks.
         """
+        count = -(-len(texts) // BLOCK)
+        if min_blocks is None:
+            min_blocks = min(MIN_BLOCKS, max(count // BLOCKS_EACH, 2), count)
         blocks: Counter[bytes] = Counter()
         for start in range(0, len(texts), BLOCK):
-            words = truncated_words(encode(texts[start : start + BLOCK]), max_length)
+            words = truncated(split_words(encode(texts[start : start + BLOCK])), max_length)
             grams = ngrams(words, orders)
             blocks.update(set(grams.flat_values.numpy().ravel().tolist()))
         kept = [gram for gram, count in blocks.items() if count >= min_blocks and gram]
         if not kept:
             raise Refusal(
                 f"min_blocks must leave some words; no word occurs in {min_blocks} of the "
-                f"{-(-len(texts) // BLOCK)} blocks of {BLOCK} texts: choose a lower number, or "
+                f"{count} blocks of {BLOCK} texts: choose a lower number, or "
                 f"give more texts"
             )
         # Words come first, then the most frequent, then by spelling, so the order is unique.
@@ -124,11 +147,19 @@ class Vectorizer(tf.Module):
 
     def words(self, texts: tf.Tensor) -> tf.RaggedTensor:
         """Return the words read of texts `(batch,)`, shape `(batch, None)`."""
-        return truncated_words(texts, self.max_length)
+        return truncated(self.all_words(texts), self.max_length)
+
+    def all_words(self, texts: tf.Tensor) -> tf.RaggedTensor:
+        """Return the words of texts `(batch,)`, shape `(batch, None)`, also those not read."""
+        return split_words(texts, self.unspaced)
 
     def __call__(self, texts: tf.Tensor) -> tf.RaggedTensor:
         """Return the ids of texts `(batch,)`, shape `(batch, None, orders)`."""
-        grams = ngrams(self.words(texts), self.orders)
+        return self.ids(self.words(texts))
+
+    def ids(self, words: tf.RaggedTensor) -> tf.RaggedTensor:
+        """Return the ids of words that were read, shape `(batch, None, orders)`."""
+        grams = ngrams(words, self.orders)
         return grams.with_flat_values(self.lookup(grams.flat_values))
 
     def arrays(self, texts: Sequence[str | bytes]) -> list[np.ndarray]:

@@ -5,7 +5,6 @@ import functools
 import json
 import shutil
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -13,6 +12,8 @@ import tensorflow as tf
 from apps.common.runs import Run
 from apps.common.text import encode
 from apps.sentiment import app as sentiment
+from apps.sentiment.exported import explain_text
+from apps.sentiment.labels import CLASSES
 from tests.apps import commands
 from tests.apps.common import c_api, other_runtimes
 
@@ -61,7 +62,7 @@ def test_a_run_holds_settings_history_model_and_pictures(run):
 
 
 def test_the_seed_decides_the_order_of_the_reviews():
-    splits = sentiment.Splits([(f"good {n}", n % 2) for n in range(60)], (), "here")
+    splits = sentiment.Reviews([(f"good {n}", n % 2) for n in range(60)], (), "here")
     settings = sentiment.Settings(seed=7, min_blocks=1, batch_size=9)
     batches, validation, *_ = sentiment.make_datasets(splits, settings)
     assert (batches.seed, validation.seed) == (7, None)
@@ -95,31 +96,24 @@ def test_evaluation_writes_the_metrics_next_to_the_baselines(run, classifier, ca
         assert (run / "plots" / f"{name}.png").stat().st_size > 5000
 
 
-def test_prediction_prints_label_probability_and_words(run, tmp_path, capsys):
+def test_prediction_prints_label_probability_and_words(run, classifier, tmp_path, capsys):
     (tmp_path / "review.txt").write_bytes(b"Superb \xff film")
     call("predict", "--run", run, "It was not dull.", tmp_path / "review.txt", "", "--top", "2")
-    lines = capsys.readouterr().out.splitlines()
+    origin, *lines = capsys.readouterr().out.splitlines()
+    assert origin == (
+        "Trained on the embedded sample: generated sentences about films, not real reviews"
+    )
     assert len(lines) == 6
     for verdict, words in zip(lines[::2], lines[1::2], strict=True):
         label, probability, _ = verdict.split(maxsplit=2)
-        assert label == sentiment.CLASSES[float(probability) >= 0.5]
-        assert words.startswith("  largest effects:")
+        assert label == CLASSES[float(probability) >= 0.5]
+        assert words.startswith("  words, + for positive: ")
     assert "'It was not dull.'" in lines[0]
-    assert lines[1].count(",") == 1
-
-
-def test_words_have_the_distance_that_they_moved_the_states(classifier):
-    text = "It was anything but dull."
-    probability, words = sentiment.classify(classifier, text)
-    assert probability == pytest.approx(float(classifier(encode([text]))["probability"][0]), 1e-4)
-    assert [word for word, _ in words] == ["it", "was", "anything", "but", "dull", "."]
-    states = classifier.model.get_layer("states")
-    inputs = classifier.vectorizer(encode([text])).to_tensor()
-    network = keras.Model(classifier.model.input, states.output)
-    forward, backward = np.split(network(inputs).numpy()[0], 2, axis=-1)
-    last = np.linalg.norm(forward[-1] - forward[-2]) + np.linalg.norm(backward[-1])
-    assert words[-1][1] == pytest.approx(last, rel=1e-4)
-    assert sentiment.classify(classifier, "")[1] == []
+    _, words = explain_text(classifier, "It was not dull.")
+    first, second, *_ = sorted(words, key=lambda word: -abs(word[1]))
+    shown = lines[1].removeprefix("  words, + for positive: ")
+    assert shown == f"{first[0]} {first[1]:+.2f}, {second[0]} {second[1]:+.2f}"
+    assert lines[5].endswith("none")
 
 
 @pytest.fixture
@@ -130,28 +124,66 @@ def exported(run, tmp_path, in_process):
 
 def test_the_export_answers_odd_texts_alone_and_together(exported, classifier):
     served = tf.saved_model.load(exported).signatures
-    assert list(served) == ["serving_default"]
+    assert list(served) == ["serving_default", "explain"]
     texts = encode(ODD.values())
     answer = served["serving_default"](text=texts)
     probability = answer["probability"].numpy()
     assert probability.shape == (len(ODD),)
     assert np.all((probability > 0) & (probability < 1))
-    expected = [sentiment.CLASSES[int(value >= 0.5)].encode() for value in probability]
+    expected = [CLASSES[int(value >= 0.5)].encode() for value in probability]
     assert answer["label"].numpy().tolist() == expected
     np.testing.assert_allclose(classifier(texts)["probability"], probability, atol=1e-5)
     alone = [served["serving_default"](text=texts[n : n + 1])["probability"] for n in (0, 4, 5)]
     np.testing.assert_allclose(np.ravel(alone), probability[[0, 4, 5]], rtol=1e-4)
+    text = "It was <i>superb</i>."
+    explained = served["explain"](text=encode([text, ""]))
+    _, words = explain_text(classifier, text)
+    assert explained["words"].numpy().tolist() == [[b"it", b"was", b"superb", b"."], [b""] * 4]
+    expected = [effect for _, effect in words]
+    np.testing.assert_allclose(explained["effects"].numpy()[0], expected, atol=1e-4)
 
 
 @pytest.mark.slow
 def test_a_c_program_asks_the_export(exported):
-    assert c_api.check(exported) == ["serving_default"]
+    assert c_api.check(exported) == ["explain", "serving_default"]
 
 
 @pytest.mark.slow
 def test_other_runtimes_classify_ids(classifier, tmp_path):
     written = other_runtimes.check("sentiment", classifier, classifier.numeric(), tmp_path)
     assert written == {"classify_ids": {"onnx", "litert"}}
+
+
+# Classes
+
+
+def test_stars_are_classes_with_metrics_of_their_own(tmp_path, capsys):
+    words = ("awful dull", "slow fair", "good superb")
+    rows = [f"{words[n % 3]} film {n % 7},{'★' * (1 + n % 3)}" for n in range(150)]
+    (tmp_path / "mine.csv").write_text("\n".join(["review,stars", *rows]), "utf-8")
+    options = ("--units", "6", "--embedding-size", "6", "--epochs", "1", "--seed", "3")
+    call("train", "--source", tmp_path / "mine.csv", "--run", tmp_path / "run", *options)
+    out = capsys.readouterr().out
+    assert "the text is in column 'review', the label in column 'stars'" in out
+    assert "3 classes (50 ★, 50 ★★, 50 ★★★)" in out
+    call("evaluate", "--run", tmp_path / "run")
+    written = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    measured = ("accuracy", "macro_f1", "mean_absolute_error", "log_loss")
+    assert tuple(written["metrics"]) == tuple(written["baselines"]["linear_ngrams"]) == measured
+    assert written["source"] == str(tmp_path / "mine.csv")
+    assert written["baselines"]["majority"]["mean_absolute_error"] == 1
+    assert (tmp_path / "run" / "plots" / "confusion.png").stat().st_size > 5000
+    capsys.readouterr()
+    call("predict", "--run", tmp_path / "run", "A superb film.", "--top", "1")
+    origin, verdict, words = capsys.readouterr().out.splitlines()
+    assert origin == f"Trained on {tmp_path / 'mine.csv'}"
+    label, _, then = verdict.split(maxsplit=2)
+    assert label == "★★★"
+    assert then.startswith("(then ★")
+    assert words.startswith("  words, + for ★★★: superb +")
+    (tmp_path / "run" / "classes.txt").write_text("a\nb", "utf-8")
+    err = refused(capsys, "predict", "--run", tmp_path / "run", "x")
+    assert "classes.txt must hold the names of the 3 classes of the model; received 2" in err
 
 
 # Mistakes
@@ -173,7 +205,6 @@ refused = functools.partial(commands.refused, call)
         ("limit", "5", "at least 20"),
         ("parts", "1", "at least 2"),
         *(("seed", value, "from 0 to 4,294,967,295; received") for value in ("-1", "4294967296")),
-        ("text-column", "label", "two columns; received 'label' for both"),
     ],
 )
 def test_settings_that_cannot_work(tmp_path, capsys, option, value, words):
@@ -181,6 +212,12 @@ def test_settings_that_cannot_work(tmp_path, capsys, option, value, words):
     assert err.startswith(f"error: {option.replace('-', '_')} ")
     assert f" must be {words}" in err
     assert not (tmp_path / "run").exists()
+
+
+def test_one_column_cannot_be_text_and_label(tmp_path, capsys):
+    columns = ("--text-column", "x", "--label-column", "x")
+    err = refused(capsys, "train", "--run", tmp_path / "run", *columns)
+    assert "must be two columns; received 'x' for both" in err
 
 
 @pytest.mark.parametrize(

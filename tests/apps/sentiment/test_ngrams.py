@@ -43,7 +43,7 @@ def test_the_ratios_of_a_training_text_are_counted_without_its_label(counted):
     for fold in (1, 2, 3):
         others = ngrams.fold != fold
         expected = log_count_ratios(presence(ids, SIZE)[others], labels[others])
-        np.testing.assert_array_equal(ngrams.tables[fold], expected)
+        np.testing.assert_array_equal(ngrams.tables[fold][:, 0], expected)
     for text, own, fold in zip(ids, ngrams.out_of_fold(ids), ngrams.fold, strict=True):
         np.testing.assert_array_equal(own, text + fold * SIZE)
 
@@ -76,9 +76,9 @@ def test_the_network_reads_what_was_counted(counted):
     ids = np.where(padded > 0, padded + 2 * SIZE, 0)
     plain, ratios, linear = (output.numpy() for output in model(ids))
     np.testing.assert_array_equal(plain, padded)
-    np.testing.assert_array_equal(ratios[padded > 0], ngrams.tables[2][padded[padded > 0]])
+    np.testing.assert_array_equal(ratios[padded > 0], ngrams.tables[2][padded[padded > 0], 0])
     once = presence([text[text.any(axis=1)] for text in padded], SIZE)
-    np.testing.assert_allclose(linear, once @ ngrams.weights + ngrams.bias, rtol=1e-5)
+    np.testing.assert_allclose(linear, (once @ ngrams.weights + ngrams.bias)[:, 0], rtol=1e-5)
     assert not model.trainable_variables
 
 
@@ -87,3 +87,23 @@ def test_the_linear_model_tells_separable_texts_apart(counted):
     present = presence(ids, SIZE)
     weights, bias = linear_weights(present, labels, log_count_ratios(present, labels))
     assert np.all((present @ weights + bias > 0) == labels)
+
+
+def test_of_more_classes_each_is_against_all_others():
+    random = np.random.default_rng(0)
+    labels = np.arange(60) % 3
+    ids = [np.array([[2 + label, random.integers(5, 8)]]) for label in labels]
+    ngrams = Ngrams.fit(ids, labels, 8, folds=3, classes=3)
+    assert ngrams.tables.shape == (4, 8, 3)
+    for label in range(3):
+        against = (labels == label).astype("float32")
+        expected = log_count_ratios(presence(ids, 8), against)
+        np.testing.assert_array_equal(ngrams.tables[0][:, label], expected)
+    inputs = keras.Input((None, 2), dtype="int64")
+    model = keras.Model(inputs, [ngrams.ratios(inputs), ngrams.log_odds(inputs)])
+    ratios, linear = (output.numpy() for output in model(np.stack(ids)))
+    # The ratios of a step are those of its first n-gram for each class, then of its second.
+    np.testing.assert_array_equal(
+        ratios[1, 0], np.concatenate([ngrams.tables[0][gram] for gram in ids[1][0]])
+    )
+    np.testing.assert_array_equal(linear.argmax(axis=1), labels)

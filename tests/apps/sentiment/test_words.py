@@ -21,6 +21,9 @@ from apps.sentiment.words import BEGIN, BLOCK, Vectorizer, split_words
         ("cafe\u0301", ["cafe\u0301"]),
         ("fin\u00a0de\u2009ligne\x85\x00suite", ["fin", "de", "ligne", "suite"]),
         ("so \N{CLAPPING HANDS SIGN}\N{CLAPPING HANDS SIGN} good", ["so", "👏", "👏", "good"]),
+        ("这部电影, very好看", ["这", "部", "电", "影", ",", "very", "好", "看"]),
+        ("スーパー映画", ["ス", "ー", "パ", "ー", "映", "画"]),
+        ("หนังดี", ["ห", "นั", "ง", "ดี"]),
         (b"caf\xe9s \xff.", ["caf", "s", "."]),
         ("\ud800x", ["?", "x"]),
         ("", []),
@@ -43,6 +46,23 @@ def test_the_vocabulary_holds_what_occurs_in_enough_blocks_words_first():
     assert ids == [[[2, 5], [3, 6], [4, 1], [1, 1]], [[2, 5]]]
     arrays = vectorizer.arrays(["a b c", ""])
     assert [array.tolist() for array in arrays] == ids
+
+
+def test_words_of_earlier_vocabularies_stay_whole():
+    """Earlier versions split scripts without spaces at spaces only."""
+    text = encode(["很好 吗"])
+    assert Vectorizer(["很好", "吗"], 10, orders=1)(text).to_list() == [[[1], [2], [3]]]
+    assert Vectorizer(["很", "很 好"], 10, orders=2)(text).to_list()[0][2] == [1, 3]
+
+
+@pytest.mark.parametrize(("texts", "blocks"), [(10, 1), (60, 2), (5000, 4), (50_000, 10)])
+def test_how_common_an_ngram_must_be_follows_the_number_of_texts(texts, blocks):
+    rare, common = (["x"] * BLOCK * count for count in (blocks - 1, blocks))
+    padded = [*common, *["a"] * (texts - len(common))] if texts > BLOCK else ["x"] * texts
+    assert "x" in Vectorizer.fit(padded, 3, orders=1).vocabulary
+    if blocks > 1:
+        padded = [*rare, *["a"] * (texts - len(rare))]
+        assert "x" not in Vectorizer.fit(padded, 3, orders=1).vocabulary
 
 
 def test_a_vocabulary_without_words_is_refused():
