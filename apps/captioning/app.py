@@ -175,7 +175,7 @@ def export(run: Path, to: Path = Path("saved_models"), also: tuple[Format, ...] 
     folder = Run.finished(run)
     captioner = load_captioner(folder)
     endpoints = captioner.endpoints()
-    probes = [*example_images(), *real_images(folder.settings(Settings))]
+    probes = [*real_images(folder.settings(Settings)), *example_images()]
     export_run(
         captioner,
         folder,

@@ -31,6 +31,11 @@ CARD = Card(
         "tfds": "coco_captions of the TensorFlow Datasets catalogue (Lin et al. 2014): "
         "annotations CC BY 4.0; the images are under the terms of Flickr.",
     },
+    "image-to-text",
+    {
+        "sample": "the embedded sample (generated drawings of coloured shapes, no photographs)",
+        "tfds": "coco_captions (photographs, with captions that people wrote)",
+    },
 )
 
 

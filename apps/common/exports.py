@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 import rnnlayers
-from apps.common.cards import FILE, Card, describe
+from apps.common.cards import Card, describe
 from apps.common.endpoint_checks import checked_for_rows
 from apps.common.files import note_written
 from apps.common.other_runtimes import (
@@ -18,7 +18,7 @@ from apps.common.other_runtimes import (
     write_files,
 )
 from apps.common.runs import Run
-from apps.common.signatures import WARMUP
+from apps.common.signatures import CARD_FILE, WARMUP
 
 
 def export_run(
@@ -56,7 +56,7 @@ def export_run(
     endpoints = checked_for_rows(endpoints)
 
     def finish(folder: Path) -> None:
-        (folder / FILE).write_text(describe(card, folder, run, app), "utf-8")
+        (folder / CARD_FILE).write_text(describe(card, folder, run, app), "utf-8")
         write_warmup_requests(folder / WARMUP, app, endpoints, probes)
         if also:
             write_files(folder / FOLDER, model, also, numeric(), tolerance)
@@ -65,7 +65,7 @@ def export_run(
         model, to / app, endpoints=endpoints, probes=probes, tolerance=tolerance, finish=finish
     )
     note_written(path)
-    note_written(path / FILE)
+    note_written(path / CARD_FILE)
     return path
 
 

@@ -11,6 +11,7 @@ from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 from apps.common.refusal import Refusal
 
 DEFAULT = "serving_default"
+CARD_FILE = "model_card.md"
 WARMUP = Path("assets.extra/tf_serving_warmup_requests")
 
 

@@ -34,6 +34,12 @@ CARD = Card(
         "waves), or CO2 on Mauna Loa, weekly, as statsmodels ships it (Keeling and Whorf 2004, "
         "public domain); the setting `sample` says which."
     },
+    "time-series-forecasting",
+    {
+        "sample": "the embedded sample mackey_glass (generated from an equation, no measurements)",
+        "sample:synthetic": "the embedded sample synthetic (generated waves, no measurements)",
+        "sample:co2": "weekly carbon dioxide on Mauna Loa, 1958 to 2001",
+    },
 )
 
 

@@ -92,6 +92,32 @@ def make_app(
     async def names() -> Response:
         return json_response({"models": sorted(models.sources)})
 
+    about = _described(
+        "What a model is trained on, and an example of each of its inputs.", 404, parameters={}
+    )
+
+    @app.get("/models/{name}", **about)
+    async def describe(name: str) -> Response:
+        with models.use(name, None, None) as chosen:
+            servable = chosen.servable
+            content = {
+                "name": name,
+                "version": str(chosen.version),
+                "trained_on": servable.about.trained_on,
+                "card": servable.about.card is not None,
+                "meanings": servable.about.meanings,
+                "examples": servable.examples,
+            }
+        return json_response(content)
+
+    @app.get("/models/{name}/card", include_in_schema=False)
+    async def card(name: str) -> Response:
+        with models.use(name, None, None) as chosen:
+            text = chosen.servable.about.card
+        if text is None:
+            raise ServingError("NOT_FOUND", f"{name} has no model card")
+        return Response(text, media_type="text/markdown; charset=utf-8")
+
     async def prometheus() -> Response:
         return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
 

@@ -11,6 +11,7 @@ from google.protobuf.json_format import MessageToDict
 
 from apps.common.refusal import Refusal
 from apps.common.signatures import DEFAULT, WARMUP, Signature, read_definitions, signature_of
+from apps.serve.about import example_of, read_about
 from apps.serve.errors import ServingError, from_tensorflow, invalid_argument
 from apps.serve.json_values import Tensors
 
@@ -40,6 +41,12 @@ class Servable:
         self._cold: dict[str, list[Tensors]] = {}
         for name, inputs in warmup_requests(path / WARMUP):
             self._cold.setdefault(name, []).append(inputs)
+        self.about = read_about(path)
+        self.examples = {
+            name: example
+            for name, requests in self._cold.items()
+            if name in self.signatures and (example := example_of(requests)) is not None
+        }
         self.warm_up([DEFAULT])
 
     def warm_up(self, names: Sequence[str] | None = None) -> int:

@@ -46,6 +46,11 @@ CARD = Card(
         "tfds": "tiny_shakespeare of the TensorFlow Datasets catalogue (Karpathy 2015); "
         "Shakespeare's plays are in the public domain.",
     },
+    "text-generation",
+    {
+        "sample": "the embedded sample (generated sentences, no real texts)",
+        "tfds": "tiny_shakespeare (the plays of Shakespeare)",
+    },
 )
 
 

@@ -42,6 +42,8 @@ CARD = Card(
         "sample": GENERATED,
         "tfds": "A data set of the TensorFlow Datasets catalogue, under the terms named there.",
     },
+    "translation",
+    {"sample": "the embedded sample (generated pairs of sentences, of few words)"},
 )
 
 

@@ -1,14 +1,16 @@
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from huggingface_hub import ModelCard
 
 from apps.common import cards, exports
 from apps.common.cards import Card
 from apps.common.other_runtimes import NumericEndpoints
 from apps.common.runs import Run
-from apps.common.signatures import WARMUP
+from apps.common.signatures import CARD_FILE, WARMUP
 from apps.serve.servable import Servable, warmup_requests
 
 PROBES = {"text": ["A fine film.", ""]}
@@ -30,6 +32,8 @@ CARD = Card(
     {"text": "a review, UTF-8", "probability": "0 to 1", "label": "the review again"},
     "It knows nothing.",
     {"sample": "None."},
+    "text-classification",
+    {"sample": "made-up reviews"},
 )
 
 
@@ -82,7 +86,7 @@ def test_a_version_brings_requests_that_warm_it_up(export, monkeypatch):
 
 
 def test_its_card_says_what_it_is_and_where_nothing_was_measured(export):
-    card = (export() / cards.FILE).read_text()
+    card = (export() / CARD_FILE).read_text()
     assert "| `serving_default` | input | `text` | string | (?) | a review, UTF-8 |" in card
     assert "| `serving_default` | output | `probability` | float32 | (?) |" in card
     assert "`python -m apps.sentiment evaluate --run run` measures it" in card
@@ -94,8 +98,51 @@ def test_its_card_says_what_it_is_and_where_nothing_was_measured(export):
 def test_its_card_sets_the_metric_beside_the_baselines(export, run):
     found = {"split": "test", "metrics": {"accuracy": 0.9}, "baselines": {"trivial": {}}}
     run.write_metrics(found)
-    card = (export() / cards.FILE).read_text()
+    card = (export() / CARD_FILE).read_text()
     assert "| this model | 0.9 |\n| trivial |  |" in card
+
+
+def test_its_header_is_what_hugging_face_reads(export, run):
+    found = {"split": "test", "metrics": {"accuracy": 0.9, "f1": float("nan")}, "baselines": {}}
+    run.write_metrics(found)
+    file = export() / CARD_FILE
+    read = ModelCard.load(file)
+    assert ModelCard(str(read)).data.to_dict() == read.data.to_dict()
+    data = read.data
+    assert (data.license, data.library_name) == ("unknown", "tensorflow")
+    assert data.pipeline_tag == "text-classification"
+    (result,) = data.eval_results
+    assert result.metric_type == "accuracy"
+    assert result.metric_value == 0.9
+    assert (result.dataset_type, result.dataset_split) == ("reviews.csv", "test")
+    assert data.to_dict()["trained_on"] == "reviews.csv (data of its user)"
+    assert read.text.lstrip().startswith("# sentiment\n\nJudges reviews.")
+    assert "Trained on reviews.csv (data of its user)." in read.text
+    assert "someone" not in str(read)
+
+
+@pytest.mark.network
+def test_hugging_face_takes_the_header(export):
+    ModelCard.load(export() / CARD_FILE).validate()
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"source": "sample"}, "made-up reviews"),
+        ({"source": "sample", "sample": "co2"}, "made-up reviews"),
+        ({"source": "tfds"}, "a data set of the TensorFlow Datasets catalogue"),
+        ({"source": "/home/someone/own.csv"}, "own.csv (data of its user)"),
+    ],
+)
+def test_what_a_model_is_trained_on_is_said_in_a_few_words(settings, words):
+    assert cards.trained_on(CARD, settings) == words
+
+
+def test_one_of_several_samples_has_its_own_words():
+    card = dataclasses.replace(CARD, trained_on={"sample": "waves", "sample:co2": "air"})
+    assert cards.trained_on(card, {"source": "sample", "sample": "co2"}) == "air"
+    assert cards.trained_on(card, {"source": "sample", "sample": None}) == "waves"
 
 
 def test_a_version_without_the_extra_has_no_requests(export, monkeypatch, capsys):
