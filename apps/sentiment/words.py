@@ -72,6 +72,17 @@ def ngrams(words: tf.RaggedTensor, orders: int) -> tf.RaggedTensor:
     return words.with_flat_values(tf.stack([gram.flat_values for gram in grams], axis=1))
 
 
+def block_count(texts: int) -> int:
+    """Return the number of blocks of so many texts."""
+    return -(-texts // BLOCK)
+
+
+def blocks_needed(texts: int) -> int:
+    """Return in how many blocks of so many texts an n-gram must occur to be kept."""
+    count = block_count(texts)
+    return min(MIN_BLOCKS, max(count // BLOCKS_EACH, 2), count)
+
+
 class Vectorizer(tf.Module):
     """Turns raw texts into ids, with TensorFlow operations only, so that it can be exported.
 
@@ -116,9 +127,8 @@ class Vectorizer(tf.Module):
         Raises:
             Refusal: If no word occurs in this many blocks.
         """
-        count = -(-len(texts) // BLOCK)
         if min_blocks is None:
-            min_blocks = min(MIN_BLOCKS, max(count // BLOCKS_EACH, 2), count)
+            min_blocks = blocks_needed(len(texts))
         blocks: Counter[bytes] = Counter()
         for start in range(0, len(texts), BLOCK):
             words = truncated(split_words(encode(texts[start : start + BLOCK])), max_length)
@@ -128,7 +138,7 @@ class Vectorizer(tf.Module):
         if not kept:
             raise Refusal(
                 f"min_blocks must leave some words; no word occurs in {min_blocks} of the "
-                f"{count} blocks of {BLOCK} texts: choose a lower number, or "
+                f"{block_count(len(texts))} blocks of {BLOCK} texts: choose a lower number, or "
                 f"give more texts"
             )
         # Words come first, then the most frequent, then by spelling, so the order is unique.

@@ -3,7 +3,7 @@
 import pytest
 
 from apps.common.text import encode
-from apps.sentiment.words import BEGIN, BLOCK, Vectorizer, split_words
+from apps.sentiment.words import BEGIN, BLOCK, Vectorizer, blocks_needed, split_words
 
 
 @pytest.mark.parametrize(
@@ -55,14 +55,17 @@ def test_words_of_earlier_vocabularies_stay_whole():
     assert Vectorizer(["很", "很 好"], 10, orders=2)(text).to_list()[0][2] == [1, 3]
 
 
-@pytest.mark.parametrize(("texts", "blocks"), [(10, 1), (60, 2), (5000, 4), (50_000, 10)])
+@pytest.mark.parametrize(
+    ("texts", "blocks"),
+    [(10, 1), (25, 1), (26, 2), (2500, 2), (3750, 3), (12_500, 10), (25_000, 10)],
+)
 def test_how_common_an_ngram_must_be_follows_the_number_of_texts(texts, blocks):
-    rare, common = (["x"] * BLOCK * count for count in (blocks - 1, blocks))
-    padded = [*common, *["a"] * (texts - len(common))] if texts > BLOCK else ["x"] * texts
-    assert "x" in Vectorizer.fit(padded, 3, orders=1).vocabulary
-    if blocks > 1:
-        padded = [*rare, *["a"] * (texts - len(rare))]
-        assert "x" not in Vectorizer.fit(padded, 3, orders=1).vocabulary
+    assert blocks_needed(texts) == blocks
+
+
+def test_by_default_an_ngram_of_few_texts_is_kept_if_it_occurs_in_two_blocks():
+    texts = ["a b"] * BLOCK + ["a c"] * BLOCK
+    assert Vectorizer.fit(texts, max_length=10, orders=1).vocabulary == (BEGIN, "a")
 
 
 def test_a_vocabulary_without_words_is_refused():
