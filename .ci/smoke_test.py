@@ -4,7 +4,6 @@ It takes half a minute, needs nothing but the package, and ends with an error if
 """
 
 import importlib.metadata
-import importlib.util
 import tempfile
 from pathlib import Path
 
@@ -22,9 +21,9 @@ def check_installation() -> None:
         raise RuntimeError(f"the metadata say {version}, the package {rnnlayers.__version__}")
     if "site-packages" not in Path(rnnlayers.__file__).parts:
         raise RuntimeError(f"rnnlayers is not the installed one: {rnnlayers.__file__}")
-    for name in ("apps", "tests", "benchmarks"):
-        if importlib.util.find_spec(name):
-            raise RuntimeError(f"the package installs {name!r}")
+    tops = {file.parts[0] for file in importlib.metadata.files("rnnlayers") or ()}
+    if tops != {"rnnlayers", f"rnnlayers-{version}.dist-info"}:
+        raise RuntimeError(f"the package installs {', '.join(sorted(tops))}")
 
 
 def check_model(folder: Path) -> None:
