@@ -23,6 +23,7 @@ from apps.common.applications import Demo, find_applications
 from apps.common.cli import run_command
 from apps.common.quiet import import_tensorflow_quietly
 from apps.common.refusal import Refusal
+from apps.common.scores import compare
 
 RUNS = Path("runs/demo")
 EXPORTS = Path("saved_models")
@@ -99,17 +100,10 @@ def table(results: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """
     lines = [LAYOUT.format("application", "metric", "this model", "best baseline", "which")]
     for name, result in results.items():
-        for metric, ours in result["metrics"].items():
-            scores = {
-                baseline: found[metric]
-                for baseline, found in result["baselines"].items()
-                if metric in found
-            }
-            if scores and metric not in result["unordered"]:
-                best = min if metric in result["lower_is_better"] else max
-                baseline = best(scores, key=scores.__getitem__)
-                cells = f"{ours:.3f}", f"{scores[baseline]:.3f}", baseline
-                lines.append(LAYOUT.format(name, metric, *cells))
+        arguments = (result[n] for n in ("metrics", "baselines", "lower_is_better", "unordered"))
+        for each in compare(*arguments):
+            cells = f"{each.ours:.3f}", f"{each.theirs:.3f}", each.baseline
+            lines.append(LAYOUT.format(name, each.metric, *cells))
     return lines
 
 

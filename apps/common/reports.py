@@ -8,8 +8,7 @@ from matplotlib.figure import Figure
 
 from apps.common.files import replacing
 from apps.common.runs import Run
-
-Scores = Mapping[str, float]
+from apps.common.scores import Scores, compare
 
 MAX_WIDTH = 100  # of a table, in characters
 
@@ -50,27 +49,12 @@ def report(
     )
     rows = {f"{app} (this run)": metrics, **baselines}
     print(f"\n{format_table(pd.DataFrame(rows).T)}")
-    better = _better_baselines(metrics, baselines, lower_is_better, unordered)
+    better = [
+        f"{each.metric} by {each.baseline}, {each.theirs:.4f} against {each.ours:.4f}"
+        for each in compare(metrics, baselines, lower_is_better, unordered)
+        if each.beaten
+    ]
     print("A baseline is better: " + "; ".join(better) if better else "No baseline is better.")
-
-
-def _better_baselines(
-    metrics: Scores,
-    baselines: Mapping[str, Scores],
-    lower_is_better: Sequence[str],
-    unordered: Sequence[str],
-) -> list[str]:
-    """Return for each metric the best baseline in words, if it is better than the run."""
-    better = []
-    for metric, ours in metrics.items():
-        scores = {name: scores[metric] for name, scores in baselines.items() if metric in scores}
-        if metric in unordered or not scores:
-            continue
-        sign = -1 if metric in lower_is_better else 1
-        best = max(scores, key=lambda name: sign * scores[name])
-        if sign * scores[best] > sign * ours:
-            better.append(f"{metric} by {best}, {scores[best]:.4f} against {ours:.4f}")
-    return better
 
 
 def format_table(table: pd.DataFrame) -> str:
