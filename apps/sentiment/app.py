@@ -11,6 +11,7 @@ of the Large Movie Review Dataset or of your own texts with two classes or more.
 """
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import keras
@@ -19,6 +20,7 @@ import tyro
 
 from apps.common.applications import Demo
 from apps.common.batches import Batches
+from apps.common.cards import trained_on
 from apps.common.cli import read_inputs, run_command
 from apps.common.data.splits import hold_out_runs
 from apps.common.exports import export_run
@@ -171,7 +173,7 @@ def predict(inputs: tyro.conf.Positional[tuple[str, ...]], run: Path, top: int =
     texts = read_inputs(inputs)
     folder = Run.finished(run)
     classifier = load_classifier(folder)
-    print(f"Trained on {trained_on(folder.settings(Settings).source)}")
+    print(f"Trained on {trained_on(CARD, asdict(folder.settings(Settings)))}")
     for text in texts:
         probabilities, words = explain_text(classifier, text)
         print(describe_answer(probabilities, text))
@@ -192,15 +194,6 @@ def describe_answer(probabilities: dict[str, float], text: bytes) -> str:
         return f"{label}  {probabilities[second]:.3f}  {quoted}"
     then = ", ".join(f"{name} {probabilities[name]:.3f}" for name in others[:2])
     return f"{first}  {probabilities[first]:.3f}  (then {then})  {quoted}"
-
-
-def trained_on(source: str) -> str:
-    """Return in words what a source is."""
-    named = {
-        "sample": "the embedded sample: generated sentences about films, not real reviews",
-        "tfds": "imdb_reviews of the TensorFlow Datasets catalogue",
-    }
-    return named.get(source, source)
 
 
 def export(run: Path, to: Path = Path("saved_models"), also: tuple[Format, ...] = ()) -> None:

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from apps.common.cards import GENERATED, Card
+from apps.common.endpoint_checks import Requirement, Tensors, checked, sentence
 from apps.common.other_runtimes import NumericEndpoints
 from apps.common.text import encode
 from apps.sentiment.explanation import word_effects
@@ -15,6 +16,8 @@ from apps.sentiment.words import Vectorizer
 
 TEXT, PROBABILITY, LABEL, WORDS, EFFECTS = "text", "probability", "label", "words", "effects"
 PROBABILITIES, NAMES = "probabilities", "classes"  # of more than two classes
+
+MAX_EXPLAINED = 4  # texts in a request
 
 # The export is verified with these texts.
 PROBES = [
@@ -112,7 +115,8 @@ class Classifier(tf.Module):
     def endpoints(self) -> dict[str, tuple]:
         """Return the exported functions with their inputs."""
         inputs = {TEXT: tf.TensorSpec([None], tf.string)}
-        return {"serving_default": (self, inputs), "explain": (self.explain, inputs)}
+        explain = checked(self.explain, inputs, few_texts)
+        return {"serving_default": (self, inputs), "explain": (explain, inputs)}
 
     def numeric(self) -> NumericEndpoints:
         """Return the endpoints for other runtimes."""
@@ -130,6 +134,13 @@ class Classifier(tf.Module):
                 "classes.json": self.classes,
             },
         )
+
+
+def few_texts(inputs: Tensors) -> list[Requirement]:
+    """Return what must hold of texts to explain."""
+    count = tf.size(inputs[TEXT])
+    said = f"explain takes at most {MAX_EXPLAINED} texts at a time, as it asks again for each word"
+    return [Requirement(count <= MAX_EXPLAINED, sentence(f"{said}; received ", count))]
 
 
 def explain_text(

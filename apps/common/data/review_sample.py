@@ -44,7 +44,7 @@ PLURALS = (
     *("performances", "scenes", "sets", "songs", "special effects", "stunts", "twists", "villains"),
 )
 RIVALS = (
-    *("book", "first part", "novel", "original", "play", "second part", "series", "trailer"),
+    *("book", "first part", "novel", "original", "play", "remake", "sequel", "series", "trailer"),
     *("last film of the director", "film before it", "short film", "other version"),
 )
 DEGREES = (

@@ -101,7 +101,7 @@ def test_prediction_prints_label_probability_and_words(run, classifier, tmp_path
     call("predict", "--run", run, "It was not dull.", tmp_path / "review.txt", "", "--top", "2")
     origin, *lines = capsys.readouterr().out.splitlines()
     assert origin == (
-        "Trained on the embedded sample: generated sentences about films, not real reviews"
+        "Trained on the embedded sample (generated sentences about films, not real reviews)"
     )
     assert len(lines) == 6
     for verdict, words in zip(lines[::2], lines[1::2], strict=True):
@@ -176,7 +176,7 @@ def test_stars_are_classes_with_metrics_of_their_own(tmp_path, capsys):
     capsys.readouterr()
     call("predict", "--run", tmp_path / "run", "A superb film.", "--top", "1")
     origin, verdict, words = capsys.readouterr().out.splitlines()
-    assert origin == f"Trained on {tmp_path / 'mine.csv'}"
+    assert origin == "Trained on mine.csv (data of its user)"
     label, _, then = verdict.split(maxsplit=2)
     assert label == "★★★"
     assert then.startswith("(then ★")
