@@ -17,9 +17,9 @@ from apps.sentiment.words import Vectorizer
 TEXT, PROBABILITY, LABEL, WORDS, EFFECTS = "text", "probability", "label", "words", "effects"
 PROBABILITIES, NAMES = "probabilities", "classes"  # of more than two classes
 
-MAX_EXPLAINED = 4  # texts in a request
+MAX_EXPLAINED = 5  # texts in a request
 
-# The export is verified with these texts.
+# The export is verified with these texts. The first is the example that a page shows.
 PROBES = [
     b"The plot was anything but dull, and the music was superb.",
     b"",
