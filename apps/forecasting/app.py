@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import keras
 import numpy as np
@@ -29,7 +29,6 @@ from apps.common.runs import Run
 from apps.common.settings import Format, write_settings
 from apps.common.training import fit, load_callbacks
 from apps.forecasting.baselines import forecast_baselines, ridge
-from apps.forecasting.data import Series, load
 from apps.forecasting.exported import CARD, Forecaster, forecast
 from apps.forecasting.metrics import (
     ORDER,
@@ -40,8 +39,10 @@ from apps.forecasting.metrics import (
 )
 from apps.forecasting.networks import build_model, choose_weights, linear_share, mean_of
 from apps.forecasting.plots import plot_forecast, plot_step_errors
+from apps.forecasting.series import Series
 from apps.forecasting.settings import MEMBER_SEEDS, Settings
 from apps.forecasting.sizes import choose_sizes
+from apps.forecasting.sources import keep, kept_by, load_like, load_series
 from apps.forecasting.windows import Inputs, Windows, scaling
 
 MAX_ORIGINS = 2000  # that choose what is not trained, evenly spaced
@@ -71,17 +72,9 @@ class ForecastingRun(Run):
 # Data
 
 
-def load_series(settings: Settings, cache: Path | None = None) -> Series:
-    """Load the series; those of a file are mapped into memory from the folder `cache`."""
-    names = ["time_column", "time_format", "columns", "season", "max_gap"]
-    if settings.source == "sample":
-        names.append("sample")
-    return load(settings.source, cache=cache, **{name: getattr(settings, name) for name in names})
-
-
 def load_series_of(folder: Run, settings: Settings, cache: Path | None = None) -> Series:
     """Load the series of a run, which may have changed since it was trained."""
-    series = load_series(settings, cache)
+    series = load_series(settings, cache, kept_by(folder))
     series.check_trainable(settings.window, settings.horizon)
     check_fits(series, folder.read_lines("variables.txt"), settings.window)
     return series
@@ -153,6 +146,7 @@ def train(run: Path, settings: Settings, callbacks: tuple[str, ...] = ()) -> Non
             write_settings(folder.settings_file, settings)
         series.check_trainable(settings.window, settings.horizon)
         folder.write_lines("variables.txt", series.names)
+        keep(folder, series)
         if settings.model != "dense":
             train_part(
                 run / "dense", replace(settings, model="dense", cell=Settings.cell), series
@@ -231,13 +225,31 @@ def load_forecaster(folder: Run) -> Forecaster:
     return Forecaster(model, member.get_layer("scaling"), settings.levels, settings.calendar)
 
 
-def predict(inputs: tyro.conf.Positional[tuple[Path, ...]], run: Path) -> None:
+def predict(
+    inputs: tyro.conf.Positional[tuple[Path, ...]],
+    run: Path,
+    time_format: str | None = None,
+    day_first: bool | None = None,
+    separator: str | None = None,
+    decimal: Literal[".", ","] | None = None,
+    skip_rows: int | None = None,
+    no_header: tyro.conf.FlagCreatePairsOff[bool] = False,
+) -> None:
     """Forecast the steps after the end of series, as a table and a plot in the folder of the run.
 
     Args:
-        inputs: CSV or Parquet files like the one trained on; that one itself if none is given.
+        inputs: Files like the one trained on; that one itself if none is given. They may be written
+            differently.
         run: The folder of the run.
+        time_format: How times are written; as in the run, or found, if not given, like the others.
+        day_first: Is 01/02/2021 in February?
+        separator: Of columns: a sign, or tab or space.
+        decimal: The decimal sign.
+        skip_rows: Lines above the header.
+        no_header: The first row holds data, not names.
     """
+    given = {"time_format": time_format, "day_first": day_first, "separator": separator}
+    given |= {"decimal": decimal, "skip_rows": skip_rows, "no_header": no_header}
     folder = ForecastingRun.finished(run)
     forecaster, settings = load_forecaster(folder), folder.settings(Settings)
     paths = inputs or (Path(settings.source),)
@@ -248,7 +260,7 @@ def predict(inputs: tyro.conf.Positional[tuple[Path, ...]], run: Path) -> None:
             f"of its file; give them one by one, or other names"
         )
     for path in paths:
-        series = load_series(replace(settings, source=str(path)))
+        series = load_like(replace(settings, source=str(path)), kept_by(folder), **given)
         check_fits(series, folder.read_lines("variables.txt"), settings.window)
         name = f"forecast_{path.stem}"
         table = forecast(forecaster, series)

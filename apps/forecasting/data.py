@@ -19,7 +19,6 @@ import contextlib
 import functools
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,94 +27,21 @@ import numpy as np
 from apps.common.data import door
 from apps.common.files import replacing
 from apps.common.refusal import Refusal
-from apps.forecasting.baselines import MIN_ROWS
 from apps.forecasting.gaps import fill, write_rows
-from apps.forecasting.grids import in_words, regular_grid, season_of
+from apps.forecasting.grids import in_words, regular_grid, same_step, season_of
+from apps.forecasting.rounding import rounded
 from apps.forecasting.sample import DEFAULT, SAMPLES
+from apps.forecasting.series import Series
 from apps.forecasting.tables import Table
+from apps.forecasting.timing import read_times
 
+OVERLAP = 0.1  # of the times, in runs of rows: they belong to several series
 VALIDATION_PART, TEST_PART = 0.1, 0.2
 # The standard split of Electricity Transformer Temperature: 12, 4 and 4 months of 30 days (Zhou et
 # al., AAAI 2021).
 ETT = {"date", "HUFL", "HULL", "MUFL", "MULL", "LUFL", "LULL", "OT"}
 ETT_HOURS = (8640, 11520, 14400)
 ETT_STEPS = {"h": 1, "15min": 4}  # in an hour
-
-
-@dataclass(frozen=True)
-class Series:
-    """Variables at regular times, in a training, a validation and a test part.
-
-    Args:
-        times: The times, regular and increasing, shape `(time,)`, datetime64[ns]; UTC if the
-            source gave offsets.
-        values: The values, read-only, shape `(time, variables)`, float32.
-        names: The names of the variables.
-        frequency: The pandas alias of the step, such as `"h"`, `"15min"`, `"MS"` or `"W-SAT"`;
-            `grids.following` returns the next times.
-        season: The number of steps in the main season.
-        origin: A description of the source, for people.
-        ends: The rows at which training, validation and test end. Rows after the last are unused.
-    """
-
-    times: np.ndarray
-    values: np.ndarray
-    names: tuple[str, ...]
-    frequency: str
-    season: int
-    origin: str
-    ends: tuple[int, int, int]
-
-    def parts(self) -> dict[str, slice]:
-        """Return the rows of the training, the validation and the test part."""
-        names = ("training", "validation", "test")
-        return dict(zip(names, map(slice, (0, *self.ends), self.ends), strict=False))
-
-    def counts(self) -> str:
-        """Return a description of the rows and parts."""
-        split = [f"{rows.stop - rows.start:,} {name}" for name, rows in self.parts().items()]
-        if unused := len(self.times) - self.ends[-1]:
-            split.append(f"{unused:,} unused")
-        return (
-            f"{len(self.times):,} rows of {len(self.names):,} variable{'s'[: len(self.names) - 1]} "
-            f"from {in_words(self.times[0])} to {in_words(self.times[-1])}, frequency "
-            f"{self.frequency}, season {self.season} ({', '.join(split)})"
-        )
-
-    def check_trainable(self, window: int, horizon: int) -> None:
-        """Refuse series on which no network can be trained and evaluated.
-
-        Each part must hold the steps to forecast for one window at least; windows of the validation
-        and the test part may begin in the part before. The training part must be longer than a
-        season, and each variable must vary in it.
-
-        Args:
-            window: The number of steps in a window.
-            horizon: The number of steps to forecast.
-
-        Raises:
-            Refusal: If a part is too short, or a variable is constant.
-        """
-        for name, rows in self.parts().items():
-            needed = {"training": window + horizon}.get(name, horizon)
-            if rows.stop - rows.start < needed:
-                raise Refusal(
-                    f"{self.origin}: the {name} part has {rows.stop - rows.start:,} rows, but a "
-                    f"window of {window} and a horizon of {horizon} need {needed:,}; give a "
-                    f"smaller window or horizon, or more rows"
-                )
-        train = self.values[: self.ends[0]]
-        if len(train) < max(MIN_ROWS, self.season + 1):
-            raise Refusal(
-                f"{self.origin}: the training part has {len(train):,} rows, but evaluation needs "
-                f"{MIN_ROWS} and more than the {self.season:,} of a season; give more rows, or a "
-                f"shorter --season"
-            )
-        for column in np.flatnonzero((train == train[0]).all(axis=0)):
-            raise Refusal(
-                f"{self.origin}: {self.names[column]!r} is constant in the training part, its "
-                f"first {len(train):,} rows; leave it out with --columns"
-            )
 
 
 def load(source: str, cache: Path | None = None, **options: Any) -> Series:
@@ -158,7 +84,7 @@ def from_sample(
     table, origin, own_season = SAMPLES[sample]()
     return _series(
         table.index.to_numpy("datetime64[ns]"),
-        [table.to_numpy("float32")],
+        [table.to_numpy("float64")],
         tuple(table.columns),
         origin,
         season=own_season if season is None else season,
@@ -183,21 +109,34 @@ def from_path(
     time_column: str | None = None,
     columns: Sequence[str] | None = None,
     time_format: str | None = None,
+    day_first: bool | None = None,
+    separator: str | None = None,
+    decimal: str | None = None,
+    skip_rows: int | None = None,
+    no_header: bool = False,
     season: int | None = None,
     max_gap: int | None = None,
     validation_part: float | None = None,
     test_part: float | None = None,
+    frequency: str | None = None,
+    like: str | None = None,
     cache: Path | None = None,
 ) -> Series:
-    """Read series from a CSV, TSV or Parquet file with a row for each time.
+    """Read series from a text file, a Parquet file or a spreadsheet with a row for each time.
 
     Args:
         path: The file.
         time_column: The column of times. By default one called date, time, datetime, timestamp,
-            ds or month, otherwise the first that holds dates.
+            ds or month, otherwise the first that holds dates; see `clocks.find_time_column`.
         columns: The columns of values. By default all columns of numbers.
-        time_format: How times are written, in the letters of `strftime`. By default ISO 8601, or
-            a guess.
+        time_format: How times are written, in the letters of `strftime`, or one of `times.WORDS`.
+            By default ISO 8601, or what the entries fit.
+        day_first: Whether 01/02/2021 is in February. By default what the entries or the regularity
+            of the times say.
+        separator: What separates columns in a text file. By default what makes a table of it.
+        decimal: The decimal sign. By default what the numbers say.
+        skip_rows: The lines above the header. By default those with too few fields.
+        no_header: Whether the first row holds data. By default that is found out.
         season: The number of steps in the main season. By default a day of hours or less, a week
             of days, a year of weeks or months.
         max_gap: Fill gaps of at most this many steps. By default a season.
@@ -205,23 +144,33 @@ def from_path(
             file with the columns of Electricity Transformer Temperature has its standard split,
             unless one of the parts is given.
         test_part: The test part of all times, the last; 0.2 by default.
+        frequency: The frequency of the series that a model was trained on, which these must have.
+        like: How the times of those are written.
         cache: The folder for the mapped file, which is replaced. By default a temporary one.
 
     Raises:
         Refusal: If the file cannot be read or repaired.
         OSError: If a file cannot be read or written.
     """
-    table = Table(path)
-    time_column, columns = table.choose(time_column, columns, time_format)
+    if time_format and day_first is not None:
+        raise Refusal("day_first has no effect with time_format: leave one of them out")
+    table = Table(path, separator, decimal, skip_rows, no_header)
+    column, columns = table.choose(time_column, columns, time_format)
+    with _errors_named(str(path)):
+        times, written, left_out = read_times(
+            table, column, columns, time_format, day_first, frequency, like
+        )
     return _series(
-        table.times(time_column, time_format),
-        table.values(columns),
+        times,
+        table.values(columns, left_out),
         columns,
         str(path),
         season=season,
         parts=(validation_part, test_part),
         max_gap=max_gap,
         has_standard_split=set(table.names) == ETT,
+        expected=frequency,
+        time_format=written,
         cache=cache,
         stem=path.name,
     )
@@ -237,6 +186,8 @@ def _series(
     parts: tuple[float | None, float | None],
     max_gap: int | None = None,
     has_standard_split: bool = False,
+    expected: str | None = None,
+    time_format: str | None = None,
     cache: Path | None = None,
     stem: str = "sample",
 ) -> Series:
@@ -247,13 +198,19 @@ def _series(
         )
     with _errors_named(origin):
         grid, frequency = regular_grid(_distinct(times))
+        if expected and not same_step(frequency, expected):
+            raise Refusal(
+                f"the model was trained on series with the frequency {expected}, and the times "
+                f"here have {frequency}: resample them, or say how they are written with "
+                f"--time-format or --day-first"
+            )
     season = season or season_of(frequency)
     with _folder(cache) as folder:
         file = folder / f"{stem}.npy"
-        with replacing(file) as new:
-            write_rows(chunks, np.searchsorted(grid, times), (len(grid), len(names)), new)
-            with _errors_named(origin):
-                kept, notes = fill(new, grid, names, season if max_gap is None else max_gap)
+        with replacing(file) as new, _errors_named(origin):
+            rows = rounded(chunks, times, names)
+            write_rows(rows, np.searchsorted(grid, times), (len(grid), len(names)), new)
+            kept, notes = fill(new, grid, names, season if max_gap is None else max_gap)
         for note in notes:
             print(f"Data: {note}")
         grid = grid[kept]
@@ -266,26 +223,31 @@ def _series(
             ends = _ends(len(grid), *parts)
         # The mapping stays valid when a temporary file is removed.
         values = np.load(file, mmap_mode="r")[kept]
-    return Series(grid, values, names, frequency, season, origin, ends)
+    return Series(grid, values, names, frequency, season, origin, ends, time_format)
 
 
 def _distinct(times: np.ndarray) -> np.ndarray:
     """Return the times sorted and without repetition, and print if they were not.
 
     Raises:
-        Refusal: If most times occur more than once.
+        Refusal: If most times occur more than once, or long runs of rows overlap.
     """
     late = np.flatnonzero(times[1:] < times[:-1]) + 1
-    if len(late):
-        print(f"Data: sorted rows out of order: {len(late):,}, first row {late[0] + 1:,}")
     distinct, rows = np.unique(times, return_counts=True)
     repeated = np.count_nonzero(rows > 1)
+    several = (
+        "If the file holds several series, one below another, give each its own column, as "
+        "pandas.DataFrame.pivot does; if it holds repeated measurements, write their means"
+    )
     if 2 * repeated > len(distinct):
+        raise Refusal(f"{repeated:,} of {len(distinct):,} times occur more than once. {several}")
+    if repeated > OVERLAP * len(distinct) and 0 < len(late) < OVERLAP * repeated:
         raise Refusal(
-            f"{repeated:,} of {len(distinct):,} times occur more than once. If the file holds "
-            f"several series, one below another, give each its own column, as "
-            f"pandas.DataFrame.pivot does; if it holds repeated measurements, write their means"
+            f"the times begin again at row {late[0] + 1:,} with {in_words(times[late[0]])}, and "
+            f"{repeated:,} of {len(distinct):,} times occur more than once. {several}"
         )
+    if len(late):
+        print(f"Data: sorted rows out of order: {len(late):,}, first row {late[0] + 1:,}")
     if len(distinct) < len(times):
         print(
             f"Data: averaged rows with the same time: {len(times) - len(distinct):,} more rows "
@@ -312,7 +274,8 @@ def _errors_named(origin: str) -> Iterator[None]:
     try:
         yield
     except Refusal as error:
-        raise Refusal(f"{origin}: {error}") from error
+        named = str(error).startswith(origin)
+        raise Refusal(str(error) if named else f"{origin}: {error}") from error
 
 
 @contextlib.contextmanager

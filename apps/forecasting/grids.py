@@ -62,6 +62,35 @@ def regular_grid(times: np.ndarray) -> tuple[np.ndarray, str]:
     )
 
 
+def frequency_of(times: np.ndarray) -> str | None:
+    """Return the pandas alias of the grid of times in any order, or None if they are irregular."""
+    try:
+        return regular_grid(np.unique(times))[1]
+    except Refusal:
+        return None
+
+
+def same_step(one: str | None, other: str | None) -> bool:
+    """Return whether two frequencies have the same step, on whichever day it falls."""
+    if one is None or other is None:
+        return False
+    first, second = (_step(alias) for alias in (one, other))
+    return first == second
+
+
+def _step(alias: str) -> tuple[str, int]:
+    offset = pd.tseries.frequencies.to_offset(alias)
+    unit = offset.rule_code.split("-")[0].lstrip("0123456789")
+    months = {"MS": 1, "ME": 1, "QS": 3, "QE": 3, "YS": 12, "YE": 12}
+    if unit in months:
+        return "months", months[unit] * offset.n
+    if unit == "B":
+        return "working days", offset.n
+    if unit == "W":
+        return "seconds", offset.n * 7 * 24 * 60 * 60
+    return "seconds", pd.Timedelta(offset).value // 10**9
+
+
 def following(last: np.datetime64, frequency: str, count: int) -> pd.DatetimeIndex:
     """Return the next times on a grid of `regular_grid`.
 

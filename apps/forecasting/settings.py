@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+import tyro
+
 from apps.common.refusal import Refusal
 from apps.common.settings import MAX_SEED, CellName, check
 
@@ -16,10 +18,17 @@ class Settings:
     source: str = "sample"  # where the series come from: sample, or a CSV or Parquet file
     sample: str | None = None  # the embedded sample: mackey_glass if not given, co2, or synthetic
     time_column: str | None = None  # the column of times; found by name or contents if not given
-    time_format: str | None = None  # how times are written, as in %d/%m/%Y; guessed if not given
+    time_format: str | None = None  # how times are written, as in %d/%m/%Y; found if not given
+    day_first: bool | None = None  # is 01/02/2021 in February? by the times if not given
+    separator: str | None = None  # of columns: a sign, or tab or space; found if not given
+    decimal: Literal[".", ","] | None = None  # the decimal sign; found if not given
+    skip_rows: int | None = None  # lines above the header; found if not given
+    no_header: tyro.conf.FlagCreatePairsOff[bool] = False  # the first row holds data, not names
     columns: tuple[str, ...] | None = None  # the columns to forecast; all of numbers if not given
     season: int | None = None  # steps in the main season; by the frequency if not given
     max_gap: int | None = None  # fill gaps of at most this many steps; a season if not given
+    validation_part: float | None = None  # of all rows, before the test part; 0.1 if not given
+    test_part: float | None = None  # of all rows, the last ones; 0.2 if not given
     model: Literal["segments", "sequence", "last", "dense"] = "segments"  # the network
     window: int | None = None  # steps before the forecast that the network reads; by validation
     horizon: int | None = None  # steps to forecast; a season if not given
@@ -54,6 +63,7 @@ class Settings:
         check(self, sizes, lambda size: size is None or size >= 1, "at least 1")
         check(self, ["limit"], lambda limit: limit is None or limit >= 1, "at least 1")
         check(self, ["season"], lambda steps: steps is None or steps >= 1, "at least 1")
+        check(self, ["skip_rows"], lambda rows: rows is None or rows >= 0, "at least 0")
         check(self, ["max_gap"], lambda steps: steps is None or steps >= 0, "at least 0")
         positive = ["learning_rate", "max_norm"]
         check(self, positive, lambda number: 0 < number < float("inf"), "a finite number above 0")

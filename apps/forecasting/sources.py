@@ -1,0 +1,104 @@
+"""The series that settings name, and files that a run forecasts, which may be written differently.
+
+A run keeps in `series.json` what it has to know of the series it was trained on.
+"""
+
+import contextlib
+import dataclasses
+import io
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from apps.common.refusal import Refusal
+from apps.common.runs import Run
+from apps.forecasting.data import load
+from apps.forecasting.series import Series
+from apps.forecasting.settings import Settings
+
+KEPT = "series.json"
+# How a file is written: settings of a run that may not be those of another file.
+READING = ("time_format", "day_first", "separator", "decimal", "skip_rows", "no_header")
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a run knows of its series; the first versions knew nothing.
+
+    Args:
+        frequency: The pandas alias of the step.
+        time_format: How the times are written; None for a sample.
+    """
+
+    frequency: str | None = None
+    time_format: str | None = None
+
+
+def keep(folder: Run, series: Series) -> None:
+    """Write what a run has to know of its series."""
+    kept = Kept(series.frequency, series.time_format)
+    folder.write_lines(KEPT, [json.dumps(dataclasses.asdict(kept))])
+
+
+def kept_by(folder: Run) -> Kept:
+    """Read what `keep` wrote.
+
+    Raises:
+        Refusal: If the file is damaged.
+    """
+    if not (folder.folder / KEPT).exists():
+        return Kept()
+    try:
+        return Kept(**json.loads("\n".join(folder.read_lines(KEPT))))
+    except (ValueError, TypeError) as error:
+        raise Refusal(f"{folder.folder / KEPT} is damaged: {error}") from error
+
+
+def load_series(settings: Settings, cache: Path | None = None, kept: Kept | None = None) -> Series:
+    """Load the series; those of a file are mapped into memory from the folder `cache`.
+
+    Args:
+        settings: The settings.
+        cache: The folder.
+        kept: What a run knows of the series it was trained on, which these must be like.
+    """
+    names = ["time_column", "columns", "season", "max_gap", "validation_part", "test_part"]
+    names += ["sample"] if settings.source == "sample" else []
+    options = {name: getattr(settings, name) for name in (*names, *READING)}
+    if kept and settings.source != "sample":
+        options |= {"frequency": kept.frequency, "like": kept.time_format}
+    return load(settings.source, cache=cache, **options)
+
+
+def load_like(settings: Settings, kept: Kept, **given: Any) -> Series:
+    """Load series to forecast, which are written as those of a run or in another way.
+
+    Args:
+        settings: The settings of the run, with the source of these series.
+        kept: What the run knows of its series.
+        **given: How these are written, as far as it is said.
+    """
+    given = {
+        name: value
+        for name, value in given.items()
+        if value not in (None, False) or (name == "day_first" and value is not None)
+    }
+    if settings.source == "sample":
+        return load_series(settings)
+    found = {name: getattr(Settings, name) for name in READING}
+    if "time_format" in given or "day_first" in given:
+        settings = replace(settings, time_format=None, day_first=None)
+    known = replace(settings, **given)
+    afresh = replace(settings, **{**found, **given})
+    if known == afresh:
+        return load_series(known, kept=kept)
+    printed = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(printed):
+            series = load_series(known, kept=kept)
+    except Refusal as error:
+        print(f"Data: {settings.source} is not written as the settings of the run say: {error}")
+        return load_series(afresh, kept=kept)
+    print(printed.getvalue(), end="")
+    return series
