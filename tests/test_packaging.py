@@ -140,6 +140,8 @@ def test_a_wheel_can_be_built_from_the_source_distribution(tmp_path, monkeypatch
 
 @pytest.mark.parametrize("group", sorted(set(GROUPS) - {"ray"}))  # which is not in the lock
 def test_the_lock_pins_what_a_clone_needs(group):
+    own = [normalized(entry) for entry in GROUPS[group] if isinstance(entry, str)]
+    assert len(own) == len(set(own)), f"{group} names a package twice"
     pinned = set(re.findall(r"^([\w.-]+)==", LOCK, re.MULTILINE))
     assert requirements(group) - pinned == set(), "run `make lock`"
 
