@@ -52,6 +52,9 @@ DEMO = Demo(
 
 VOCABULARY = "vocabulary.txt"  # of a run: an n-gram a line
 NAMES = "classes.txt"  # of a run: the names of the classes, in the order of their numbers
+OF_OWN_FILES = (  # settings that concern them alone
+    *("text_column", "label_column", "test_part", "encoding", "separator", "no_header"),
+)
 USUAL_COLUMNS = {"text_column": "text", "label_column": "label"}
 
 # Data
@@ -59,10 +62,11 @@ USUAL_COLUMNS = {"text_column": "text", "label_column": "label"}
 
 def load_examples(settings: Settings) -> Reviews:
     """Load `(text, class)` examples, as many as the settings allow."""
-    columns = {name: getattr(settings, name) for name in USUAL_COLUMNS}
-    # Runs of the first versions name the usual columns, also where there are none.
-    columns = {name: None if USUAL_COLUMNS[name] == v else v for name, v in columns.items()}
-    splits = load(settings.source, **columns)
+    options = {name: getattr(settings, name) for name in OF_OWN_FILES}
+    for name, usual in USUAL_COLUMNS.items():
+        if options[name] == usual:  # runs of the first versions name it even if there is no column
+            options[name] = None
+    splits = load(settings.source, **options)
     return splits.limited(settings.limit, settings.seed)
 
 

@@ -11,24 +11,21 @@ Examples are `(text, class)`; the names of the classes are found in the labels (
 """
 
 import functools
-import itertools
-import json
-import zlib
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
 from tqdm import tqdm
 
 from apps.common.data import catalogue, door, files, review_sample
+from apps.common.data.records import Reading
 from apps.common.data.splits import SPLIT_SEED, Splits, stratified_split
 from apps.common.refusal import Refusal
-from apps.sentiment.columns import OPTIONS, find_columns
+from apps.sentiment.columns import NAMES, OPTIONS, find_columns
 from apps.sentiment.labels import CLASSES, Labelled, classify_labels
 
 Example = tuple[str, int]
+Columns = tuple[str | None, str | None]  # of the text and of the label
 FOLDERS = ("neg", "pos")  # of `CLASSES` in the Large Movie Review Dataset
 PEEK = 200  # records that tell which column is which
 TEST_PART = 0.1
@@ -68,7 +65,13 @@ def from_catalogue() -> Reviews:
 
 
 def from_path(
-    path: Path, text_column: str | None = None, label_column: str | None = None
+    path: Path,
+    text_column: str | None = None,
+    label_column: str | None = None,
+    test_part: float = TEST_PART,
+    encoding: str | None = None,
+    separator: str | None = None,
+    no_header: bool = False,
 ) -> Reviews:
     """Read texts from a folder or a file in one of the layouts above.
 
@@ -76,6 +79,10 @@ def from_path(
         path: The folder or file.
         text_column: The key or column of the text; by default it is found.
         label_column: The key or column of the label; by default it is found.
+        test_part: The part that tests, if there is no test part.
+        encoding: The encoding of the files; by default it is found.
+        separator: What separates the columns of a table; by default it is found.
+        no_header: Whether tables begin without the names of their columns.
 
     Raises:
         Refusal: If the layout is none of these, a record is broken (the message names file and
@@ -83,26 +90,34 @@ def from_path(
         OSError: If something cannot be read.
     """
     columns = (text_column, label_column)
-    name = label_column or "label"
+    reading = Reading(encoding, separator, no_header)
     if path.is_file():
-        parts = [_records(path, columns)]
+        parts = [_records(path, columns, reading)]
     elif any((path / stem).is_dir() or files.find(path, stem) for stem in ("train", "test")):
-        parts = [_part(path, stem, columns) for stem in ("train", "test")]
+        parts = [_part(path, stem, columns, reading) for stem in ("train", "test")]
     else:
-        parts = [_tree(path, columns)]
-    examples, classes = classify_labels(parts, name, str(path))
+        parts = [_tree(path, columns, reading)]
+    examples, classes = classify_labels(parts, str(path))
     if len(examples) == 2:
+        if test_part != TEST_PART:
+            raise Refusal(
+                f"test_part has no effect with {path}, which has a test part: leave it out; "
+                f"received {test_part}"
+            )
         return Reviews(*examples, str(path), classes=classes)
-    train, test = stratified_split(examples[0], TEST_PART, SPLIT_SEED)
-    origin = f"{path}, without a test part: {TEST_PART:.0%} chosen for testing, always the same"
+    train, test = stratified_split(examples[0], test_part, SPLIT_SEED)
+    origin = (
+        f"{path}, without a test part: {test_part:.0%} chosen for testing, always the same "
+        f"(--test-part says otherwise)"
+    )
     return Reviews(train, test, origin, classes=classes)
 
 
-def _part(folder: Path, stem: str, columns: tuple[str | None, str | None]) -> list[Labelled]:
+def _part(folder: Path, stem: str, columns: Columns, reading: Reading) -> list[Labelled]:
     if file := files.find(folder, stem):
-        return _records(file, columns)
+        return _records(file, columns, reading)
     if (folder / stem).is_dir():
-        return _tree(folder / stem, columns)
+        return _tree(folder / stem, columns, reading)
     raise _no_layout(folder, f"folders of texts by class in {stem}, such as {stem}/neg", stem)
 
 
@@ -114,54 +129,34 @@ def _no_layout(folder: Path, folders: str, stem: str) -> Refusal:
     )
 
 
-def _records(path: Path, columns: tuple[str | None, str | None]) -> list[Labelled]:
-    text_column, label_column = find_columns(_peek(path), path, *columns)
+def _records(path: Path, columns: Columns, reading: Reading) -> list[Labelled]:
+    usual = [name for names in (columns, *NAMES.values()) for name in names if name]
+    records = files.load(path, reading, usual)
+    text_column, label_column = find_columns(records.head(PEEK), path, *columns)
     examples = []
-    for place, (text, label) in files.read(path, (text_column, label_column)):
+    fields = (text_column, label_column)
+    # Commas without quotes can be put together again, as a label holds none.
+    for place, (text, label) in records.select(fields, free=text_column, filled=(text_column,)):
         if not isinstance(text, str):
             raise Refusal(f"{place}: {text_column!r} must be a string; received {text!r}")
-        examples.append(Labelled(place, text, label))
+        examples.append(Labelled(place, text, label, label_column))
     return examples
 
 
-def _peek(path: Path) -> dict[str, list[Any]]:
-    """Return the first values of each column or key, or none of what cannot be read.
-
-    What is wrong with a file is said by `files.read`, with the place.
-    """
-    try:
-        if files.kind(path) == ".jsonl":
-            with files.opened(path) as content:
-                records = [json.loads(line) for line in itertools.islice(content, PEEK)]
-            return {key: [record.get(key) for record in records] for key in records[0]}
-        separator = files.SEPARATORS[files.kind(path)]
-        table = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, nrows=PEEK)
-        return {str(name): list(values) for name, values in table.items()}
-    except (ValueError, EOFError, OSError, LookupError, AttributeError, TypeError, zlib.error):
-        return {role: [] for role in OPTIONS}
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise Refusal(
-            f"{path}: byte {error.start} is not text in UTF-8; save the file as UTF-8"
-        ) from error
-
-
-def _tree(folder: Path, columns: tuple[str | None, str | None]) -> list[Labelled]:
+def _tree(folder: Path, columns: Columns, reading: Reading) -> list[Labelled]:
     """Read folders of texts by class. Where there are `neg` and `pos`, others do not count."""
     names = [name for name in FOLDERS if (folder / name).is_dir()]
     if len(names) < len(FOLDERS):
         names = sorted(path.name for path in folder.iterdir() if any(path.glob("*.txt")))
     if len(names) < 2:
         raise _no_layout(folder, "folders of texts by class, such as neg and pos", "train")
-    for option, column in zip(OPTIONS.values(), columns, strict=True):
-        if column is not None:
+    options = dict(zip(OPTIONS.values(), columns, strict=True))
+    options |= {"--separator": reading.separator, "--no-header": reading.no_header or None}
+    for option, value in options.items():
+        if value is not None:
             raise Refusal(
                 f"{option} has no effect with the folders {names[0]} and {names[1]} of {folder}, "
-                f"which have no columns: leave it out; received {column!r}"
+                f"which have no columns: leave it out; received {value!r}"
             )
     paths = [
         (path, name)
@@ -169,7 +164,16 @@ def _tree(folder: Path, columns: tuple[str | None, str | None]) -> list[Labelled
         for path in sorted((folder / name).glob("*.txt"), key=_number)
     ]
     progress = tqdm(paths, desc=f"Reading {folder}", unit=" texts", disable=None)
-    return [Labelled(str(path), _text(path), name) for path, name in progress]
+    read = [
+        Labelled(str(path), files.text(path, reading.encoding), name) for path, name in progress
+    ]
+    kept = [example for example in read if example.text.strip()]
+    if len(kept) < len(read):
+        empty = next(example for example in read if not example.text.strip())
+        print(
+            f"{folder}: {len(read) - len(kept):,} empty texts are left out, such as {empty.place}"
+        )
+    return kept
 
 
 def _number(path: Path) -> tuple[int, str]:

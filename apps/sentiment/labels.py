@@ -26,6 +26,7 @@ class Labelled(NamedTuple):
     place: str  # for messages: the file and the line or row
     text: str
     label: Any
+    column: str = "label"  # where the label stands, for messages
 
 
 def read_label(label: Any) -> Key:
@@ -44,7 +45,7 @@ def read_label(label: Any) -> Key:
 
 
 def classify_labels(
-    parts: Sequence[Sequence[Labelled]], column: str, where: str
+    parts: Sequence[Sequence[Labelled]], where: str
 ) -> tuple[list[list[tuple[str, int]]], tuple[str, ...]]:
     """Find the classes of examples, and number them.
 
@@ -53,7 +54,6 @@ def classify_labels(
 
     Args:
         parts: The training examples, and perhaps test examples.
-        column: What the label is called in the file, for messages.
         where: The file or folder, for messages.
 
     Returns:
@@ -63,14 +63,14 @@ def classify_labels(
         Refusal: If a label is empty, numbers and words are mixed, there is one class only or too
             many, or a class has too few training examples.
     """
-    keys = [[_key(example, column) for example in part] for part in parts]
+    keys = [[_key(example) for example in part] for part in parts]
     spelled: dict[Key, Counter[str]] = defaultdict(Counter)
     for example, key in _together(parts, keys):
         spelled[key][" ".join(str(example.label).split())] += 1
     if spelled.keys() <= STANDARD.keys():
         numbers, names = STANDARD, CLASSES
     else:
-        _check_alike(spelled, parts, keys, column)
+        _check_alike(spelled, parts, keys)
         order = sorted(spelled, key=ORDER.index if spelled.keys() <= set(ORDER) else None)
         numbers = {key: number for number, key in enumerate(order)}
         names = tuple(_name(key, spelled[key]) for key in order)
@@ -116,11 +116,11 @@ def as_numbers(names: Sequence[str]) -> list[float] | None:
     return keys if all(isinstance(key, float) for key in keys) else None  # type: ignore
 
 
-def _key(example: Labelled, column: str) -> Key:
+def _key(example: Labelled) -> Key:
     key = read_label("" if example.label is None else example.label)
     if key in ("", "nan"):
         raise Refusal(
-            f"{example.place}: {column!r} is empty; give each text a label, or leave it out"
+            f"{example.place}: {example.column!r} is empty; give each text a label, or leave it out"
         )
     return key
 
@@ -129,7 +129,6 @@ def _check_alike(
     spelled: dict[Key, Counter[str]],
     parts: Sequence[Sequence[Labelled]],
     keys: Sequence[Sequence[Key]],
-    column: str,
 ) -> None:
     """Refuse labels that are numbers and words, or too many."""
     words = {key for key in spelled if isinstance(key, str)}
@@ -137,14 +136,14 @@ def _check_alike(
         few = words if 2 * len(words) < len(spelled) else spelled.keys() - words
         example = next(example for example, key in _together(parts, keys) if key in few)
         raise Refusal(
-            f"{example.place}: {column!r} must be all numbers or all words; received "
+            f"{example.place}: {example.column!r} must be all numbers or all words; received "
             f"{example.label!r}, and elsewhere {_some(spelled.keys() - few)}"
         )
     if len(spelled) > MAX_CLASSES:
         raise Refusal(
-            f"{_file(parts[0])}: {column!r} must have at most {MAX_CLASSES} different values, "
-            f"which are the classes; received {len(spelled):,}, such as {_some(spelled)}: choose "
-            f"another column by --label-column"
+            f"{_file(parts[0])}: {parts[0][0].column!r} must have at most {MAX_CLASSES} different "
+            f"values, which are the classes; received {len(spelled):,}, such as {_some(spelled)}: "
+            f"choose another column by --label-column"
         )
 
 

@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass
 
+import tyro
+
 from apps.common.refusal import Refusal
 from apps.common.settings import MAX_SEED, CellName, check
 
@@ -14,6 +16,10 @@ class Settings:
     source: str = "sample"  # where the reviews come from: sample, tfds, or a folder or file
     text_column: str | None = None  # the column of the text in your own files; found if not given
     label_column: str | None = None  # the column of the label; likewise
+    encoding: str | None = None  # the encoding of your own files, such as cp1252; likewise
+    separator: str | None = None  # what separates the columns of your own tables; likewise
+    no_header: tyro.conf.FlagCreatePairsOff[bool] = False  # your own tables begin without names
+    test_part: float = 0.1  # the part that tests, of your own texts without a test part
     limit: int | None = None  # use at most this many training and this many test reviews
     validation_part: float = 0.1  # the part of the training reviews that validates
     max_length: int = 800  # words read of a review, half from its start and half from its end
@@ -44,7 +50,7 @@ class Settings:
         check(self, ["limit"], lambda limit: limit is None or limit >= 20, "at least 20")
         positive = ["learning_rate", "max_norm"]
         check(self, positive, lambda number: 0 < number < math.inf, "a finite number above 0")
-        check(self, ["validation_part"], lambda part: 0 < part < 1, "between 0 and 1")
+        check(self, ["test_part", "validation_part"], lambda part: 0 < part < 1, "between 0 and 1")
         rates = ["vector_dropout", "dropout"]
         check(self, rates, lambda part: 0 <= part < 1, "at least 0 and below 1")
         check(self, ["seed"], lambda seed: 0 <= seed <= MAX_SEED, f"from 0 to {MAX_SEED:,}")

@@ -232,7 +232,7 @@ def _review(label: int, rng: random.Random) -> str:
     """Return one to four sentences, one or two of which are verdicts."""
     phrases = PRAISING if label else BLAMING
     kinds = (PLAIN, phrases, NEGATION, CONTRAST, COMPARISON)
-    verdicts = rng.choices(kinds, (8, 6, 4, 3, 3), k=rng.choices((1, 2), (3, 1))[0])
+    verdicts = rng.choices(kinds, (14, 10, 4, 3, 3), k=rng.choices((1, 2), (3, 1))[0])
     others = rng.choices((FACTS, HEARSAY), (3, 2), k=rng.choices((0, 1, 2), (2, 2, 1))[0])
     parts = [*verdicts, *others]
     rng.shuffle(parts)

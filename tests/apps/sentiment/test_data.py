@@ -85,11 +85,62 @@ def test_folders_of_any_classes_with_or_without_parts(tmp_path):
     assert (len(splits.train), len(splits.test)) == (54, 6)
 
 
-def test_a_text_that_is_not_in_utf_8_is_refused(tmp_path):
+def test_texts_in_another_encoding_and_empty_ones(tmp_path, capsys):
     write_tree(tmp_path)
-    (tmp_path / "train" / "pos" / "x.txt").write_bytes(b"caf\xe9")
-    with pytest.raises(Refusal, match=r"x\.txt: byte 3 is not text in UTF-8"):
-        load(str(tmp_path))
+    (tmp_path / "train" / "pos" / "x.txt").write_bytes(
+        "Ein schöner Film für Mädchen".encode("cp1252")
+    )
+    (tmp_path / "train" / "neg" / "y.txt").write_text(" \n")
+    splits = load(str(tmp_path))
+    assert ("Ein schöner Film für Mädchen", 1) in splits.train
+    assert len(splits.train) == 25
+    out = capsys.readouterr().out
+    assert "cp1252" in out
+    assert "1 empty texts are left out, such as" in out
+
+
+def rows_of(texts=REVIEWS):
+    return [(f"{text}, as I said", label) for text, label in texts]
+
+
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [
+        ("a.csv", lambda rows: "\n".join(["text;label", *(f"{t};{n}" for t, n in rows)])),
+        ("a.csv", lambda rows: "\n".join(["text,label", *(f"{t},{n}" for t, n in rows)])),
+        ("a.TSV", lambda rows: "\n".join(["text\tlabel", *(f"{t}\t{n}" for t, n in rows)])),
+        ("a.txt", lambda rows: "\n".join(["sep=|", "text|label", *(f"{t}|{n}" for t, n in rows)])),
+        ("a.csv", lambda rows: "\n".join(["label,text", *(f"{n},{t}" for t, n in rows)])),
+        ("a.tsv", lambda rows: "\n".join(f"{t}\t{n}" for t, n in rows)),
+        ("a.csv", lambda rows: "\n".join(["\ufeffreview,stars", *(f'"{t}",{n}' for t, n in rows)])),
+    ],
+    ids=["semicolons", "unquoted commas", "capitals", "sep=", "label first", "no header", "quotes"],
+)  # fmt: skip
+def test_tables_of_other_shapes_are_read_alike(tmp_path, name, write):
+    (tmp_path / name).write_text(write(rows_of()), "utf-8")
+    splits = load(str(tmp_path / name))
+    assert sorted([*splits.train, *splits.test]) == sorted(rows_of())
+
+
+def test_a_lone_quote_swallows_no_rows_and_empty_texts_are_left_out(tmp_path, capsys):
+    rows = [*rows_of(), ('"Wow, it is good', 1), ("", 0)]
+    lines = ["text\tlabel", *(f"{text}\t{label}" for text, label in rows)]
+    (tmp_path / "a.tsv").write_text("\n".join(lines), "utf-8")
+    splits = load(str(tmp_path / "a.tsv"))
+    assert sorted([*splits.train, *splits.test]) == sorted(rows[:-1])
+    assert "1 records without a text are left out, the first is row 42" in capsys.readouterr().out
+
+
+def test_options_of_own_files(tmp_path):
+    lines = [f"{text}:{label}" for text, label in REVIEWS]
+    (tmp_path / "a.csv").write_text("\n".join(lines), "utf-16")
+    options = {"separator": ":", "no_header": True, "encoding": "utf-16", "test_part": 0.25}
+    splits = load(str(tmp_path / "a.csv"), text_column="1", label_column="2", **options)
+    assert (len(splits.train), len(splits.test)) == (30, 10)
+    write_tree(tmp_path / "tree")
+    for option, value in (("separator", ":"), ("no_header", True), ("test_part", 0.25)):
+        with pytest.raises(Refusal, match=f"{option.replace('_', '.')} has no effect with"):
+            load(str(tmp_path / "tree"), **{option: value})
 
 
 def test_neighbours_in_the_tree_stay_neighbours(tmp_path):
@@ -131,7 +182,7 @@ def test_a_single_file_is_always_split_alike_with_both_classes(tmp_path, capsys)
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda path: write_json(path, [(None, 1)]), "line 1: 'text' must be a string; .* None"),
+        (lambda path: write_json(path, [(7, 1)]), "line 1: 'text' must be a string; .* 7"),
         (
             lambda path: write_json(path, [*REVIEWS, ("x", 5)]),
             "at least 10 examples of each class are needed; class '5' has 1",

@@ -12,7 +12,7 @@ def examples(labels, file="a.csv"):
 
 
 def classes(*parts):
-    found, names = classify_labels([examples(labels) for labels in parts], "label", "a.csv")
+    found, names = classify_labels([examples(labels) for labels in parts], "a.csv")
     return [[number for _, number in part] for part in found], names
 
 
