@@ -35,7 +35,7 @@ from apps.forecasting.series import Series
 from apps.forecasting.tables import Table
 from apps.forecasting.timing import read_times
 
-OVERLAP = 0.1  # of the times, in runs of rows: they belong to several series
+OVERLAP, RUN = 0.1, 5  # part of the times that several series share, and rows that follow another
 VALIDATION_PART, TEST_PART = 0.1, 0.2
 # The standard split of Electricity Transformer Temperature: 12, 4 and 4 months of 30 days (Zhou et
 # al., AAAI 2021).
@@ -241,7 +241,7 @@ def _distinct(times: np.ndarray) -> np.ndarray:
     )
     if 2 * repeated > len(distinct):
         raise Refusal(f"{repeated:,} of {len(distinct):,} times occur more than once. {several}")
-    if repeated > OVERLAP * len(distinct) and 0 < len(late) < OVERLAP * repeated:
+    if repeated > OVERLAP * len(distinct) and 0 < RUN * len(late) <= repeated:
         raise Refusal(
             f"the times begin again at row {late[0] + 1:,} with {in_words(times[late[0]])}, and "
             f"{repeated:,} of {len(distinct):,} times occur more than once. {several}"

@@ -170,10 +170,12 @@ def _sniff(lines: Sequence[str], usual: str) -> str:
         fitting = [row for row in rows if _fits(row, width)]
         if width < 2 or len(fitting) < CONSISTENT * len(rows):
             continue
-        columns = [
-            pd.Series(column) for column in zip(*(row[:width] for row in fitting[1:]), strict=True)
-        ]
-        held = sum(_holds(column.replace("", None)) for column in columns)
+        columns = zip(*(row[:width] for row in fitting[1 : FEW + 1]), strict=True)
+        held = sum(_holds(pd.Series(column).replace("", None)) for column in columns)
+        if separator == usual and held == width and len(fitting) == len(rows):
+            return usual
+        if held < 2 and separator != usual:
+            continue  # a table holds times and numbers
         scores[separator] = (held / width, held, separator == usual)
     return max(scores, key=scores.__getitem__, default=usual)
 
@@ -194,9 +196,15 @@ def _titles(rows: Sequence[Sequence[str]]) -> int:
     """
     widths = pd.Series([len(row) for row in rows if _filled(row)])
     width = int(widths.mode().max()) if len(widths) else 0
+    header = None
     for number, row in enumerate(rows[: MAX_TITLES + 1]):
-        if len(row) >= width and _filled(row) > 1:
-            return 0 if any(map(_filled, rows[:number])) and _is_data(rows[number:]) else number
+        if len(row) < width or _filled(row) < 2:
+            continue
+        if row[0].startswith("#"):  # a comment, or the header
+            header = number
+            continue
+        above = any(map(_filled, rows[:number]))
+        return (header or 0) if above and _is_data(rows[number:]) else number
     return 0
 
 
@@ -212,16 +220,14 @@ def _datum(field: str) -> bool:
 
 def _is_data(rows: Sequence[Sequence[str]]) -> bool:
     """Return whether the first row is like those below: times and numbers in the same columns."""
-    first, below = rows[0], [row for row in rows[1:] if len(row) == len(rows[0])]
-    if not below:
-        return False
-    held = [
-        place
-        for place, column in enumerate(zip(*below, strict=True))
-        if _holds(pd.Series(column).replace("", None)) and any(column)
-    ]
-    given = [first[place] for place in held if first[place].strip()]
-    return len(held) > 1 and bool(given) and all(map(_datum, given))
+    first, below = rows[0], [row for row in rows[1 : FEW + 1] if len(row) == len(rows[0])]
+    data = 0
+    for place, column in enumerate(zip(*below, strict=True)):
+        if any(column) and _holds(pd.Series(column).replace("", None)):
+            if first[place].strip() and not _datum(first[place]):
+                return False
+            data += bool(first[place].strip())
+    return data > 1
 
 
 def gunzipped(path: Path) -> BinaryIO:

@@ -16,9 +16,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from apps.common.data import files
+from apps.common.data import files, sheets
 from apps.common.refusal import Refusal
-from apps.forecasting import numerals, sheets
+from apps.forecasting import numerals
 from apps.forecasting.clocks import TimeColumn, find_time_column
 from apps.forecasting.layouts import find_layout, gunzipped
 from apps.forecasting.numerals import Style

@@ -65,14 +65,24 @@ def candidates(entries: pd.Series) -> list[str]:
     if is_datetime64_any_dtype(entries):
         return [ISO]
     text = clean(entries)
+    if not len(text):
+        return []
     digits = text.str.fullmatch(DIGITS)
-    if len(text) and digits.mean() > 0.5:
+    if digits.mean() > 0.5:
         tried = _digit_readings(text[digits])
     else:
-        text, _ = split_regions(text)
-        places = np.linspace(0, len(text) - 1, EXAMPLE_ROWS).astype(int) if len(text) else []
-        formats = (form for place in places for form in _formats(text.iloc[place]))
-        tried = [ISO, QUARTER, WEEK, *dict.fromkeys(formats)]
+        if not 2 * text.str.contains(r"\d", regex=True).sum() > len(text):
+            return []
+        bare, _ = split_regions(text)
+        examples = [bare.iloc[int(row)] for row in np.linspace(0, len(bare) - 1, EXAMPLE_ROWS)]
+        joined = " ".join(examples)
+        words = [QUARTER] if re.search("[QqTt]", joined) else []
+        words += [WEEK] if re.search("[WwK]", joined) else []
+        if re.search(r"\d{4}", joined):
+            if parse(entries, ISO).notna().all():
+                return [ISO]
+            words.append(ISO)
+        tried = [*words, *dict.fromkeys(form for one in examples for form in _formats(one))]
     counts = {reading: parse(entries, reading, plausible=digits.any()).count() for reading in tried}
     best = max(counts.values(), default=0)
     if not 2 * best > len(entries):

@@ -128,10 +128,11 @@ def _left_out(
             elif row > last and odd[row].strip(" :").lower() in TOTALS:
                 totals.append(row)
             else:
+                above = ", or how many lines are above the header with --skip-rows"
                 raise Refusal(
                     f"{table.path}, row {row + 1}: {column.name!r} must be a time from 1678 to "
                     f"2261, written as {reading}; received {odd[row]!r}; correct it, or say how "
-                    f"times are written with --time-format"
+                    f"times are written with --time-format{above if row == 0 else ''}"
                 )
         done += len(chunk)
     for kind, found in (("without values", empty), ("of totals at the end", totals)):

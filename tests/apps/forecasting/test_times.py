@@ -1,0 +1,170 @@
+"""Times are read as people write them, or refused with what to do."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from apps.common.refusal import Refusal
+from tests.apps.forecasting.written import (
+    BERLIN,
+    DAYS,
+    HOURS,
+    MONTHS,
+    ROWS,
+    VALUES,
+    check,
+    lines,
+    read,
+)
+
+BERLIN_TEXT = BERLIN.strftime("%Y-%m-%d %H:%M") + " Europe/Berlin"
+QUARTERS = pd.date_range("1970-01-01", periods=ROWS, freq="QS")
+YEARS = pd.date_range("1950-04-01", periods=ROWS, freq="YS-APR")
+WEEKS = pd.date_range("2019-12-30", periods=ROWS, freq="W-MON")
+ISO_WEEKS = [f"{day.year}-W{day.week:02}" for day in (day.isocalendar() for day in WEEKS)]
+UNIX = HOURS.astype("int64") // 10**9
+EXCEL = (HOURS - pd.Timestamp("1899-12-30")) / pd.Timedelta("1D")
+
+
+@pytest.mark.parametrize(
+    ("times", "written", "header"),
+    [
+        (MONTHS, MONTHS.strftime("%d/%m/%Y"), "date,y"),
+        (MONTHS, MONTHS.strftime("%d.%m.%y"), "date,y"),
+        (MONTHS, MONTHS.strftime("%m-%d-%Y"), "date,y"),
+        (MONTHS + pd.offsets.MonthEnd(0), MONTHS.shift(1, "ME").strftime("%d/%m/%Y"), "date,y"),
+        (DAYS, DAYS.strftime("%d.%m.%y"), "date,y"),
+        (DAYS[:12], DAYS[:12].strftime("%Y.%m.%d"), "date,y"),
+        (DAYS, [f"{day.month}/{day.day}/{day:%y}" for day in DAYS], "date,y"),
+        (QUARTERS, QUARTERS.strftime("%d/%m/%Y"), "date,y"),
+        (YEARS, YEARS.strftime("%d/%m/%Y"), "date,y"),
+        (YEARS, YEARS.strftime("%m/%d/%Y"), "date,y"),
+        (HOURS, HOURS.strftime("%m/%d/%Y %I:%M:%S %p"), "time,y"),
+        (HOURS, HOURS.strftime("%d/%m/%Y %I:%M %p").str.replace("AM", "a.m."), "time,y"),
+        (HOURS, HOURS.strftime("%b %d, %Y %I %p"), "time,y"),
+        (HOURS, [f"{hour:%d.%m.%Y %H:%M}".removesuffix(" 00:00") for hour in HOURS], "time,y"),
+        (
+            HOURS,
+            [f"{hour - pd.Timedelta('1h'):%d.%m.%Y} {(hour.hour or 24):02}:00" for hour in HOURS],
+            "time,y",
+        ),
+        (HOURS, HOURS.strftime("%d%b%Y:%H:%M:%S").str.upper(), "time,y"),
+        (HOURS, HOURS.strftime("%Y%m%d%H"), "time,y"),
+        (HOURS, HOURS.strftime("%Y%m%d%H%M%S"), "time,y"),
+        (HOURS, UNIX, "timestamp,y"),
+        (HOURS, UNIX * 1000, "timestamp,y"),
+        (HOURS, [f"{second}.0" for second in UNIX], "Unix Time,y"),
+        (HOURS, UNIX * 10**6, "ts,y"),
+        (HOURS, UNIX, "t,y"),
+        (HOURS, EXCEL, "date,y"),
+        (DAYS, (DAYS - pd.Timestamp("1899-12-30")).days, "date,y"),
+        (DAYS, DAYS.strftime("%Y%m%d"), "day,y"),
+        (MONTHS, MONTHS.strftime("%b-%y"), "month,y"),
+        (MONTHS, MONTHS.strftime("%b %Y").str.replace("Sep", "Sept"), "month,y"),
+        (MONTHS, MONTHS.strftime("%Y-%b"), "when,y"),
+        (MONTHS, MONTHS.strftime("%B %Y"), "month,y"),
+        (MONTHS, MONTHS.strftime("%Y%m"), "date,y"),
+        (MONTHS, MONTHS.strftime("%m/%Y"), "date,y"),
+        (MONTHS, MONTHS.strftime("%YM%m"), "period,y"),
+        (MONTHS, MONTHS.year + np.round((MONTHS.month - 1) / 12, 4), "time,y"),
+        (QUARTERS, [f"{day.year}Q{day.quarter}" for day in QUARTERS], "date,y"),
+        (QUARTERS, [f"Q{day.quarter} {day.year}" for day in QUARTERS], "date,y"),
+        (QUARTERS, [f"{day.year}-Q{day.quarter}" for day in QUARTERS], "quarter,y"),
+        (WEEKS, ISO_WEEKS, "week,y"),
+        (YEARS - pd.DateOffset(months=3), YEARS.year, "year,y"),
+        (DAYS, DAYS.strftime("%A, %B %d, %Y"), "date,y"),
+        (BERLIN.tz_convert(None), BERLIN.strftime("%Y-%m-%d %H:%M:%S %Z"), "time,y"),
+        (BERLIN.tz_convert(None), BERLIN_TEXT, "time,y"),
+        (BERLIN.tz_convert(None), BERLIN.strftime("%d.%m.%Y %H:%M %Z"), "time,y"),
+    ],
+)
+def test_times(tmp_path, times, written, header):
+    count = len(times)
+    quoted = [f'"{entry}"' for entry in written]
+    check(read(tmp_path, lines(quoted, VALUES[:count], header=header)), times, VALUES[:count])
+
+
+@pytest.mark.parametrize(
+    ("columns", "header"),
+    [
+        ((HOURS.strftime("%d/%m/%Y"), HOURS.strftime("%H:%M:%S")), "Date,Time,y"),
+        ((HOURS.strftime("%m/%d/%Y"), HOURS.strftime("%I:%M %p")), "Date,Time,y"),
+        ((HOURS.strftime("%d/%m/%Y"), HOURS.strftime("%H.%M.%S")), "Date,Time,y"),
+        ((HOURS.date, HOURS.hour), "date,hour,y"),
+        ((HOURS.date, HOURS.hour * 100), "date,hour,y"),
+        (((HOURS - pd.Timedelta("1h")).date, (HOURS.hour - 1) % 24 + 1), "date,Hour,y"),
+        ((HOURS.year, HOURS.month, HOURS.day, HOURS.hour), "year,month,day,hour,y"),
+    ],
+)
+def test_times_in_several_columns(tmp_path, columns, header):
+    series = read(tmp_path, lines(*columns, VALUES, header=header))
+    assert series.names == ("y",)
+    check(series, HOURS)
+
+
+def test_parts_of_longer_times(tmp_path):
+    content = lines(MONTHS.year, MONTHS.strftime("%b"), VALUES, header="Year,Month,y")
+    check(read(tmp_path, content), MONTHS)
+    years, quarters = QUARTERS.year.astype(float), QUARTERS.quarter.astype(float)
+    check(read(tmp_path, lines(years, quarters, VALUES, header="year,quarter,y")), QUARTERS)
+
+
+def test_the_reading_taken_is_said_where_there_are_several(tmp_path, capsys):
+    read(tmp_path, lines(MONTHS.strftime("%d/%m/%Y"), VALUES))
+    line = "Data: 'date': read 01/02/2005 as 2005-02-01 (%d/%m/%Y), as the times are then regular; "
+    assert line + "say otherwise with --day-first True or False" in capsys.readouterr().out
+    read(tmp_path, lines(DAYS.strftime("%d/%m/%Y"), VALUES))  # 13/01 leaves no doubt
+    assert "--day-first" not in capsys.readouterr().out
+    read(tmp_path, lines(UNIX, VALUES))
+    words = "'date': read as seconds since 1970, in UTC; say otherwise with --time-format"
+    assert words in capsys.readouterr().out
+
+
+def test_options_decide_how_times_are_read(tmp_path):
+    content = lines(YEARS.strftime("%d/%m/%Y"), VALUES)
+    january = YEARS - pd.DateOffset(months=3) + pd.DateOffset(days=3)
+    check(read(tmp_path, content, day_first=False), january)
+    check(read(tmp_path, content, time_format="%m/%d/%Y"), january)
+    check(read(tmp_path, content, day_first=True), YEARS)
+    with pytest.raises(Refusal, match="day_first has no effect with time_format"):
+        read(tmp_path, content, day_first=True, time_format="%d/%m/%Y")
+    few = lines(DAYS[:12].strftime("%m/%d/%Y"), VALUES[:12])
+    check(read(tmp_path, few, day_first=False), DAYS[:12], VALUES[:12])
+    months = pd.date_range("2021-01-01", periods=12, freq="MS")
+    check(read(tmp_path, few, day_first=True), months, VALUES[:12])
+    check(read(tmp_path, few, frequency="ME"), months, VALUES[:12])  # as a model's
+    check(read(tmp_path, few, like="%m/%d/%Y"), DAYS[:12], VALUES[:12])
+    check(
+        read(tmp_path, lines(UNIX, VALUES, header="a,y"), time_format="unix", time_column="a"),
+        HOURS,
+    )
+
+
+@pytest.mark.parametrize(
+    ("times", "options", "message"),
+    [
+        (DAYS[:12].strftime("%m/%d/%Y"), {}, "can be read in 2 ways, and its times are regular in"),
+        (YEARS.map(lambda day: f"03/04/{day.year}"), {}, "as 1950-04-03 .*--day-first True or Fal"),
+        (
+            BERLIN.tz_localize(None).strftime("%Y-%m-%d %H:%M") + " Mars/Base",
+            {},
+            "no time zone 'Mar",
+        ),
+        (
+            pd.date_range("2021-03-27 20:00", periods=ROWS, freq="h").strftime("%Y-%m-%d %H:%M")
+            + " Europe/Berlin",
+            {},
+            "row 7: .* received '2021-03-28 02:00 Europe/Berlin'",
+        ),
+        (
+            DAYS,
+            {"frequency": "h"},
+            "trained on series with the frequency h, and the times here hav",
+        ),
+        (DAYS, {"time_format": "%Q"}, "letters of strftime, .* or one of unix, unix_ms, .*'%Q'"),
+        (DAYS, {"time_format": "sometimes"}, "no column of times among"),
+    ],
+)
+def test_times_that_are_refused(tmp_path, times, options, message):
+    with pytest.raises(Refusal, match=message):
+        read(tmp_path, lines(times, VALUES[: len(times)]), **options)
