@@ -34,14 +34,24 @@ def call_in_graph(
     """
 
     def make() -> Callable[..., Any]:
-        def with_weights(values: Sequence[Tensor], arguments: Any, options: Any) -> Any:
-            return call_with_weights(
-                layer, layer.weights, values, lambda: function(layer, *arguments, **options)
-            )
-
+        # TensorFlow warns of retracing for all functions with the same code together, and so for a
+        # model of many layers. A partial function has no code of its own.
+        with_weights = functools.partial(_with_weights, layer, function)
         return tf.function(with_weights, autograph=False, reduce_retracing=True)
 
     return cached(layer, name, make)(values_of(layer.weights), arguments, options)
+
+
+def _with_weights(
+    layer: keras.Layer,
+    function: Callable[..., Any],
+    values: Sequence[Tensor],
+    arguments: Any,
+    options: Any,
+) -> Any:
+    return call_with_weights(
+        layer, layer.weights, values, lambda: function(layer, *arguments, **options)
+    )
 
 
 def cached(layer: keras.Layer, name: str, make: Callable[[], Any]) -> Any:
