@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from apps.serve.metrics import Metrics
 from apps.serve.models import LOG, Models
 from apps.serve.responses import error_response, json_response
 
-PAGE = Path(__file__).with_name("page.html")
+PAGE = Path(__file__).with_name("page")
 PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'self'; script-src 'unsafe-inline'; "
     "style-src 'unsafe-inline'; img-src 'self' blob: data:; frame-ancestors 'none'",
@@ -76,7 +77,7 @@ def make_app(
         redoc_url=None,
         redirect_slashes=False,
     )
-    page = PAGE.read_text("utf-8")
+    page = assemble_page()
 
     @app.get("/", include_in_schema=False)
     async def index() -> Response:
@@ -161,6 +162,15 @@ def make_app(
     if allow_origins:
         app.add_middleware(CORSMiddleware, allow_origins=allow_origins, allow_headers=["*"])
     return app
+
+
+def assemble_page() -> str:
+    """Return the page with its style and its scripts, so that it loads nothing."""
+    return re.sub(
+        r"{{(.+?)}}",
+        lambda name: (PAGE / name[1]).read_text("utf-8"),
+        (PAGE / "index.html").read_text("utf-8"),
+    )
 
 
 async def _watch(models: Models, every: float) -> None:

@@ -15,7 +15,7 @@ from apps.common.signatures import DEFAULT
 
 SERVE = Path(__file__).parents[3] / "apps" / "serve"
 OLD_RUNS = Path(__file__).parents[1] / "old_runs"
-PAGE = (SERVE / "page.html").read_text("utf-8")
+PAGE = (SERVE / "page" / "forms.js").read_text("utf-8")
 FORM = re.compile(r"{ inputs: (.*?), outputs: (.*?), optional: (.*?), form: (\w+) }")
 
 
@@ -93,7 +93,10 @@ def test_every_form_is_in_the_list():
     assert defined == {*forms(), "jsonForm"}
 
 
-@pytest.mark.parametrize("path", sorted(SERVE.glob("*.[ph]*")), ids=lambda path: path.name)
+SOURCES = [*SERVE.glob("*.py"), *SERVE.glob("page/*.*")]
+
+
+@pytest.mark.parametrize("path", sorted(SOURCES), ids=lambda path: path.name)
 def test_no_application_is_named(path):
     tensors = set().union(*(names for lists in forms().values() for names in lists))
     applications = "|".join(set(find_applications()) - tensors)

@@ -1,6 +1,8 @@
 import contextlib
 import io
+import json
 import shutil
+import subprocess
 import threading
 import time
 
@@ -9,6 +11,8 @@ import tensorflow as tf
 import uvicorn
 from PIL import Image
 
+from apps.common.exports import write_warmup_requests
+from apps.common.signatures import CARD_FILE, WARMUP
 from apps.serve.api import make_app
 from apps.serve.batching import Batching
 from apps.serve.gate import Limits
@@ -28,13 +32,19 @@ def classify(text):
     return {"probability": tf.where(good, 0.9, 0.2), "label": tf.where(good, "yes", "no")}
 
 
+def explain(text):
+    words = tf.strings.split(text).to_tensor()
+    effects = tf.where(words == "good", 2.5, tf.where(words == "", 0.0, -1.0))
+    return {**classify(text), "words": words, "effects": effects}
+
+
 def translate(text):
     rows = tf.shape(text)[0]
     attention = tf.tile(tf.constant([[[0.75, 0.25], [0.0, 1.0]]]), [rows, 1, 1])
-    pieces = tf.tile([["un", "deux"]], [rows, 1])
+    pieces = tf.tile([["▁un", "e"]], [rows, 1])
     return {
         "translation": tf.strings.join(["traduit : ", text]),
-        "source_pieces": tf.tile([["one", "two"]], [rows, 1]),
+        "source_pieces": tf.tile([["▁one", "."]], [rows, 1]),
         "target_pieces": pieces,
         "attention": attention,
     }
@@ -57,12 +67,18 @@ def forecast(window):
 
 
 def write(prompt, length, temperature, seed):
+    cold = tf.debugging.Assert(temperature < 2, [tf.strings.join(["it is too hot"])])
+    with tf.control_dependencies([cold]):
+        length = tf.identity(length)
     return {"text": tf.repeat(tf.strings.reduce_join(tf.fill([length], "x")), tf.shape(prompt)[0])}
 
 
+IMAGE = io.BytesIO()
+Image.new("RGB", (10, 7), "red").save(IMAGE, "PNG")
 SCALAR = tf.TensorSpec([], tf.int32)
 MODELS = {
     "probability": (classify, {"text": texts()}),
+    "explained": (classify, {"text": texts()}),
     "translation": (translate, {"text": texts()}),
     "caption": (describe, {"image": texts()}),
     "forecast": (forecast, {"window": tf.TensorSpec([None, 3, 1])}),
@@ -72,6 +88,21 @@ MODELS = {
     ),
     "other": (lambda x: {"y": x + 1}, {"x": SCALAR}),
 }
+EXAMPLES = {
+    "translation": {"text": [b"", b"An example"]},
+    "caption": {"image": [IMAGE.getvalue() + bytes(1000)]},  # bytes after its end do not matter
+    "forecast": {"window": [[[1.5], [2], [3]]]},
+    "continuation": {"prompt": [b"It was"], "length": 5, "temperature": 1.0, "seed": 1},
+    "other": {"x": 41},
+}
+CARD = """---
+trained_on: made-up sentences
+---
+
+# translation
+
+| `serving_default` | input | `text` | string | (?) | a sentence |
+"""
 
 
 @pytest.fixture(scope="module")
@@ -80,8 +111,15 @@ def address(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     for name, (function, signature) in MODELS.items():
         traced = tf.function(function).get_concrete_function(**signature)
-        path = str(folder / name / "1")
-        tf.saved_model.save(tf.Module(), path, signatures={"serving_default": traced})
+        path, signatures = folder / name / "1", {"serving_default": traced}
+        if name == "explained":
+            signatures["explain"] = tf.function(explain).get_concrete_function(text=texts())
+        tf.saved_model.save(tf.Module(), str(path), signatures=signatures)
+        if name in EXAMPLES:
+            endpoints = {"serving_default": (function, signature)}
+            probes = {"serving_default": EXAMPLES[name]}
+            write_warmup_requests(path / WARMUP, name, endpoints, probes)
+    (folder / "translation" / "1" / CARD_FILE).write_text(CARD)
     metrics = Metrics()
     models = Models(lambda: find_models([folder]), None, Batching())
     config = uvicorn.Config(make_app(models, metrics, Limits()), port=0, log_level="error")
@@ -106,7 +144,14 @@ def page(address):
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 390, "height": 800})
         wrong = []
-        page.on("console", lambda told: wrong.append(told.text) if told.type == "error" else None)
+        page.on(
+            "console",
+            lambda told: (
+                wrong.append(told.text)
+                if told.type == "error" and "status of 400" not in told.text
+                else None
+            ),
+        )
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on(
             "request",
@@ -126,7 +171,7 @@ def page(address):
 
 def submit(page, name):
     section = page.locator(f"#model-{name}")
-    section.locator("form button").press("Enter")  # by the keyboard
+    section.locator("form button").first.press("Enter")  # by the keyboard
     return section.locator(".answer")
 
 
@@ -137,27 +182,71 @@ def test_every_model_has_its_section_and_nothing_is_wider_than_a_phone(page):
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
-def test_a_probability_and_the_effect_of_each_word(page):
+def test_a_probability_and_the_effect_of_leaving_out_each_word(page):
     page.locator("#model-probability textarea").fill("A good film")
     answer = submit(page, "probability")
-    answer.get_by_text("Probability 90.0 %, label yes").wait_for()
-    assert answer.locator("mark").all_inner_texts() == ["A", "good", "film"]
+    answer.get_by_text("Probability 90.0 %").wait_for()
+    assert answer.locator(".big").inner_text() == "yes"
+    assert answer.locator("mark").all_inner_texts() == ["A", "good+", "film"]
     assert "good (+70.0 %), A (+0.0 %)" in answer.inner_text()
+    assert "Answer of probability, version 1." in answer.inner_text()
+
+
+def test_a_model_that_explains_itself_is_asked_for_its_explanation(page):
+    page.locator("#model-explained textarea").fill("a good film")
+    answer = submit(page, "explained")
+    answer.get_by_text("Largest effects: good (+2.50), a (-1.00), film (-1.00)").wait_for()
+    assert answer.locator("mark").all_inner_texts() == ["a-", "good+", "film-"]
 
 
 def test_a_translation_and_its_attention(page):
     page.locator("#model-translation textarea").fill("<b>x</b>")
     answer = submit(page, "translation")
     answer.get_by_text("traduit : <b>x</b>").wait_for()  # as text, not as markup
-    assert answer.get_by_role("columnheader").all_inner_texts() == ["one", "two"]
-    titles = [cell.get_attribute("title") for cell in answer.locator("td.cell").all()]
-    assert titles == ["0.75", "0.25", "0.00", "1.00"]
+    assert answer.get_by_role("columnheader").all_inner_texts() == ["one", "."]
+    assert answer.get_by_role("rowheader").all_inner_texts() == ["un", "·e"]
+    cells = answer.locator("td.cell")
+    titles = [cell.get_attribute("title") for cell in cells.all()]
+    assert titles == cells.all_inner_texts() == ["0.75", "0.25", "0.00", "1.00"]
+    assert "version 1, trained on made-up sentences." in answer.inner_text()
+
+
+def test_an_example_is_filled_in_and_comes_back(page):
+    for name, control, value in (
+        ("translation", "textarea", "An example"),
+        ("forecast", "textarea", "1.5\n2\n3"),
+        ("continuation", "textarea", "It was"),
+        ("other", "textarea", '{"x":41}'),
+    ):
+        found = page.locator(f"#model-{name} {control}")
+        found.fill("something else")
+        page.locator(f"#model-{name}").get_by_role("button", name="Example").click()
+        assert found.input_value() == value
+    page.locator("#model-caption").get_by_role("button", name="Example").click()
+    submit(page, "caption").get_by_text("7 pixels high").wait_for()
+    assert page.locator("#model-probability").get_by_role("button").all_inner_texts() == [
+        "Classify"
+    ]
+
+
+def test_what_a_model_was_trained_on_its_card_and_its_requests_are_there(page):
+    section = page.locator("#model-translation")
+    assert section.get_by_text("Trained on made-up sentences.", exact=True).is_visible()
+    section.get_by_text("Model card").click()
+    section.get_by_text("# translation").wait_for()
+    assert "trained_on" not in section.inner_text()
+    section.get_by_text("API", exact=True).click()
+    page.locator("#model-translation textarea").fill("It's")
+    submit(page, "translation").get_by_text("traduit : It's").wait_for()
+    line = section.locator("pre", has_text="curl ").inner_text()
+    assert line.endswith("""/v1/models/translation:predict -d '{"inputs":{"text":["It'\\''s"]}}'""")
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=30)
+    assert json.loads(done.stdout)["outputs"]["translation"] == ["traduit : It's"]
+    assert page.locator("#model-other").get_by_text("Model card").count() == 0
 
 
 def test_a_caption_and_the_attention_of_each_word(page):
-    content = io.BytesIO()
-    Image.new("RGB", (10, 7), "red").save(content, "PNG")
-    file = {"name": "a.png", "mimeType": "image/png", "buffer": content.getvalue()}
+    file = {"name": "a.png", "mimeType": "image/png", "buffer": IMAGE.getvalue()}
     page.locator("#model-caption input").set_input_files(file)
     answer = submit(page, "caption")
     answer.get_by_text("7 pixels high").wait_for()
@@ -168,6 +257,21 @@ def test_a_forecast_of_a_series(page):
     page.locator("#model-forecast textarea").fill("1, 2\n3\n4")
     answer = submit(page, "forecast")
     answer.get_by_role("img", name="A forecast of 2 steps, ending at 4.0000").wait_for()
+    labels = answer.locator("svg text").all_text_contents()
+    assert labels == ["2", "3.5", "5", "-2", "-1", "0", "+1", "+2"]
+    page.locator("#model-forecast input[name=time]").fill("2024-02-28T00:00:00")
+    page.locator("#model-forecast input[name=apart]").fill("86400")
+    answer = submit(page, "forecast")
+    answer.get_by_text("2024-03-01", exact=True).first.wait_for(state="attached")
+    answer.get_by_text("The numbers").click()
+    rows = [row.split("\t") for row in answer.locator("tr").all_inner_texts()]
+    assert rows == [
+        ["time (UTC)", "point", "lowest quantile", "highest quantile"],
+        ["2024-02-29", "4", "3", "5"],
+        ["2024-03-01", "4", "3", "5"],
+    ]
+    answer.get_by_role("button", name="Copy the table").click()
+    answer.get_by_role("button", name="Copied").wait_for()
     page.locator("#model-forecast textarea").fill("1, x")
     submit(page, "forecast").get_by_text("must be numbers").wait_for()
 
@@ -179,6 +283,32 @@ def test_a_continuation_of_a_text(page):
     answer.get_by_text("Once " + 45 * "x", exact=True).wait_for()
 
 
+def test_a_refusal_is_shown_as_its_sentence(page):
+    page.locator("#model-continuation input[name=temperature]").fill("3")
+    answer = submit(page, "continuation")
+    answer.get_by_role("alert").wait_for()
+    assert answer.inner_text() == "it is too hot"
+
+
+def test_who_waits_sees_it(page):
+    page.evaluate(
+        """() => {
+            window.ask = fetch;
+            window.fetch = (...all) => new Promise(go => { window.go = () => go(ask(...all)); });
+        }"""
+    )
+    try:
+        submit(page, "other")
+        waiting = page.locator("#model-other .wait")
+        waiting.get_by_text("Waiting for the answer … 1 s").wait_for()
+        assert page.locator("#model-other button").first.is_disabled()
+    finally:
+        page.evaluate("() => { window.fetch = ask; go(); }")
+    waiting.wait_for(state="hidden")
+
+
 def test_any_other_model(page):
     page.locator("#model-other textarea").fill('{"x": 2}')
     submit(page, "other").get_by_text("3").wait_for()
+    page.locator("#model-other textarea").fill('{"x"')
+    submit(page, "other").get_by_text("The inputs must be JSON").wait_for()

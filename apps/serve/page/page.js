@@ -1,0 +1,122 @@
+// Asking the server, and a section for each model
+
+const DEFAULT = 'serving_default';
+let key = '';
+async function get(path, body) {
+  const response = await fetch(path, {
+    method: body ? 'POST' : 'GET',
+    headers: key ? { 'X-API-Key': key } : {},
+    body: body && JSON.stringify(body),
+  });
+  const text = await response.text();
+  if (response.ok && (response.headers.get('Content-Type') ?? '').startsWith('text/')) return text;
+  let answer;
+  try {
+    // The API writes NaN and Infinity, which JSON does not allow.
+    answer = JSON.parse(text.replace(/([:[,\s])(-?Infinity|NaN)(?=[,\]}\s])/g, '$1null'));
+  } catch { // a proxy's answer
+    answer = { error: `The server answered with status ${response.status}` };
+  }
+  if (!response.ok) throw Object.assign(new Error(answer.error), { status: response.status });
+  return answer;
+}
+const pathOf = name => `/v1/models/${encodeURIComponent(name)}`;
+
+/** What the forms know of a model, and how they ask it. */
+class Model {
+  constructor(name, metadata, about) {
+    this.name = name;
+    this.version = metadata.model_spec.version;
+    this.signatures = metadata.metadata.signature_def.signature_def;
+    this.inputs = this.signatures[DEFAULT]?.inputs;
+    this.about = about;
+    this.example = about.examples?.[DEFAULT];
+    this.curl = element('pre', { textContent: this.example ? this.asCurl(this.example) : '' });
+  }
+  /** Returns whether the model has a signature with these inputs and outputs. */
+  has(signature, inputs, outputs) {
+    const found = this.signatures[signature];
+    return Boolean(found) && inputs.every(name => name in found.inputs) && outputs.every(name => name in found.outputs);
+  }
+  meaning(tensor, signature = DEFAULT) {
+    return this.about.meanings?.[signature]?.[tensor] ?? '';
+  }
+  /** Returns the outputs by name; a single one comes without its name. */
+  async ask(inputs, signature) {
+    const { outputs } = await get(`${pathOf(this.name)}:predict`, { signature_name: signature, inputs });
+    const names = Object.keys(this.signatures[signature].outputs);
+    return names.length === 1 ? { [names[0]]: outputs } : outputs;
+  }
+  /** Asks the default signature; returns only the outputs of these names, or all. */
+  async predict(inputs, names) {
+    this.curl.textContent = this.asCurl(inputs);
+    const outputs = await this.ask(inputs, DEFAULT);
+    return names ? Object.fromEntries(names.map(name => [name, outputs[name]])) : outputs;
+  }
+  /** Returns a request as a line for a shell; a file stands for long bytes. */
+  asCurl(inputs) {
+    const body = JSON.stringify({ inputs }).replaceAll("'", "'\\''")
+      .replace(/"b64":"[^"]{100,}"/g, `"b64":"'"$(base64 < FILE | tr -d '\\n')"'"`);
+    const header = key ? ' -H "X-API-Key: $API_KEY"' : '';
+    return `curl ${location.origin}${pathOf(this.name)}:predict${header} -d '${body}'`;
+  }
+}
+
+/** Returns what can be read of a model: its card, and its interface. */
+function reference(model) {
+  const api = element('details', {}, element('summary', { textContent: 'API' }), model.curl);
+  // A link sends no key.
+  if (!key) api.append(element('p', {}, element('a', { href: `${pathOf(model.name)}/metadata`, textContent: 'Signatures' }), ' · ',
+      element('a', { href: '/openapi.json', textContent: 'All requests (OpenAPI)' })));
+  if (!model.about.card) return [api];
+  const text = element('pre', { textContent: 'Loading …' });
+  const card = element('details', {}, element('summary', { textContent: 'Model card' }), text);
+  card.addEventListener('toggle', async () => {
+    try {
+      text.textContent = await get(`/models/${encodeURIComponent(model.name)}/card`);
+    } catch (error) {
+      text.textContent = error.message;
+    }
+  }, { once: true });
+  return [card, api];
+}
+
+async function load(name) {
+  const [metadata, about] = await Promise.all([get(`${pathOf(name)}/metadata`), get(`/models/${encodeURIComponent(name)}`)]);
+  return new Model(name, metadata, about);
+}
+
+async function show() {
+  const state = document.getElementById('state');
+  try {
+    const { models } = await get('/models');
+    const loaded = await Promise.allSettled(models.map(load));
+    document.getElementById('key').hidden = true;
+    state.textContent = models.length ? '' : 'The server has no model.';
+    loaded.forEach(({ value: model, reason }, at) => {
+      const name = models[at];
+      const section = element('section', { id: `model-${name}` }, element('h2', { textContent: name + ' ' }));
+      document.getElementById('links').append(element('a', { href: `#model-${name}`, textContent: name }), ' ');
+      document.getElementById('models').append(section);
+      if (reason) return section.append(element('p', { className: 'error', textContent: reason.message }));
+      section.firstChild.append(element('small', { textContent: `version ${model.version}` }));
+      if (model.about.trained_on) section.append(element('p', { className: 'about', textContent: `Trained on ${model.about.trained_on}.` }));
+      const signature = model.signatures[DEFAULT];
+      if (signature) {
+        const known = formFor(signature);
+        const names = known && [...known.outputs, ...known.optional].filter(output => output in signature.outputs);
+        (known ? known.form : jsonForm)(section, inputs => model.predict(inputs, names), model);
+      } else section.append(element('p', { textContent: 'This model has no signature serving_default to try.' }));
+      section.append(...reference(model));
+    });
+  } catch (error) {
+    document.getElementById('key').hidden = error.status !== 401;
+    state.textContent = error.message;
+  }
+}
+document.getElementById('key').addEventListener('submit', event => {
+  event.preventDefault();
+  key = event.target.elements.key.value;
+  show();
+});
+show();
