@@ -79,13 +79,9 @@ def load_like(settings: Settings, kept: Kept, **given: Any) -> Series:
         kept: What the run knows of its series.
         **given: How these are written, as far as it is said.
     """
-    given = {
-        name: value
-        for name, value in given.items()
-        if value not in (None, False) or (name == "day_first" and value is not None)
-    }
+    given = {name: value for name, value in given.items() if value != getattr(Settings, name)}
     if settings.source == "sample":
-        return load_series(settings)
+        return load_series(replace(settings, **given))
     found = {name: getattr(Settings, name) for name in READING}
     if "time_format" in given or "day_first" in given:
         settings = replace(settings, time_format=None, day_first=None)
