@@ -11,6 +11,8 @@ import pytest
 import tensorflow as tf
 from fastapi.testclient import TestClient
 
+from apps.common.exports import write_warmup_requests
+from apps.common.signatures import CARD_FILE, WARMUP
 from apps.serve.api import make_app
 from apps.serve.batching import Batching
 from apps.serve.gate import Limits
@@ -358,11 +360,35 @@ def test_a_server_is_not_ready_while_a_model_of_its_has_no_version_that_answers(
     assert ask(client, {"instances": [1]})[0] == 200
 
 
+def test_a_model_says_what_it_was_trained_on_and_has_an_example(serve, base):
+    folder = base / "1"
+    (folder / CARD_FILE).write_text("---\ntrained_on: made-up numbers\n---\n\n# arithmetic\n")
+    signature = {"x": tf.TensorSpec([None], tf.float32)}
+    endpoints, probes = {"serving_default": (None, signature)}, {"serving_default": {"x": [1.5, 2]}}
+    write_warmup_requests(folder / WARMUP, "arithmetic", endpoints, probes)
+    client = serve()
+    found = client.get("/models/arithmetic").json()
+    assert found["trained_on"] == "made-up numbers"
+    assert found["examples"] == {"serving_default": {"x": [1.5]}}
+    assert ask(client, {"inputs": found["examples"]["serving_default"]}) == (200, {"outputs": [3]})
+    card = client.get("/models/arithmetic/card")
+    assert card.text == "# arithmetic\n"
+    assert card.headers["content-type"].startswith("text/markdown")
+
+
+def test_a_model_without_a_card_has_none(client):
+    found = client.get("/models/arithmetic").json()
+    assert (found["card"], found["trained_on"], found["examples"]) == (False, None, {})
+    assert client.get("/models/arithmetic/card").status_code == 404
+    assert client.get("/models/other").status_code == 404
+
+
 def test_the_description_names_every_route(client):
     paths = client.get("/openapi.json").json()["paths"]
     assert {
         "/healthz",
         "/models",
+        "/models/{name}",
         "/v1/models/{name}",
         "/v1/models/{name}:predict",
         "/v1/models/{name}/versions/{version}/metadata",
