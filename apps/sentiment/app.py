@@ -31,7 +31,7 @@ from apps.common.settings import Format
 from apps.common.training import fit, load_callbacks
 from apps.sentiment.baselines import text_baselines
 from apps.sentiment.data import Reviews, load
-from apps.sentiment.exported import CARD, PROBED, PROBES, TEXT, Classifier, explain_text
+from apps.sentiment.exported import CARD, PROBED, PROBES, TEXT, Classifier, card_of, explain_text
 from apps.sentiment.labels import CLASSES, as_numbers
 from apps.sentiment.metrics import LOWER_IS_BETTER, scores
 from apps.sentiment.model import build_model
@@ -218,7 +218,7 @@ def export(run: Path, to: Path = Path("saved_models"), also: tuple[Format, ...] 
         endpoints=classifier.endpoints(),
         probes={name: {TEXT: PROBES[:count]} for name, count in PROBED.items()},
         numeric=classifier.numeric,
-        card=CARD,
+        card=card_of(classifier.classes),
         also=also,
     )
 

@@ -1,6 +1,7 @@
 """The exported classifier: raw texts in, labels and probabilities out."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import keras
 import tensorflow as tf
@@ -17,7 +18,7 @@ from apps.sentiment.words import Vectorizer
 TEXT, PROBABILITY, LABEL, WORDS, EFFECTS = "text", "probability", "label", "words", "effects"
 PROBABILITIES, NAMES = "probabilities", "classes"  # of more than two classes
 
-MAX_EXPLAINED = 5  # texts in a request
+MAX_EXPLAINED = 8  # texts in a request
 
 # The export is verified with these texts. The first is the example that a page shows.
 PROBES = [
@@ -28,19 +29,18 @@ PROBES = [
     b"\xff\xfe",
     b"word " * 100_000,
 ]
-PROBED = {"serving_default": 6, "explain": 5}  # how many of them; the last takes long to explain
+PROBED = {"serving_default": 6, "explain": 4}  # how many of them; the last takes long to explain
 CARD = Card(
     "Tells which class a text belongs to, such as whether the review of a film is positive.",
     {
         TEXT: "a text, UTF-8",
-        PROBABILITY: "of two classes, that it is the second, such as positive; of more, that it is "
-        "the label; 0 to 1",
-        LABEL: "the name of the class, such as negative or positive",
+        PROBABILITY: "0 to 1",
+        LABEL: "the class",
         PROBABILITIES: "of each class, 0 to 1",
         NAMES: "the names of the classes",
         WORDS: "the words that were read, in lower case; empty after the end",
-        EFFECTS: "of each word on the answer: the log-odds of the second of two classes, or of the "
-        "label of more, minus those without the word; above 0 if the word speaks for it",
+        EFFECTS: "what each word adds to the log-odds of the answer: those of the text minus those "
+        "without the word",
     },
     "It knows the words and phrases of the texts it was trained on, in their language, and is as "
     "certain about any other text. It does not read the middle of a long text.",
@@ -56,6 +56,18 @@ CARD = Card(
         "tfds": "imdb_reviews (English reviews of films)",
     },
 )
+
+
+def card_of(classes: Sequence[str]) -> Card:
+    """Return the card of a model with these classes."""
+    if len(classes) == 2:
+        probability, label = f"that it is {classes[1]}, 0 to 1", " or ".join(classes)
+        effect = f"{CARD.tensors[EFFECTS]}; above 0 if it speaks for {classes[1]}"
+    else:
+        probability, label = "of the label, 0 to 1", f"one of {', '.join(classes)}"
+        effect = f"{CARD.tensors[EFFECTS]}; above 0 if it speaks for the label"
+    told = {PROBABILITY: probability, LABEL: label, EFFECTS: effect}
+    return replace(CARD, tensors={**CARD.tensors, **told})
 
 
 class Classifier(tf.Module):

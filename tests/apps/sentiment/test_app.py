@@ -100,9 +100,7 @@ def test_prediction_prints_label_probability_and_words(run, classifier, tmp_path
     (tmp_path / "review.txt").write_bytes(b"Superb \xff film")
     call("predict", "--run", run, "It was not dull.", tmp_path / "review.txt", "", "--top", "2")
     origin, *lines = capsys.readouterr().out.splitlines()
-    assert origin == (
-        "Trained on the embedded sample (generated sentences about films, not real reviews)"
-    )
+    assert origin == ("Trained on the embedded sample (generated sentences, not real reviews)")
     assert len(lines) == 6
     for verdict, words in zip(lines[::2], lines[1::2], strict=True):
         label, probability, _ = verdict.split(maxsplit=2)
@@ -141,6 +139,9 @@ def test_the_export_answers_odd_texts_alone_and_together(exported, classifier):
     assert explained["words"].numpy().tolist() == [[b"it", b"was", b"superb", b"."], [b""] * 4]
     expected = [effect for _, effect in words]
     np.testing.assert_allclose(explained["effects"].numpy()[0], expected, atol=1e-4)
+    card = (exported / "model_card.md").read_text("utf-8")
+    assert "Trained on the embedded sample (generated sentences, not real" in card
+    assert "that it is positive, 0 to 1" in card
 
 
 @pytest.mark.slow
