@@ -65,8 +65,9 @@ DEMO = Demo(
 
 def load_examples(settings: Settings) -> Splits:
     """Load `(source, target)` examples."""
-    options = ("source_language", "target_language", "target", "test_part", "turned")
-    options += ("catalogue_name",)
+    options = ("source_language", "target_language", "target", "test_files", "turned")
+    options += ("source_column", "target_column", "test_part", "validation_part", "encoding")
+    options += ("separator", "no_header", "catalogue_name")
     splits = load(settings.source, **{name: getattr(settings, name) for name in options})
     return splits.with_validation(settings.seed)
 

@@ -6,21 +6,25 @@ Examples are `(source, target)`. `from_path` reads these layouts, plain or with 
   by line aligned (Multi30k, WMT, IWSLT). `val` may be called `valid` or `dev`, and names may be
   longer, as in `test_2016_flickr.en`;
 - one such file of the source language, with `target` the path of the file of the other language;
-- a file (`.tsv`, `.txt`) with source and target on each line, a tab between them.
+- a table (`.tsv`, `.txt`, `.csv`, `.xlsx`) with the source before the target, as of manythings.org,
+  or with columns that have names; other columns, such as the ids of Tatoeba, are passed over.
 
 No source sentence is in two parts. A training example whose source is in another part is left out.
 A file without parts is split by its source sentences.
 """
 
 import functools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from apps.common.data import catalogue, door, files
-from apps.common.data.splits import SPLIT_SEED, Splits
+from apps.common.data.records import Reading
+from apps.common.data.splits import SPLIT_SEED, Splits, check_parts, held_out_count
 from apps.common.refusal import Refusal
+from apps.translation.columns import find_columns, with_header
 from apps.translation.sample import generate
 
 Example = tuple[str, str]
@@ -28,6 +32,7 @@ CATALOGUE_NAME = "ted_hrlr_translate/pt_to_en"
 VALIDATION = ("val", "valid", "validation", "dev")
 SAMPLE_TRAIN, SAMPLE_TEST = 8000, 1000
 HELD_OUT = 0.05  # fraction of the source sentences of a file, for validation and for testing
+WITHOUT_HEADER = (".tsv", ".tab", ".txt")  # usually, and files with unknown suffixes
 MAX_HELD_OUT = 5000  # source sentences, for each
 
 
@@ -68,8 +73,15 @@ def from_path(
     source_language: str | None = None,
     target_language: str | None = None,
     target: str | None = None,
-    test_part: str = "test",
+    test_files: str = "test",
     turned: bool = False,
+    source_column: str | None = None,
+    target_column: str | None = None,
+    test_part: float | None = None,
+    validation_part: float | None = None,
+    encoding: str | None = None,
+    separator: str | None = None,
+    no_header: bool = False,
 ) -> Splits:
     """Read translations from a folder or a file in one of the layouts above.
 
@@ -78,33 +90,51 @@ def from_path(
         source_language: Of a folder: the suffix of the source files.
         target_language: Of a folder: the suffix of the target files.
         target: Of a file of source sentences: the path of the file of their translations.
-        test_part: Of a folder: the beginning of the name of the test files.
+        test_files: Of a folder: the beginning of the name of the test files.
         turned: Of a table: whether the target is the first column.
+        source_column: Of a table: the name or number of the column of sources; found if None.
+        target_column: Of a table: likewise of targets.
+        test_part: Of a file: the part of the source sentences that tests; by default a twentieth,
+            and at most 5,000.
+        validation_part: Of a file: likewise, the part that validates.
+        encoding: The encoding of the files; found if None.
+        separator: Of a table: what separates its columns; found if None.
+        no_header: Of a table: whether it begins without the names of its columns.
 
     Raises:
         Refusal: If there are no sentences, files are not aligned, a line has no translation, or an
             option has no effect with this layout.
         OSError: If a file cannot be read.
     """
+    of_tables = {
+        "turned": turned,
+        "source_column": source_column,
+        "target_column": target_column,
+        "separator": separator,
+        "no_header": no_header,
+    }
     if path.is_dir():
-        _refuse_unused("a folder", target=target, turned=turned)
+        of_files = {"test_part": test_part, "validation_part": validation_part}
+        _refuse_unused("a folder", target=target, **of_tables, **of_files)
         languages = _languages(path, source_language, target_language)
         train, validation, test = (
-            _read_aligned(*(_find(path, stems, language) for language in languages))
-            for stems in (("train",), VALIDATION, (test_part,))
+            _read_aligned(*(_find(path, stems, language) for language in languages), encoding)
+            for stems in (("train",), VALIDATION, (test_files,))
         )
         return _without_overlap(train, validation, test, f"{path}, {' to '.join(languages)}")
     languages = {"source_language": source_language, "target_language": target_language}
-    _refuse_unused("a file", **languages, test_part=None if test_part == "test" else test_part)
+    _refuse_unused("a file", **languages, test_files=None if test_files == "test" else test_files)
     if target is None:
-        pairs = _read_table(path, turned)
+        reading = Reading(encoding, separator, no_header)
+        pairs = _read_table(path, turned, (source_column, target_column), reading)
     else:
-        _refuse_unused("a file of each language", turned=turned)
-        pairs = _read_aligned(path, Path(target))
-    return _split_by_source(pairs, f"{path}, split by source sentences")
+        _refuse_unused("a file of each language", **of_tables)
+        pairs = _read_aligned(path, Path(target), encoding)
+    origin = f"{path}, split by source sentences (--test-part and --validation-part say how)"
+    return replace(_split_by_source(pairs, path, test_part, validation_part), origin=origin)
 
 
-def _refuse_unused(layout: str, **options: str | bool | None) -> None:
+def _refuse_unused(layout: str, **options: str | bool | float | None) -> None:
     """Refuse options that have no effect with the layout of the source."""
     for name, value in options.items():
         if value:
@@ -136,7 +166,7 @@ def _find(folder: Path, stems: Sequence[str], language: str) -> Path:
         return (exact or matches)[0]
     if matches:
         advice = (
-            "choose one with --test-part"
+            "choose one with --test-files"
             if stems[0] not in ("train", *VALIDATION)
             else (f"leave one, or name one of them {stems[0]}.{language}")
         )
@@ -149,8 +179,8 @@ def _find(folder: Path, stems: Sequence[str], language: str) -> Path:
     )
 
 
-def _read_aligned(source: Path, target: Path) -> list[Example]:
-    sources, targets = files.lines(source), files.lines(target)
+def _read_aligned(source: Path, target: Path, encoding: str | None) -> list[Example]:
+    sources, targets = files.lines(source, encoding), files.lines(target, encoding)
     if len(sources) != len(targets):
         raise Refusal(
             f"{source} and {target} must be aligned line by line; they have {len(sources):,} and "
@@ -159,21 +189,19 @@ def _read_aligned(source: Path, target: Path) -> list[Example]:
     return _drop_empty(zip(sources, targets, strict=True), str(source))
 
 
-def _read_table(path: Path, turned: bool) -> list[Example]:
-    def pairs() -> Iterator[Example]:
-        for number, line in enumerate(files.lines(path), start=1):
-            if not line.strip():
-                continue
-            cells = line.split("\t")
-            if len(cells) < 2:
-                raise Refusal(
-                    f"{path}, line {number}: expected source and target with a tab between them; "
-                    f"received {line!r:.60}. If the file has one language, name the file of the "
-                    f"other one with --target"
-                )
-            yield (cells[1], cells[0]) if turned else (cells[0], cells[1])
-
-    return _drop_empty(pairs(), str(path))
+def _read_table(
+    path: Path, turned: bool, columns: tuple[str | None, str | None], reading: Reading
+) -> list[Example]:
+    suffix = files.kind(path)
+    if suffix in files.JSON_SUFFIXES:
+        raise Refusal(f"{path}: expected a table that ends in .tsv, .txt, .csv or .xlsx")
+    table = files.table(path, replace(reading, no_header=True))
+    if not reading.no_header:
+        usual = suffix not in WITHOUT_HEADER and suffix in files.SUFFIXES
+        table = with_header(table, columns, usual)
+    fields = find_columns(table, *columns)
+    pairs = (values for _, values in table.select(fields[::-1] if turned else fields))
+    return _drop_empty(pairs, str(path))
 
 
 def _drop_empty(pairs: Iterable[Example], where: str) -> list[Example]:
@@ -209,23 +237,31 @@ def _without_overlap(
     return Splits(kept, test, origin, validation)
 
 
-def _split_by_source(pairs: list[Example], origin: str) -> Splits:
+def _split_by_source(
+    pairs: list[Example], path: Path, test_part: float | None, validation_part: float | None
+) -> Splits:
     """Split examples by their source sentences: those with the same source stay together."""
+    check_parts(test_part, validation_part)
     keys = [_normalized(source) for source, _ in pairs]
     different = sorted(set(keys))
-    count = min(MAX_HELD_OUT, round(HELD_OUT * len(different)))
-    if not count:
+    tests, validates = (
+        held_out_count(len(different), part, HELD_OUT, MAX_HELD_OUT)
+        for part in (test_part, validation_part)
+    )
+    if not (tests and validates and tests + validates < len(different)):
         raise Refusal(
-            f"{origin}: at least {int(0.5 / HELD_OUT) + 1} different source sentences are needed, "
-            f"to hold some out; there are {len(different)}"
+            f"{path}: at least {int(0.5 / HELD_OUT) + 1} different source sentences are needed, to "
+            f"hold some out, or other parts by --test-part and --validation-part; there are "
+            f"{len(different)}"
         )
     order = np.random.default_rng(SPLIT_SEED).permutation(len(different))
     places = dict(zip(different, np.argsort(order), strict=True))
     parts: list[list[Example]] = [[], [], []]
     for key, pair in zip(keys, pairs, strict=True):
-        parts[min(places[key] // count, 2)].append(pair)
+        place = places[key]
+        parts[0 if place < tests else 1 if place < tests + validates else 2].append(pair)
     test, validation, train = parts
-    return Splits(train, test, origin, validation)
+    return Splits(train, test, str(path), validation)
 
 
 # The one function for other modules: it takes the source, and options of the functions above.

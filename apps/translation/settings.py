@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass
 
+import tyro
+
 from apps.common.seq2seq.special import SPECIAL
 from apps.common.settings import MAX_SEED, CellName, check
 
@@ -15,8 +17,18 @@ class Settings:
     source_language: str | None = None  # of a folder or the catalogue: the language to translate
     target_language: str | None = None  # of a folder: the language to translate into
     target: str | None = None  # of a file of source sentences: the file of their translations
-    test_part: str = "test"  # of a folder: how the name of its test files begins
+    test_files: str = "test"  # of a folder: how the name of its test files begins
     turned: bool = False  # of a table: translate from the second column into the first
+    source_column: str | None = None  # of a table: the column to translate; found if not given
+    target_column: str | None = None  # of a table: the column of translations; likewise
+    # of a file: the part of its sentences that tests; 0.05, at most 5,000 sentences, if not given
+    test_part: float | None = None
+    validation_part: float | None = None  # of a file: the part that validates; likewise
+    encoding: str | None = (
+        None  # the encoding of your own files, such as cp1252; found if not given
+    )
+    separator: str | None = None  # what separates the columns of your own tables; likewise
+    no_header: tyro.conf.FlagCreatePairsOff[bool] = False  # your own tables begin without names
     catalogue_name: str = "ted_hrlr_translate/pt_to_en"  # of the catalogue: the data set
     lowercase: bool = False  # put both languages into lower case
     vocabulary_size: int = 6000  # the largest number of pieces of words in each language
@@ -39,6 +51,12 @@ class Settings:
     beams: int = 5  # hypotheses of the beam search
     length_penalty: float = 1.0  # of the beam search: 0 favours short sentences
     seed: int = 1  # of the first weights, the order and the dropout
+
+    def __post_init__(self) -> None:
+        """Read the settings of earlier versions, in which `test_part` named the test files."""
+        if isinstance(self.test_part, str):
+            object.__setattr__(self, "test_files", self.test_part)
+            object.__setattr__(self, "test_part", None)
 
     def check(self) -> None:
         """Refuse settings outside their range."""

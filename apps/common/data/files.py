@@ -65,8 +65,17 @@ def load(path: Path, reading: Reading = AUTOMATIC, known: Sequence[str] = ()) ->
     suffix = kind(path)
     if suffix not in SUFFIXES:
         raise Refusal(f"{path}: expected a file that ends in {FORMATS}; received {path.name!r}")
-    if suffix in JSON_SUFFIXES:
-        return _json(path, reading)
+    return _json(path, reading) if suffix in JSON_SUFFIXES else table(path, reading, known)
+
+
+def table(path: Path, reading: Reading = AUTOMATIC, known: Sequence[str] = ()) -> tables.Table:
+    """Read a table as `load` does, from a spreadsheet or a text with any suffix.
+
+    Raises:
+        Refusal: If the file holds no records or is damaged.
+        OSError: If it cannot be opened.
+    """
+    suffix = kind(path)
     if suffix in sheets.SUFFIXES:
         return tables.parse(sheets.as_csv(path).decode(), path, ".csv", reading, known)
     return tables.parse(text(path, reading.encoding), path, suffix, reading, known)

@@ -107,6 +107,8 @@ class _Splitter:
         start = 0
         while start < len(lines):
             start = self._take(start)
+        if separator == "\t":
+            self._keep_needless_quotes()
 
     def count_ragged(self) -> int:
         """Return how many rows have not as many fields as the first."""
@@ -172,6 +174,28 @@ class _Splitter:
             if place != opened and comes_again and all(value in seen for value in told):
                 return True
         return False
+
+    def _keep_needless_quotes(self) -> None:
+        """Take quotes around a whole field for characters if nothing asks for them.
+
+        A program encloses either every field of a column, or those alone that hold a tab, a line
+        break or a quote. So a quote around some other fields is that of somebody who speaks.
+        """
+        needless: dict[tuple[int, int], str] = {}  # the raw field by row and place
+        bare: Counter[int] = Counter()
+        for number, row in enumerate(self.rows):
+            literal = self.lines[row.start].split(self.separator)
+            if number and row.end == row.start + 1 and len(literal) == len(row.fields):
+                for place, (raw, field) in enumerate(zip(literal, row.fields, strict=True)):
+                    bare[place] += bool(raw) and raw == field
+                    if raw == f'"{field}"':
+                        needless[number, place] = raw
+        for (number, place), raw in needless.items():
+            if bare[place]:
+                row = self.rows[number]
+                self.loose.append(row.start)
+                row.fields[place] = raw
+        self.loose = sorted(set(self.loose))
 
     @functools.cached_property
     def values(self) -> list[Counter[str]]:

@@ -114,6 +114,38 @@ def stratified_split(examples: Sequence[tuple], part: float, seed: int) -> tuple
     return rest, cut
 
 
+def check_parts(test_part: float | None, validation_part: float | None) -> None:
+    """Refuse parts that leave nothing to train on.
+
+    Args:
+        test_part: The part that tests, or None for the usual one.
+        validation_part: The part that validates, likewise.
+
+    Raises:
+        Refusal: If one is not between 0 and 1, or both leave nothing.
+    """
+    for name, part in (("test_part", test_part), ("validation_part", validation_part)):
+        if part is not None and not 0 < part < 1:
+            raise Refusal(f"{name} must be between 0 and 1; received {part}")
+    if (test_part or 0) + (validation_part or 0) >= 1:
+        raise Refusal(
+            f"test_part and validation_part must be below 1 together; received {test_part} and "
+            f"{validation_part}"
+        )
+
+
+def held_out_count(count: int, part: float | None, usual: float, most: int) -> int:
+    """Return how many of some examples are held out.
+
+    Args:
+        count: The number of examples.
+        part: The part that the user chose, or None.
+        usual: The usual part.
+        most: The largest number that is held out by default.
+    """
+    return min(most, round(usual * count)) if part is None else round(part * count)
+
+
 def hold_out_runs(
     examples: Sequence[tuple], validation_part: float, seed: int, run: int = NEIGHBOURS
 ) -> tuple[list, list]:

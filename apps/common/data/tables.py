@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -76,6 +76,13 @@ class Table(Records):
             )
         return self.without_empty(selected, fields, filled)
 
+    def headed(self) -> "Table":
+        """Return the table with the names of its columns taken from its first row."""
+        names = [name.strip() for name in self.rows[0].fields]
+        if len(self.rows) < 2:
+            raise Refusal(f"{self.path}: the file holds no records")
+        return replace(self, columns=names, rows=self.rows[1:])
+
     def _advice(self) -> str:
         named = " (--no-header says that the first row is no header"
         return f"{named}, --separator what separates the columns)"
@@ -90,11 +97,13 @@ class Table(Records):
                 end = place + len(pieces) - count + 1
                 text = self.separator.join(pieces[place:end])
                 return [*pieces[:place], text, *pieces[end:]]
+        name = NAMES.get(self.separator, self.separator)
+        advice = f"a field that holds a {name} must be in quotes"
         raise Refusal(
-            f"{where} (line {row.start + 1 + self.offset}): expected {count} fields, one for each "
-            f"of the columns {list(self.columns)}; received {len(row.fields)}, "
-            f"{self.lines[row.start]!r:.{SHOWN}}. A field that holds a "
-            f"{NAMES.get(self.separator, self.separator)} must be in quotes"
+            f"{where} (line {row.start + 1 + self.offset}): expected {count} fields with a {name} "
+            f"between them, for the columns {', '.join(self.columns):.{SHOWN}}; received "
+            f"{len(row.fields)}, {self.lines[row.start]!r:.{SHOWN}}: "
+            f"{advice if len(row.fields) > count else 'complete or remove the row'}"
         )
 
 

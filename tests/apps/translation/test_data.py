@@ -3,12 +3,14 @@ import re
 from itertools import chain, permutations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from apps.common.refusal import Refusal
 from apps.translation import sample as pair_sample
 from apps.translation.data import from_path, load
+from apps.translation.settings import Settings
 
 PARTS = {"train": 12, "val": 4, "test": 3}
 
@@ -80,13 +82,13 @@ def test_one_of_several_test_parts_is_chosen_by_the_beginning_of_its_name(tmp_pa
         write(tmp_path / f"test_2017.{language}", [f"another {language}"])
     with pytest.raises(
         ValueError,
-        match=r"one file test\*\.de, and has test_2016\.de, test_2017\.de; .* --test-part",
+        match=r"one file test\*\.de, and has test_2016\.de, test_2017\.de; .* --test-files",
     ):
         read(tmp_path)
-    assert read(tmp_path, test_part="test_2016").test == pairs("test")
-    assert read(tmp_path, test_part="test_2017").test == [("another de", "another en")]
+    assert read(tmp_path, test_files="test_2016").test == pairs("test")
+    assert read(tmp_path, test_files="test_2017").test == [("another de", "another en")]
     with pytest.raises(ValueError, match=r"must have a file test_2018\.de or .* and has none"):
-        read(tmp_path, test_part="test_2018")
+        read(tmp_path, test_files="test_2018")
 
 
 def test_a_name_that_fits_exactly_comes_before_longer_ones(tmp_path):
@@ -179,7 +181,7 @@ def test_bytes_and_files_that_are_damaged(tmp_path):
         read(tmp_path)
     for language in ("de", "en"):
         (tmp_path / f"test.{language}.gz").unlink()
-    assert read(tmp_path).test == [("caf\ufffd", "coffee")]
+    assert read(tmp_path).test == [("café", "coffee")]
     (tmp_path / "val.en.gz").write_bytes(b"plain")
     with pytest.raises(ValueError, match=r"val\.en\.gz: the file is not a sound gzip"):
         read(tmp_path)
@@ -212,10 +214,13 @@ def test_a_missing_tab_is_named_by_its_line(tmp_path):
     rows = ["a\tb", "", "no tab here " * 20, "c\td"]
     write(tmp_path / "mine.txt", rows)
     with pytest.raises(
-        ValueError, match=r"mine\.txt, line 3: .*tab.*no tab here.*--target"
+        ValueError, match=r"mine\.txt, row 2 \(line 3\): .* with a tab .* received 1, 'no tab"
     ) as said:
         load(str(tmp_path / "mine.txt"))
     assert len(str(said.value)) < len(str(tmp_path)) + 250
+    write(tmp_path / "mine.txt", ["no tab here"] * 20)
+    with pytest.raises(ValueError, match=r"columns \['1'\] hold .* line 1 is 'no tab .*--target"):
+        load(str(tmp_path / "mine.txt"))
 
 
 def test_a_pair_of_files(tmp_path):
@@ -239,7 +244,11 @@ def test_a_pair_of_files(tmp_path):
         ("folder", {"target": "other"}),
         ("table", {"source_language": "de"}),
         ("table", {"target_language": "en"}),
-        ("table", {"test_part": "test_2016"}),
+        ("table", {"test_files": "test_2016"}),
+        ("folder", {"test_part": 0.2}),
+        ("folder", {"separator": ";"}),
+        ("folder", {"source_column": "1"}),
+        ("pair", {"no_header": True}),
         ("pair", {"turned": True}),
     ],
 )
@@ -263,7 +272,7 @@ def test_several_training_files_are_refused(tmp_path):
 def test_an_empty_file(tmp_path):
     for name in ("mine.tsv", "target"):
         (tmp_path / name).write_bytes(b"")
-    with pytest.raises(ValueError, match=r"mine\.tsv: there are no sentences"):
+    with pytest.raises(ValueError, match=r"mine\.tsv: the file holds no records"):
         load(str(tmp_path / "mine.tsv"))
     with pytest.raises(ValueError, match=r"mine\.tsv: there are no sentences"):
         load(str(tmp_path / "mine.tsv"), target=str(tmp_path / "target"))
@@ -281,7 +290,7 @@ def test_too_few_sentences_to_hold_some_out(tmp_path):
     assert (len(splits.train), len(splits.validation), len(splits.test)) == (18, 1, 1)
 
 
-@settings(max_examples=15, deadline=None)
+@hypothesis_settings(max_examples=15, deadline=None)
 @given(
     st.lists(
         st.tuples(
@@ -315,6 +324,104 @@ def test_the_cut_does_not_depend_on_the_order_of_the_lines(tmp_path):
     one, other = (from_path(tmp_path / f"{name}.tsv") for name in ("mine", "turned"))
     assert sorted(one.test) == sorted(other.test)
     assert sorted(one.validation) == sorted(other.validation)
+
+
+PAIRS = [(f"The dog hears {n} cats.", f"Le chien âgé entend {n} chats.") for n in range(40)]
+ATTRIBUTION = "CC-BY 2.0 (France) Attribution: tatoeba.org #{} (CM)"
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns"),
+    [
+        ([(str(1000 + n), one, str(2000 + n), two) for n, (one, two) in enumerate(PAIRS)], "24"),
+        ([(one, two, ATTRIBUTION.format(n)) for n, (one, two) in enumerate(PAIRS)], "12"),
+        ([("eng", one, "fra", two) for one, two in PAIRS], "24"),
+    ],
+)
+def test_columns_that_hold_no_sentences_are_passed_over(tmp_path, rows, columns, capsys):
+    write_table(tmp_path / "mine.tsv", rows)
+    assert sorted(everything(from_path(tmp_path / "mine.tsv"))) == sorted(PAIRS)
+    said = capsys.readouterr().out
+    assert f"the source is in column '{columns[0]}', the target in column '{columns[1]}'" in said
+    options = {"source_column": columns[1], "target_column": columns[0]}
+    turned = from_path(tmp_path / "mine.tsv", **options)
+    assert sorted(everything(turned)) == sorted(pair[::-1] for pair in PAIRS)
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("header", "turned"),
+    [
+        ("source,target", False),
+        ("target,source", True),
+        ("en,fr", False),
+        ("English,French", False),
+        ("question,answer", False),
+    ],
+)
+def test_a_header_names_the_columns(tmp_path, header, turned, capsys):
+    body = "".join(f'"{one}","{two}"\n' for one, two in PAIRS)
+    (tmp_path / "mine.csv").write_text(f"{header}\n{body}", "utf-8")
+    splits = from_path(tmp_path / "mine.csv")
+    assert sorted(everything(splits)) == sorted(pair[::-1] if turned else pair for pair in PAIRS)
+    said = capsys.readouterr().out
+    assert ("(--no-header says otherwise)" in said) == ("question" in header)
+    one, two = header.split(",")
+    (tmp_path / "mine.tsv").write_text(f"{header}\n{body}".replace(",", "\t"), "utf-8")
+    splits = from_path(tmp_path / "mine.tsv", source_column=two, target_column=one)
+    assert sorted(everything(splits)) == sorted(pair[::-1] for pair in PAIRS)
+
+
+def test_a_first_row_of_sentences_is_no_header(tmp_path):
+    (tmp_path / "mine.csv").write_text("".join(f"{one},{two}\n" for one, two in PAIRS), "utf-8")
+    assert sorted(everything(from_path(tmp_path / "mine.csv"))) == sorted(PAIRS)
+    (tmp_path / "mine.csv").write_text("".join(f"a{n},b{n}\n" for n in range(30)))
+    assert len(everything(from_path(tmp_path / "mine.csv", no_header=True))) == 30
+
+
+def test_columns_that_are_not_certain(tmp_path):
+    rows = [(one, two, f"Der Hund hört {n}") for n, (one, two) in enumerate(PAIRS)]
+    write_table(tmp_path / "mine.tsv", rows)
+    with pytest.raises(Refusal, match=r"not certain which of the columns .* --source-column and"):
+        from_path(tmp_path / "mine.tsv")
+    options = {"source_column": "3", "target_column": "2"}
+    splits = from_path(tmp_path / "mine.tsv", **options)
+    assert sorted(everything(splits)) == sorted(row[:0:-1] for row in rows)
+    with pytest.raises(Refusal, match=r"no column '9' for --source-column among \['1', '2', '3'\]"):
+        from_path(tmp_path / "mine.tsv", **options | {"source_column": "9"})
+
+
+def test_quotes_of_who_speaks_stay(tmp_path):
+    rows = [*PAIRS, ('"Yes."', '"Oui."'), ('"No", he said.', '"Non" \u00bb')]
+    write_table(tmp_path / "mine.tsv", rows)
+    assert sorted(everything(from_path(tmp_path / "mine.tsv"))) == sorted(rows)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "cp1252"])
+def test_encodings_of_tables_and_of_pairs_of_files(tmp_path, encoding):
+    table = "".join(f"{one}\t{two}\r\n" for one, two in PAIRS)
+    (tmp_path / "mine.tsv").write_bytes(table.encode(encoding))
+    assert sorted(everything(from_path(tmp_path / "mine.tsv"))) == sorted(PAIRS)
+    for name, texts in zip(("en", "fr"), zip(*PAIRS, strict=True), strict=True):
+        (tmp_path / name).write_bytes("\n".join(texts).encode(encoding))
+    splits = from_path(tmp_path / "en", target=str(tmp_path / "fr"))
+    assert sorted(everything(splits)) == sorted(PAIRS)
+
+
+def test_parts_of_a_file(tmp_path):
+    write_table(tmp_path / "mine.tsv", PAIRS)
+    splits = from_path(tmp_path / "mine.tsv", test_part=0.25, validation_part=0.1)
+    assert (len(splits.train), len(splits.validation), len(splits.test)) == (26, 4, 10)
+    for part, words in ((1.0, "test_part must be between 0 and 1"), (0.9, "below 1 together")):
+        with pytest.raises(Refusal, match=words):
+            from_path(tmp_path / "mine.tsv", test_part=part, validation_part=0.1)
+    with pytest.raises(Refusal, match="--test-part and --validation-part; there are 40"):
+        from_path(tmp_path / "mine.tsv", test_part=0.97)
+
+
+def test_settings_of_earlier_versions_named_test_files_otherwise():
+    settings = Settings(test_part="test_2016")
+    assert (settings.test_files, settings.test_part) == ("test_2016", None)
 
 
 # The embedded sample

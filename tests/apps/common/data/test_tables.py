@@ -125,8 +125,8 @@ def test_one_column_alone_can_hold_the_separator(capsys):
 @pytest.mark.parametrize(
     ("text", "free", "words"),
     [
-        ("text,label\nx,1\na, b,0\n", None, r"row 2 \(line 3\): expected 2 fields, .* received 3"),
-        ("text,label\nx,1\n\nx\n", "text", r"row 2 \(line 4\): expected 2 fields, .* received 1"),
+        ("text,label\nx,1\na, b,0\n", None, r"row 2 \(line 3\): expected 2 fields .* received 3"),
+        ("text,label\nx,1\n\nx\n", "text", r"row 2 \(line 4\): expected 2 fields .* received 1"),
         ("id,text,label\n1,x,1\n2,a, b,0\n", "text", r"row 2 .* received 4, '2,a, b,0'"),
         ("sep=,\ntext,label\nx\n", None, r"row 1 \(line 3\): expected 2 fields"),
     ],
