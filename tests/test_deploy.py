@@ -1,4 +1,7 @@
+import ast
+import json
 import re
+import tomllib
 from pathlib import Path
 
 import kubernetes_validate
@@ -8,7 +11,8 @@ import yaml
 from apps.common.applications import find_applications
 from apps.serve.models import read_config
 
-DEPLOY = Path(__file__).parent.parent / "deploy"
+ROOT = Path(__file__).parent.parent
+DEPLOY = ROOT / "deploy"
 
 
 def test_the_models_config_names_every_application():
@@ -67,3 +71,59 @@ def test_every_file_that_is_mounted_is_there():
         files += [DEPLOY / volume for volume in volumes]
         assert service["command"] == compose["x-serving"]["command"]
     assert [str(file) for file in files if not file.exists()] == []
+
+
+def instructions():
+    """Return the instructions of the Dockerfile, each with its arguments."""
+    text = (DEPLOY / "Dockerfile").read_text("utf-8").replace("\\\n", " ")
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    return [line.split(maxsplit=1) for line in lines]
+
+
+def copied():
+    """Return what the image of the server copies from the project."""
+    found = [arguments.split() for name, arguments in instructions() if name == "COPY"]
+    return [
+        source for *sources, _ in found for source in sources if not source.startswith(("/", "-"))
+    ]
+
+
+def test_the_image_of_the_server_has_all_modules_that_it_imports():
+    """Also those that a module imports only when it needs them."""
+    admitted = [ROOT / source for source in copied() if source.startswith("apps/")]
+    ignored = (DEPLOY / "Dockerfile.dockerignore").read_text("utf-8").splitlines()
+    assert [source for source in copied() if f"!{source}" not in ignored] == []
+    waiting, seen = [ROOT / "apps" / "serve" / "__main__.py"], set()
+    while waiting:
+        path = waiting.pop()
+        if path in seen:
+            continue
+        seen.add(path)
+        assert any(path == one or one in path.parents for one in admitted), path
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom):
+                names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            assert not any(name.split(".")[0] in ("rnnlayers", "keras") for name in names), path
+            for name in names:
+                file = ROOT.joinpath(*name.split("."))
+                waiting += [
+                    one for one in (file.with_suffix(".py"), file / "__init__.py") if one.is_file()
+                ]
+    assert ROOT / "apps" / "serve" / "server.py" in seen
+
+
+def test_the_image_of_the_server_is_pinned_and_runs_as_nobody_in_particular():
+    found = instructions()
+    (install,) = [arguments for name, arguments in found if name == "RUN" and "uv" in arguments]
+    assert "--group serving --constraint requirements.lock" in install
+    assert "serving" in tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
+    assert [arguments for name, arguments in found if name == "USER"] == ["10001"]
+    names = [name for name, _ in found]
+    assert names.index("USER") < names.index("ENTRYPOINT")
+    (health,) = [arguments for name, arguments in found if name == "HEALTHCHECK"]
+    command = json.loads(health[health.index("[") :])
+    ast.parse(command[-1])
+    assert ":8501/healthz" in command[-1]
+    (arguments,) = [json.loads(arguments) for name, arguments in found if name == "CMD"]
+    assert arguments == ["/models", "--host", "0.0.0.0"]
