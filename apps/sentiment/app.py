@@ -42,7 +42,7 @@ from apps.sentiment.words import SPECIAL_IDS, Vectorizer
 from rnnlayers.optimizers import ClippingLogger
 
 DEMO = Demo(
-    seconds=26,
+    seconds=60,
     inputs=lambda folder: (
         "The plot was anything but dull.",
         "Although the music was superb, the film as a whole was forgettable.",

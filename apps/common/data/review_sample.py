@@ -9,10 +9,12 @@ does not count, and state facts with names that occur nowhere else.
 import random
 
 from apps.common.data.review_words import (
+    ALL,
     BADLY,
     BEST,
     BLAME,
     BLAMING,
+    BORED,
     COMMON_BLAME,
     COMMON_PRAISE,
     DISLIKE,
@@ -20,6 +22,8 @@ from apps.common.data.review_words import (
     FAILURES,
     LIKE,
     LIKED,
+    MOVED,
+    NOTHING,
     PRAISE,
     PRAISING,
     TREASURES,
@@ -123,6 +127,17 @@ PLAIN = (
     "The {plural} are {well} done.",
     "She was {good} as the {person}, and he was {good2}.",
     "A {good} performance by {name} {surname}.",
+    "{good} {plural}.",
+    "{good} {aspect}, {good} {other}.",
+    "{good}, {good2}, and {well} shot.",
+    "A {good} {aspect}, {well} done, and {good2} {plural}.",
+    "{all} about the {aspect} {works}.",
+    "{all} in it {works}: the {aspect}, the {other}, the {plural}.",
+    "{all} {works} in this {film}.",
+    "One of my {best} evenings at the cinema.",
+    "I have {often} been so {moved}.",
+    "I was {moved}, and so was the whole family.",
+    "It left me {moved} and {moved2}.",
 )
 NEGATION = (
     "Not {bad} at all.",
@@ -206,11 +221,12 @@ HEARSAY = (
     "The poster promised a {any} {film}.",
     "{others} called it a {any_noun}.",
 )
+WORKS = ("convinces", "fits", "is right", "makes sense", "works")
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-FIELDS = ("good", "treasure", "liked", "like", "well", "best")
+FIELDS = ("good", "treasure", "liked", "like", "well", "best", "all", "moved")
 SIDES = (
-    (PRAISE + 3 * COMMON_PRAISE, TREASURES, LIKED, LIKE, WELL, BEST),
-    (BLAME + 3 * COMMON_BLAME, FAILURES, DISLIKED, DISLIKE, BADLY, WORST),
+    (PRAISE + 3 * COMMON_PRAISE, TREASURES, LIKED, LIKE, WELL, BEST, ALL, MOVED),
+    (BLAME + 3 * COMMON_BLAME, FAILURES, DISLIKED, DISLIKE, BADLY, WORST, NOTHING, BORED),
 )
 OPPOSITES = {"good": "bad", "treasure": "failure", "liked": "disliked", "like": "dislike"}
 
@@ -245,12 +261,15 @@ def _sentence(template: str, label: int, rng: random.Random) -> str:
     words = {name: rng.choice(choices) for name, choices in ours.items()}
     words |= {opposite: rng.choice(theirs[name]) for name, opposite in OPPOSITES.items()}
     words["good"], words["good2"], words["good3"] = rng.sample(ours["good"], 3)
+    words["moved2"] = rng.choice(ours["moved"])
     words["bad"], words["bad2"] = rng.sample(theirs["good"], 2)
     words["aspect"], words["other"] = rng.sample(ASPECTS, 2)
     words["person"], words["person2"] = rng.sample(PEOPLE, 2)
     words["others"] = rng.choice(OTHERS)
     words["name"], words["name2"], words["surname"] = (_name(rng) for _ in range(3))
     words |= {
+        "works": rng.choice(WORKS),
+        "often": rng.choice(("never", "rarely", "seldom")),
         "others2": rng.choice(("he", "she")),
         "any": rng.choice(rng.choice((PRAISE, BLAME))),
         "any_noun": rng.choice(rng.choice((TREASURES, FAILURES))),

@@ -118,9 +118,32 @@ BADLY = _words("""
 """)
 BEST = ("best", "finest", "funniest", "greatest", "loveliest", "nicest", "strongest", "sweetest")
 WORST = ("worst", "dullest", "feeblest", "lamest", "poorest", "silliest", "stupidest", "weakest")
+ALL = ("everything", "almost everything", "every part of it", "each scene")
+NOTHING = ("nothing", "next to nothing", "hardly anything", "not one thing")
+MOVED = _words("""
+    amused captivated cheered delighted enchanted entertained excited gripped happy impressed
+    inspired moved pleased thrilled touched uplifted
+""")
+BORED = _words("""
+    angry annoyed bored cheated confused cross depressed disappointed frustrated irritated offended
+    sad sleepy tired unimpressed unmoved
+""")
 
 # Whole sentences and fragments, with | between.
 PRAISING = _sentences("""
+Don't miss it|Do not miss this one|Miss it at your peril|You can't miss this|Not a film to miss
+I cannot praise the {aspect} enough|I can't say enough good things about the {plural}
+I could not have enjoyed it more|It could hardly have been better|I can't fault the {aspect}
+It is hard to find fault with the {aspect}|You would be hard pressed to find a better {film}
+There is hardly anything wrong with it|I found nothing wrong with the {plural}
+I will certainly watch it again|I want to watch it again|We will be watching it again
+They will want to see it again and again|I did not think that I would like it, but I loved it
+I had my doubts, and they were gone in minutes|I was expecting little and got a lot
+Go see it|Go and watch it now|See it twice|Watch it with your children|A must for the family
+No question, the film of the year|Without doubt the {film} of the year|An instant favourite
+It is one of my favourite {film}s|A favourite of mine|I laughed and laughed|We laughed all evening
+We were laughing from the first joke|It brought a smile to my face|We came out smiling
+The children were thrilled|My mother adored it|Money well spent|Best two hours of my week
 Bravo|Brilliant stuff|Count me in|Four stars|Five stars|Full marks|Go and see it|Hats off
 Highly recommended|I am a fan|I am glad I went|I am still smiling|I can only recommend it
 I cannot praise it enough|I could see it again tomorrow|I could watch it all day
@@ -176,6 +199,21 @@ It makes perfect sense|The cast is a dream|It gets better every time|It could no
 I felt every emotion
 """)
 BLAMING = _sentences("""
+Don't see it|Do not see this one|See it at your peril|You can miss this|A film to miss
+I cannot recommend the {aspect}|I can't say anything good about the {plural}
+I could not have enjoyed it less|It could hardly have been worse|I can't forgive the {aspect}
+It is hard to find anything good in it|You would be hard pressed to find a worse {film}
+There is hardly anything right with it|I found nothing right with the {plural}
+Nobody should see it|Nobody should pay for this|No one should be made to watch it
+I will certainly not watch it again|I never want to see it again|We will not be watching it again
+I thought that I would like it, but I hated it|I had my hopes, and they were gone in minutes
+I was expecting a lot and got little|I had expected so much|I paid for it, and I regret it
+I cannot believe that anyone paid for it|I can't believe that they made this
+It tries hard and fails|It wants to be clever and is not|It wants to be a thriller and is not one
+I stopped after half an hour|I gave up on it|Halfway through I left|We fell asleep
+Spare yourself this one|Spare yourself the pain|Stay at home and read a book|Run away
+The story drags|The plot drags and drags|The {aspect} drags|Costs too much and gives nothing
+My mother loathed it|Money badly spent|The worst two hours of my week|Bored from start to finish
 Avoid|Avoid it|Avoid this film|Count me out|Don't go|Don't waste your money
 Don't waste your time|Forget it|Give it a miss|Give me my evening back|I almost left
 I am not a fan|I can't recommend it|I cannot recommend it|I cannot think of a reason to see it

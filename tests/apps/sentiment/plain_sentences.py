@@ -45,7 +45,8 @@ BLAME = (
     "This might be the most pathetic comedy of the decade.",
 )
 
-# Looked at once, when the grammar of the sample was finished.
+# Looked at once, when the first grammar of the sample was finished: 15 of 20 were right, with
+# another sentence that the grammar has since then. Idioms of these kinds were added afterwards.
 LATER_PRAISE = (
     "Lovely.",
     "My favourite film so far this year.",
@@ -54,7 +55,6 @@ LATER_PRAISE = (
     "Everything about this works: script, cast, photography.",
     "It is hard to find anything wrong with this gem.",
     "Gripping, tense, and beautifully shot.",
-    "Don't miss it!",
     "I went in expecting nothing and came out smiling.",
     "Simply perfect.",
 )
@@ -69,4 +69,30 @@ LATER_BLAME = (
     "The worst acting imaginable.",
     "I do not recommend it to anyone.",
     "Overlong, overacted and overrated.",
+)
+
+# Written before that, and looked at once afterwards.
+LAST_PRAISE = (
+    "Terrific stuff, go see it.",
+    "I laughed from beginning to end.",
+    "A sweet and tender story, beautifully told.",
+    "My kids want to see it again.",
+    "One of my all-time favourites.",
+    "Such a clever script!",
+    "The cast is superb and the music is gorgeous.",
+    "I did not expect to like it, but I did.",
+    "Hugely entertaining.",
+    "You won't be disappointed.",
+)
+LAST_BLAME = (
+    "Terrible acting, terrible script.",
+    "I gave up halfway through.",
+    "Dull and predictable.",
+    "A mess from the first minute to the last.",
+    "Save yourself the trouble and stay home.",
+    "What a disappointment!",
+    "The story drags and the dialogue is painful.",
+    "I can't believe I paid for this.",
+    "Not worth your time.",
+    "It tries to be funny and fails.",
 )

@@ -47,11 +47,13 @@ def test_what_is_asked_here_is_what_documents_show():
 
 
 @pytest.mark.slow
-def test_plain_praise_and_blame_are_told_apart(classifier):
-    right = [answer == "positive" for answer in answers(classifier, plain_sentences.PRAISE)]
-    right += [answer == "negative" for answer in answers(classifier, plain_sentences.BLAME)]
-    assert len(right) == 40
-    assert sum(right) >= 36  # of three seeds, the first version had 36 to 38
+@pytest.mark.parametrize("list_", ["", "LATER_", "LAST_"])
+def test_plain_praise_and_blame_are_told_apart(classifier, list_):
+    """Nine of ten; of the 40, 19 and 20, it had 38, 18 and 19 right."""
+    praise, blame = (getattr(plain_sentences, f"{list_}{side}") for side in ("PRAISE", "BLAME"))
+    right = [answer == "positive" for answer in answers(classifier, praise)]
+    right += [answer == "negative" for answer in answers(classifier, blame)]
+    assert sum(right) >= 0.9 * len(right)
 
 
 @pytest.mark.slow
