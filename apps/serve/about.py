@@ -61,7 +61,7 @@ def example_of(requests: Iterable[Tensors]) -> dict[str, Any] | None:
                 name: tensor[row : row + 1] if np.ndim(tensor) else tensor
                 for name, tensor in inputs.items()
             }
-            example = {name: _as_json(np.asarray(tensor).tolist()) for name, tensor in one.items()}
+            example = {name: _as_json(_exact(np.asarray(one[name])).tolist()) for name in one}
             size = len(orjson.dumps(example))
             if size <= MAX_EXAMPLE and (score := _readability(one)) > best_score:
                 best, best_score = example, score
@@ -93,6 +93,11 @@ def _text(content: bytes) -> str | None:
         return content.decode()
     except UnicodeDecodeError:
         return None
+
+
+def _exact(tensor: np.ndarray) -> np.ndarray:
+    """Return numbers that are written with no more digits than their dtype holds."""
+    return tensor.astype(str).astype("float64") if tensor.dtype == "float32" else tensor
 
 
 def _as_json(value: Any) -> Any:

@@ -1,17 +1,29 @@
-"""The forms of the page and the applications' exports name the same inputs and outputs."""
+"""The forms of the page, the documents and the applications' exports name the same tensors."""
 
+import ast
+import base64
+import contextlib
+import dataclasses
 import importlib
 import json
 import re
+import shlex
 import typing
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import tensorflow as tf
 
 from apps.common.applications import find_applications
 from apps.common.runs import Run
-from apps.common.signatures import DEFAULT
+from apps.common.signatures import DEFAULT, Spec
+from apps.serve.batching import Batching
+from apps.serve.errors import ServingError
+from apps.serve.gate import Limits
+from apps.serve.json_tensors import parse, read_inputs, signature_name, write_outputs
+from apps.serve.paths import canonical
+from apps.serve.server import Settings
 
 SERVE = Path(__file__).parents[3] / "apps" / "serve"
 OLD_RUNS = Path(__file__).parents[1] / "old_runs"
@@ -33,9 +45,18 @@ def source_of(form):
 
 
 @pytest.fixture(scope="module")
-def signatures():
-    """The inputs and outputs of each application's default endpoint, traced from an old run."""
+def endpoints():
+    """The inputs and the graph of each application's default endpoint, from an old run."""
     return {name: trace(name) for name in find_applications() if (OLD_RUNS / name).is_dir()}
+
+
+@pytest.fixture(scope="module")
+def signatures(endpoints):
+    """The names of the inputs and outputs of these endpoints."""
+    return {
+        name: (set(inputs), set(traced.structured_outputs))
+        for name, (inputs, traced) in endpoints.items()
+    }
 
 
 def trace(name):
@@ -46,8 +67,7 @@ def trace(name):
         if getattr(function, "__name__", "").startswith("load_") and takes_a_run(function)
     )
     endpoint, inputs = load(Run.finished(OLD_RUNS / name)).endpoints()[DEFAULT]
-    traced = tf.function(endpoint, autograph=False).get_concrete_function(**inputs)
-    return set(inputs), set(traced.structured_outputs)
+    return inputs, tf.function(endpoint, autograph=False).get_concrete_function(**inputs)
 
 
 def takes_a_run(function):
@@ -101,3 +121,68 @@ def test_no_application_is_named(path):
     tensors = set().union(*(names for lists in forms().values() for names in lists))
     applications = "|".join(set(find_applications()) - tensors)
     assert re.findall(rf"\b({applications})\b", path.read_text("utf-8")) == []
+
+
+ROOT = SERVE.parents[1]
+DOCUMENTS = [
+    *ROOT.glob("*.md"),
+    *(ROOT / "docs").glob("*.md"),
+    *(ROOT / "apps").glob("*/README.md"),
+    ROOT / "saved_models" / "README.md",
+]
+COMMAND = re.compile(r"^ *(curl (?:[^\\\n]|\\(?:.|\n))*)", re.MULTILINE)
+CLIENT = re.compile(r"\.predict\(\"(\w+)\", ({.*?})\)")
+PNG = base64.b64encode(tf.io.encode_png(tf.zeros((2, 2, 3), tf.uint8)).numpy()).decode()
+
+
+def requests():
+    """Yield each request in a document: its method, path and body."""
+    for path in sorted(DOCUMENTS):
+        text = path.read_text("utf-8")
+        name = path.relative_to(ROOT).as_posix()
+        for command in COMMAND.findall(text):
+            words = shlex.split(command.replace("\\\n", " "), comments=True)
+            (url,) = [word for word in words if word.startswith("http")]
+            body = words[words.index("-d") + 1] if "-d" in words else None
+            yield pytest.param(urlsplit(url).path, body, id=f"{name}: {command[:60]!r}")
+        for model, inputs in CLIENT.findall(text):
+            body = json.dumps({"inputs": ast.literal_eval(inputs)})
+            yield pytest.param(f"/v1/models/{model}:predict", body, id=f"{name}: client")
+
+
+@pytest.mark.parametrize(("path", "body"), list(requests()))
+def test_a_request_in_a_document_is_answered(path, body, endpoints):
+    assert canonical("POST" if body else "GET", path) == path
+    model = re.match(r"(?:/v1)?/models/(\w+)", path)[1]
+    assert model in (*endpoints, "MODEL")
+    if body is None:
+        return
+    document = parse(re.sub(r"\$\(base64 .*?\)", PNG, body).encode())
+    assert signature_name(document) in ("", DEFAULT)
+    answers = []
+    for name in endpoints if model == "MODEL" else [model]:
+        inputs, traced = endpoints[name]
+        specs = {key: Spec(spec.dtype, tuple(spec.shape)) for key, spec in inputs.items()}
+        with contextlib.suppress(ServingError, tf.errors.InvalidArgumentError):
+            tensors, by_row = read_inputs(document, specs, 10)
+            outputs = traced(**{key: tf.constant(tensors[key]) for key in specs})
+            outputs = {key: value.numpy() for key, value in outputs.items()}
+            answers.append(json.loads(write_outputs(outputs, by_row)))
+            break
+    assert answers, f"no application answers {body}"
+
+
+def test_documents_have_requests():
+    found = [case.values[1] for case in requests()]
+    assert sum(body is not None for body in found) >= 6
+
+
+def test_the_options_in_the_table_of_limits_are_there():
+    text = (ROOT / "docs" / "serving.md").read_text("utf-8")
+    table = text[text.index("| option | default |") :].split("\n\n")[0]
+    named = {name.replace("-", "_") for name in re.findall(r"`--([a-z-]+)`", table)}
+    options = {
+        field.name for kind in (Settings, Limits, Batching) for field in dataclasses.fields(kind)
+    }
+    assert named <= options
+    assert {field.name for field in dataclasses.fields(Limits)} <= named
