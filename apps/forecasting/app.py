@@ -28,8 +28,8 @@ from apps.common.reports import plot_history, report
 from apps.common.runs import Run
 from apps.common.settings import Format, write_settings
 from apps.common.training import fit, load_callbacks
-from apps.forecasting.baselines import forecast_baselines, ridge
-from apps.forecasting.exported import CARD, Forecaster, forecast
+from apps.forecasting.baselines import forecast_baselines, pooled_ridge
+from apps.forecasting.exported import CARD, PANEL_CARD, Forecaster, forecast
 from apps.forecasting.metrics import (
     ORDER,
     forecast_scores,
@@ -38,11 +38,21 @@ from apps.forecasting.metrics import (
     step_errors,
 )
 from apps.forecasting.networks import build_model, choose_weights, linear_share, mean_of
+from apps.forecasting.panel_forecasts import (
+    PanelForecaster,
+    baseline_forecasts,
+    forecast_panel,
+    measured_inputs,
+    panel_scores,
+    pictures,
+)
+from apps.forecasting.panel_windows import PanelWindows, panel_datasets, scaled_series
+from apps.forecasting.panels import Panel
 from apps.forecasting.plots import plot_forecast, plot_step_errors
 from apps.forecasting.series import Series
 from apps.forecasting.settings import MEMBER_SEEDS, Settings
 from apps.forecasting.sizes import choose_sizes
-from apps.forecasting.sources import keep, kept_by, load_like, load_series
+from apps.forecasting.sources import keep, kept_by, kept_scales, load_like, load_series
 from apps.forecasting.windows import Inputs, Windows, scaling
 
 MAX_ORIGINS = 2000  # that choose what is not trained, evenly spaced
@@ -72,7 +82,7 @@ class ForecastingRun(Run):
 # Data
 
 
-def load_series_of(folder: Run, settings: Settings, cache: Path | None = None) -> Series:
+def load_series_of(folder: Run, settings: Settings, cache: Path | None = None) -> Series | Panel:
     """Load the series of a run, which may have changed since it was trained."""
     series = load_series(settings, cache, kept_by(folder))
     series.check_trainable(settings.window, settings.horizon)
@@ -80,27 +90,29 @@ def load_series_of(folder: Run, settings: Settings, cache: Path | None = None) -
     return series
 
 
-def check_fits(series: Series, names: Sequence[str], window: int) -> None:
+def check_fits(series: Series | Panel, names: Sequence[str], window: int) -> None:
     """Refuse series that a model with these variables and this window cannot forecast."""
     if list(series.names) != names:
         raise Refusal(
             f"{series.origin}: the model forecasts the columns {', '.join(names)}, in this order; "
             f"received {', '.join(series.names)}"
         )
-    if len(series.times) < window:
+    if isinstance(series, Series) and len(series.times) < window:
         raise Refusal(
             f"{series.origin}: the model needs the last {window:,} rows before the forecast; "
             f"received {len(series.times):,}"
         )
 
 
-def make_datasets(series: Series, settings: Settings) -> dict[str, Windows]:
+def make_datasets(series: Series | Panel, settings: Settings) -> dict[str, Windows]:
     """Make the windows of each part, and those that choose what is not trained.
 
     The steps to forecast lie in the part. Those of `held_targets` may begin before the validation
     part, and count as far as they lie in it: a short part has few windows whose horizon lies in it
     entirely.
     """
+    if isinstance(series, Panel):
+        return panel_datasets(series, settings)
     scales = scaling(series.values[: series.ends[0]])
 
     def cut(first: int, stop: int, most: int | None = None, **options) -> Windows:
@@ -141,7 +153,8 @@ def train(run: Path, settings: Settings, callbacks: tuple[str, ...] = ()) -> Non
         if folder.epochs_done():
             settings = folder.filled_in(settings)
         else:
-            settings = choose_sizes(settings, series)
+            typical = series.typical if isinstance(series, Panel) else series
+            settings = choose_sizes(settings, typical)
             settings.check()
             write_settings(folder.settings_file, settings)
         series.check_trainable(settings.window, settings.horizon)
@@ -155,7 +168,7 @@ def train(run: Path, settings: Settings, callbacks: tuple[str, ...] = ()) -> Non
 
 
 def train_part(
-    folder: Path, settings: Settings, series: Series, callbacks: Sequence[str] = ()
+    folder: Path, settings: Settings, series: Series | Panel, callbacks: Sequence[str] = ()
 ) -> keras.Model:
     """Train a part of a run, unless that has finished, and return its model."""
     part = ForecastingRun(folder)
@@ -167,7 +180,7 @@ def train_part(
 
 
 def train_members(
-    folder: Run, settings: Settings, series: Series, callbacks: Sequence[str] = ()
+    folder: Run, settings: Settings, series: Series | Panel, callbacks: Sequence[str] = ()
 ) -> None:
     """Train a network, or several and their mean (Lakshminarayanan et al. 2017)."""
     if settings.members == 1:
@@ -185,7 +198,7 @@ def train_members(
 
 
 def train_network(
-    folder: Run, settings: Settings, series: Series, callbacks: Sequence[str] = ()
+    folder: Run, settings: Settings, series: Series | Panel, callbacks: Sequence[str] = ()
 ) -> None:
     """Train one network."""
     keras.utils.set_random_seed(settings.seed)
@@ -193,8 +206,8 @@ def train_network(
     train, validation = windows["training"], windows["validation"]
     if (model := folder.resumed()) is None:
         model = build_model(settings, train)
-        values = (series.values[: series.ends[1]] - train.mean) / train.scale
-        kernel, bias = ridge(values, series.ends, settings.window, settings.horizon)
+        known = scaled_series(series, train)
+        kernel, bias = pooled_ridge(known, settings.window, settings.horizon)
         linear = model.get_layer("linear")
         linear.kernel.assign(kernel)
         linear.bias.assign(bias)
@@ -222,7 +235,8 @@ def load_forecaster(folder: Run) -> Forecaster:
     """Load the forecaster of a finished run."""
     settings, model = folder.settings(Settings), folder.model()
     member = model if settings.members == 1 else model.get_layer("member_1")
-    return Forecaster(model, member.get_layer("scaling"), settings.levels, settings.calendar)
+    kind = PanelForecaster if settings.series_column else Forecaster
+    return kind(model, member.get_layer("scaling"), settings.levels, settings.calendar)
 
 
 def predict(
@@ -263,10 +277,14 @@ def predict(
         series = load_like(replace(settings, source=str(path)), kept_by(folder), **given)
         check_fits(series, folder.read_lines("variables.txt"), settings.window)
         name = f"forecast_{path.stem}"
-        table = forecast(forecaster, series)
+        if isinstance(series, Panel):
+            table = forecast_panel(forecaster, series, kept_scales(folder, series))
+        else:
+            table = forecast(forecaster, series)
         with replacing(run / f"{name}.csv") as temporary:
             table.to_csv(temporary, index=False)
-        plot_forecast(folder, name, series, table, settings.window)
+        for picture, one, rows in pictures(name, series, table):
+            plot_forecast(folder, picture, one, rows, settings.window)
         print(f"{table.head().to_string(index=False)}\n...")
 
 
@@ -279,7 +297,7 @@ def export(run: Path, to: Path = Path("saved_models"), also: tuple[Format, ...] 
         also: Write files for these runtimes too, with the same inputs.
     """
     folder = ForecastingRun.finished(run)
-    forecaster = load_forecaster(folder)
+    settings, forecaster = folder.settings(Settings), load_forecaster(folder)
     numeric = forecaster.numeric(probe_inputs(folder) or forecaster.random_inputs())
     export_run(
         forecaster,
@@ -289,7 +307,7 @@ def export(run: Path, to: Path = Path("saved_models"), also: tuple[Format, ...] 
         endpoints=forecaster.endpoints(),
         probes=numeric.probes,
         numeric=lambda: numeric,
-        card=CARD,
+        card=PANEL_CARD if settings.series_column else CARD,
         also=also,
     )
 
@@ -303,7 +321,10 @@ def probe_inputs(folder: Run, count: int = 3) -> Inputs | None:
         print(f"The export is verified on random windows: {error}")
         return None
     test = make_datasets(series, settings)["test"]
-    return test.inputs(np.asarray(test.origins[:count]))
+    origins = np.asarray(test.origins[:count])
+    return (
+        measured_inputs(test, origins) if isinstance(test, PanelWindows) else test.inputs(origins)
+    )
 
 
 # Evaluation
@@ -325,6 +346,9 @@ def evaluate(
     series = load_series_of(folder, settings, run / "cache")
     test = make_datasets(series, settings)["test"]
     test.thin(max_origins)
+    if isinstance(test, PanelWindows):
+        evaluate_panel(folder, settings, test)
+        return
     values = (series.values[: series.ends[-1]] - test.mean) / test.scale
     actual = futures(values, test.origins, settings.horizon)
     naive_error = seasonal_naive_error(values[: series.ends[0]], series.season, series.names)
@@ -353,6 +377,31 @@ def evaluate(
         errors[name] = step_errors(followed, point)
         if len(origins) < len(test.origins):
             print(f"{name} is scored from {len(origins):,} of {len(test.origins):,} origins")
+    ours = scores.pop(settings.model)
+    share = linear_share(folder.model())
+    report(folder, "forecasting", settings.source, ours, scores, **ORDER, linear_share=share)
+    print(f"The forecast contains {share:.0%} of a linear model, chosen on the validation part.")
+    plot_step_errors(folder, errors)
+
+
+def evaluate_panel(folder: Run, settings: Settings, test: PanelWindows) -> None:
+    """Score a run of many series and simpler forecasts: the mean over all origins."""
+    origins = np.asarray(test.origins)
+    actual = test.targets(origins)[..., 0]
+    scores, errors = {}, {}
+    networks = {settings.model: folder}
+    if settings.model != "dense":
+        networks["dense"] = Run.finished(folder.folder / "dense")
+    for name, network in networks.items():
+        quantiles = np.sort(network.model().predict(test.dataset(), verbose=0))
+        point = quantiles[..., settings.middle]
+        scores[name] = panel_scores(test, origins, point, quantiles, settings.levels)
+        errors[name] = step_errors(actual, point)
+    for name, taken, point in baseline_forecasts(test, settings):
+        scores[name] = panel_scores(test, taken, point)
+        errors[name] = step_errors(test.targets(taken)[..., 0], point)
+        if len(taken) < len(origins):
+            print(f"{name} is scored from {len(taken):,} of {len(origins):,} origins")
     ours = scores.pop(settings.model)
     share = linear_share(folder.model())
     report(folder, "forecasting", settings.source, ours, scores, **ORDER, linear_share=share)

@@ -3,7 +3,7 @@
 Origins and shapes are those of `apps.forecasting.metrics`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -105,20 +105,42 @@ def ridge(
     Raises:
         Refusal: If the training or the validation part holds no window with its horizon.
     """
-    train = range(window, ends[0] - horizon + 1)
-    held = range(max(window, ends[0]), ends[1] - horizon + 1)
-    if not (train and held):
+    return pooled_ridge([(values, ends)], window, horizon)
+
+
+def pooled_ridge(
+    series: Sequence[tuple[np.ndarray, tuple[int, ...]]], window: int, horizon: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Fit one `ridge` to many series, each with its values and ends."""
+    parts = [
+        (
+            values,
+            range(window, ends[0] - horizon + 1),
+            range(max(window, ends[0]), ends[1] - horizon + 1),
+        )
+        for values, ends in series
+    ]
+    counts = [sum(len(part[place]) for part in parts) for place in (1, 2)]
+    if not all(counts):
+        _, ends = series[0]
         raise Refusal(
             f"the training and validation parts, which end at rows {ends[0]:,} and {ends[1]:,}, "
             f"are too short for a window of {window} and a horizon of {horizon}; give a smaller "
             f"window or horizon"
         )
-    train, held = (part[:: -(-len(part) // MAX_WINDOWS)] for part in (train, held))
-    sums = [pairs.sum(axis=(0, 1)) for pairs, _ in _pairs(values, train, window, horizon)]
-    mean = np.sum(sums, axis=0) / (len(train) * values.shape[1])
+    every = [-(-count // MAX_WINDOWS) for count in counts]
+    trains = [(values, train[:: every[0]]) for values, train, _ in parts if train]
+    helds = [(values, held[:: every[1]]) for values, _, held in parts if held]
+    variables = parts[0][0].shape[1]
+    sums = [
+        pairs.sum(axis=(0, 1))
+        for values, train in trains
+        for pairs, _ in _pairs(values, train, window, horizon)
+    ]
+    mean = np.sum(sums, axis=0) / (sum(len(train) for _, train in trains) * variables)
     # The normal equations, from which the kernel for any penalty follows.
-    gram, cross = _products(values, train, mean, window)
-    held_gram, held_cross = _products(values, held, mean, window)
+    gram, cross = _products(trains, mean, window)
+    held_gram, held_cross = _products(helds, mean, window)
     eigenvalues, basis = np.linalg.eigh(gram)
     cross = basis.T @ cross
     lowest = np.inf
@@ -149,11 +171,12 @@ def _pairs(
 
 
 def _products(
-    values: np.ndarray, origins: range, mean: np.ndarray, window: int
+    series: Sequence[tuple[np.ndarray, range]], mean: np.ndarray, window: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Sum the products of centred windows with themselves and with their next steps."""
     total = np.zeros((window, len(mean)))
-    for pairs, _ in _pairs(values, origins, window, len(mean) - window):
-        pairs = pairs.reshape(-1, len(mean)) - mean
-        total += pairs[:, :window].T @ pairs
+    for values, origins in series:
+        for pairs, _ in _pairs(values, origins, window, len(mean) - window):
+            pairs = pairs.reshape(-1, len(mean)) - mean
+            total += pairs[:, :window].T @ pairs
     return total[:, :window], total[:, window:]

@@ -1,6 +1,7 @@
 """The exported forecaster: measured windows in, forecasts in the same units out."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -23,6 +24,8 @@ CARD = Card(
     {
         WINDOW: "the newest steps, the newest last, in the units of the series",
         TIME: "seconds since 1970 of the steps of the window and of those to forecast",
+        "mean": "of the series up to the window, in its units",
+        "scale": "the standard deviation of the series up to the window, in its units",
         OBSERVATION: "one more step, in the units of the series",
         POINT: "the forecast, the median, in the units of the series",
         QUANTILES: "at the levels of the settings, in the units of the series",
@@ -40,6 +43,14 @@ CARD = Card(
         "sample:synthetic": "the embedded sample synthetic (generated waves, no measurements)",
         "sample:co2": "weekly carbon dioxide on Mauna Loa, 1958 to 2001",
     },
+)
+
+
+PANEL_CARD = replace(
+    CARD,
+    limits="It knows many series of one frequency, each scaled by its own mean and deviation. It "
+    "cannot forecast what has never happened in those series, and its intervals hold as long as "
+    "the future is like the past.",
 )
 
 
@@ -107,7 +118,7 @@ class Forecaster(tf.Module):
     def endpoints(self) -> dict[str, tuple]:
         """Return the exported functions with their inputs."""
         return {
-            name: (checked(function, signature, time_requirements), signature)
+            name: (checked(function, signature, self.requirements), signature)
             for name, (function, signature) in self._functions().items()
         }
 
@@ -118,6 +129,10 @@ class Forecaster(tf.Module):
             "serving_default": (self, signature),
             "step": (self.step, {OBSERVATION: observation, **signature}),
         }
+
+    def requirements(self, inputs: Tensors) -> Iterable[Requirement]:
+        """Yield what must hold of the inputs."""
+        return time_requirements(inputs)
 
     def signature(self) -> dict[str, tf.TensorSpec]:
         """Return the inputs: `window` and, for a network with a calendar, `time`."""

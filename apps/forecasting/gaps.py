@@ -67,9 +67,27 @@ def fill(
         Refusal: If a gap among these rows is longer, or there are no such rows.
     """
     missing = _missing(file, len(names))
+    values = np.lib.format.open_memmap(file, "r+")
+    return _fill(values, missing, times, names, max_gap)
+
+
+def fill_part(
+    values: np.ndarray, times: np.ndarray, names: Sequence[str], max_gap: int
+) -> tuple[slice, list[str]]:
+    """Fill gaps linearly in time, in an array that memory can hold; see `fill`."""
+    missing = [np.flatnonzero(column) for column in np.isnan(values).T]
+    return _fill(values, missing, times, names, max_gap)
+
+
+def _fill(
+    values: np.ndarray,
+    missing: Sequence[np.ndarray],
+    times: np.ndarray,
+    names: Sequence[str],
+    max_gap: int,
+) -> tuple[slice, list[str]]:
     gaps = [_gaps(rows) for rows in missing]
     (first, late), (last, early) = _common(gaps, names, len(times))
-    values = np.lib.format.open_memmap(file, "r+")
     filled, count, longest, earliest = [], 0, 0, len(times)
     for column, (starts, stops) in enumerate(gaps):
         inside = (stops > first) & (starts < last)

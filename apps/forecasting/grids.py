@@ -7,6 +7,7 @@ from apps.common.refusal import Refusal
 
 DAY = np.timedelta64(1, "D").astype("timedelta64[ns]")
 MONTH = 28 * DAY  # the shortest
+MOST = 10  # times of a grid for each time that is given
 # The steps of the main season, by the first part of the pandas alias: a week of days, a year of
 # weeks, months or quarters. Steps shorter than a day have the season of a day.
 SEASONS = {"D": 7, "B": 5, "W": 52, "MS": 12, "ME": 12, "QS": 4, "QE": 4, "YS": 1, "YE": 1}
@@ -60,6 +61,24 @@ def regular_grid(times: np.ndarray) -> tuple[np.ndarray, str]:
         f"or resample the file, or give --time-format if day and month are exchanged; times with a "
         f"UTC offset count in UTC"
     )
+
+
+def grid_at(times: np.ndarray, frequency: str) -> np.ndarray | None:
+    """Return the grid of a frequency that contains increasing times, or None if there is none."""
+    count = (times[-1] - times[0]) // _shortest(frequency) + 1
+    if count > MOST * len(times):
+        return None
+    first = times[:1].astype("datetime64[ns]")
+    grid = np.concatenate([first, following(times[0], frequency, int(count)).to_numpy()])
+    grid = grid[grid <= times[-1]]
+    return grid if np.isin(times, grid).all() else None
+
+
+def _shortest(frequency: str) -> np.timedelta64:
+    """Return the shortest step of a frequency."""
+    unit, count = _step(frequency)
+    seconds = {"months": 28 * 24 * 60 * 60, "working days": 24 * 60 * 60, "seconds": 1}[unit]
+    return np.timedelta64(seconds * count, "s").astype("timedelta64[ns]")
 
 
 def frequency_of(times: np.ndarray) -> str | None:

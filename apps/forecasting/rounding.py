@@ -10,13 +10,13 @@ TOLERANCE = 0.01  # of the typical change from one step to the next
 
 
 def rounded(
-    chunks: Iterable[np.ndarray], times: np.ndarray, names: Sequence[str]
+    chunks: Iterable[np.ndarray], positions: np.ndarray, names: Sequence[str]
 ) -> Iterator[np.ndarray]:
     """Yield rows as float32.
 
     Args:
         chunks: The rows, each chunk `(rows, variables)`, float64, with NaN for what is missing.
-        times: The time of each row, shape `(rows,)`.
+        positions: The place of each row in the order of time, shape `(rows,)`.
         names: The names of the variables.
 
     Raises:
@@ -25,7 +25,7 @@ def rounded(
     """
     done = 0
     for chunk in chunks:
-        order = np.argsort(times[done : done + len(chunk)], kind="stable")
+        order = np.argsort(positions[done : done + len(chunk)], kind="stable")
         done += len(chunk)
         single = chunk.astype("float32")
         for column, name in enumerate(names):

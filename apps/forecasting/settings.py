@@ -25,6 +25,7 @@ class Settings:
     skip_rows: int | None = None  # lines above the header; found if not given
     no_header: tyro.conf.FlagCreatePairsOff[bool] = False  # the first row holds data, not names
     columns: tuple[str, ...] | None = None  # the columns to forecast; all of numbers if not given
+    series_column: tuple[str, ...] | None = None  # names the series of a row, if there are many
     season: int | None = None  # steps in the main season; by the frequency if not given
     max_gap: int | None = None  # fill gaps of at most this many steps; a season if not given
     validation_part: float | None = None  # of all rows, before the test part; 0.1 if not given

@@ -1,6 +1,7 @@
 """The series that settings name, and files that a run forecasts, which may be written differently.
 
-A run keeps in `series.json` what it has to know of the series it was trained on.
+A run keeps in `series.json`, and of many series in `series_scales.csv`, what it has to know of
+those it was trained on.
 """
 
 import contextlib
@@ -11,13 +12,25 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from apps.common.refusal import Refusal
 from apps.common.runs import Run
 from apps.forecasting.data import load
+from apps.forecasting.panel_windows import (
+    ID,
+    MEAN,
+    SCALE,
+    VARIABLE,
+    scales_like,
+    scales_table,
+)
+from apps.forecasting.panels import Panel, named
 from apps.forecasting.series import Series
 from apps.forecasting.settings import Settings
 
-KEPT = "series.json"
+KEPT, SCALES = "series.json", "series_scales.csv"
 # How a file is written: settings of a run that may not be those of another file.
 READING = ("time_format", "day_first", "separator", "decimal", "skip_rows", "no_header")
 
@@ -35,10 +48,37 @@ class Kept:
     time_format: str | None = None
 
 
-def keep(folder: Run, series: Series) -> None:
-    """Write what a run has to know of its series."""
+def keep(folder: Run, series: Series | Panel) -> None:
+    """Write what a run has to know of its series; of many also the scales of each."""
     kept = Kept(series.frequency, series.time_format)
     folder.write_lines(KEPT, [json.dumps(dataclasses.asdict(kept))])
+    if isinstance(series, Panel):
+        folder.write_table(SCALES, scales_table(series))
+
+
+def kept_scales(folder: Run, panel: Panel) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and deviation of each series, both `(series, variables)`.
+
+    They are those of the training part of the run, or of all rows of a series that it did not have,
+    which is printed.
+
+    Raises:
+        Refusal: If the file of the run is damaged.
+        OSError: If it cannot be read.
+    """
+    path = folder.folder / SCALES
+    try:
+        table = pd.read_csv(path, dtype={ID: str, VARIABLE: str}, keep_default_na=False)
+        new = [name for name in panel.ids if name not in set(table[ID])]
+        scales = scales_like(panel, table.astype({MEAN: float, SCALE: float}))
+    except (ValueError, KeyError) as error:
+        raise Refusal(f"{path} is damaged: {error}") from error
+    if new:
+        print(
+            f"Data: {len(new):,} series are not among those trained on and are scaled by the rows "
+            f"given: {named(new)}"
+        )
+    return scales
 
 
 def kept_by(folder: Run) -> Kept:
@@ -55,7 +95,9 @@ def kept_by(folder: Run) -> Kept:
         raise Refusal(f"{folder.folder / KEPT} is damaged: {error}") from error
 
 
-def load_series(settings: Settings, cache: Path | None = None, kept: Kept | None = None) -> Series:
+def load_series(
+    settings: Settings, cache: Path | None = None, kept: Kept | None = None
+) -> Series | Panel:
     """Load the series; those of a file are mapped into memory from the folder `cache`.
 
     Args:
@@ -63,7 +105,15 @@ def load_series(settings: Settings, cache: Path | None = None, kept: Kept | None
         cache: The folder.
         kept: What a run knows of the series it was trained on, which these must be like.
     """
-    names = ["time_column", "columns", "season", "max_gap", "validation_part", "test_part"]
+    names = [
+        "time_column",
+        "columns",
+        "series_column",
+        "season",
+        "max_gap",
+        "validation_part",
+        "test_part",
+    ]
     names += ["sample"] if settings.source == "sample" else []
     options = {name: getattr(settings, name) for name in (*names, *READING)}
     if kept and settings.source != "sample":
@@ -71,7 +121,7 @@ def load_series(settings: Settings, cache: Path | None = None, kept: Kept | None
     return load(settings.source, cache=cache, **options)
 
 
-def load_like(settings: Settings, kept: Kept, **given: Any) -> Series:
+def load_like(settings: Settings, kept: Kept, **given: Any) -> Series | Panel:
     """Load series to forecast, which are written as those of a run or in another way.
 
     Args:

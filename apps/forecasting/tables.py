@@ -95,7 +95,11 @@ class Table:
         return pd.read_csv(source, **self.options, index_col=False, **options)
 
     def chunks(
-        self, columns: Sequence[str], text: bool = False, rows: int = CHUNK
+        self,
+        columns: Sequence[str],
+        text: bool = False,
+        rows: int = CHUNK,
+        has_missing: bool = True,
     ) -> Iterator[pd.DataFrame]:
         """Read some columns chunk by chunk.
 
@@ -103,6 +107,7 @@ class Table:
             columns: The columns.
             text: Leave the entries of a text file as strings.
             rows: The largest number of rows in a chunk.
+            has_missing: Read entries such as NA as missing; they may be names, too.
         """
         # If only some columns are read, pandas accepts rows with more fields than the header.
         read = list(columns) if text else self.names
@@ -116,6 +121,7 @@ class Table:
                 chunks = self._read(
                     usecols=read if text else None,
                     dtype=str if text else as_text,
+                    keep_default_na=has_missing,
                     chunksize=rows,
                     low_memory=False,  # one type for the whole of a chunk
                 )
@@ -127,6 +133,7 @@ class Table:
         time_column: str | None = None,
         columns: Sequence[str] | None = None,
         time_format: str | None = None,
+        apart: Sequence[str] = (),
     ) -> tuple[TimeColumn, tuple[str, ...]]:
         """Choose the column of times and those of values, and print which columns are left out.
 
@@ -135,11 +142,12 @@ class Table:
             columns: The columns of values. By default all columns that have a name and hold mostly
                 numbers.
             time_format: As for `timing.read_times`.
+            apart: Columns that hold neither.
 
         Raises:
             Refusal: If a column does not exist, or no column fits.
         """
-        for name in filter(None, (time_column, *(columns or ()))):
+        for name in filter(None, (time_column, *(columns or ()), *apart)):
             if name not in self.names:
                 raise Refusal(f"{self.path}: there is no column {name!r} among {self.names}")
         if columns and len(set(columns)) < len(columns):
@@ -150,7 +158,8 @@ class Table:
             raise Refusal(f"{self.path}: the file holds no rows")
         found = {name: numerals.find_style(head[name], self.decimal) for name in self.names}
         styles = {name: style for name, style in found.items() if style is not None}
-        time = find_time_column(head, time_column, time_format, styles.keys())
+        candidates = head.drop(columns=list(apart))
+        time = find_time_column(candidates, time_column, time_format, styles.keys())
         if time is None:
             raise Refusal(
                 f"{self.path}: there is no column of times among {self.names}; name it with "
@@ -158,14 +167,16 @@ class Table:
                 f"columns with --separator, or how many lines are above the header with --skip-rows"
             )
         chosen = columns or [
-            name for name in styles if name not in time.names and not re.fullmatch(UNNAMED, name)
+            name
+            for name in styles
+            if name not in (*time.names, *apart) and not re.fullmatch(UNNAMED, name)
         ]
         if not chosen:
             raise Refusal(
                 f"{self.path}: there is no column of numbers next to the times in {time.name!r} "
                 f"among {self.names}"
             )
-        others = [name for name in self.names if name not in (*time.names, *chosen)]
+        others = [name for name in self.names if name not in (*time.names, *chosen, *apart)]
         if others and not columns:
             print(f"Data: left out columns without a name or numbers: {', '.join(others)}")
         known = {name: styles.get(name, Style(self.decimal)) for name in chosen}

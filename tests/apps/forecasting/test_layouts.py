@@ -3,6 +3,7 @@
 import gzip
 import zipfile
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -163,6 +164,9 @@ def test_what_separates_columns_has_no_effect_with_parquet(tmp_path):
 def test_series_that_overlap_are_not_averaged(tmp_path):
     days = [*DAYS[:20], *DAYS[10:]]
     names = ["A"] * 20 + ["B"] * 20
-    content = lines(names, days, range(40), header="unique_id,ds,y")
+    for entries in (names, [7] * 20 + [8] * 20):
+        content = lines(entries, days, range(40), header="unique_id,ds,y")
+        with pytest.raises(Refusal, match=r"occur more than once, .* --series-column 'unique_id'"):
+            read(tmp_path, content)
     with pytest.raises(Refusal, match="begin again at row 21 with 2021-01-11, and 10 of 30 times"):
-        read(tmp_path, content)
+        read(tmp_path, lines(days, np.arange(40) / 8))

@@ -1,0 +1,141 @@
+"""Read series that lie one below another in a table, each row with the name of its series."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from apps.common.refusal import Refusal
+from apps.forecasting.clocks import TimeColumn
+from apps.forecasting.grids import grid_at, regular_grid
+from apps.forecasting.panels import named
+from apps.forecasting.tables import Table
+
+MIN_ROWS = 3  # of a series
+MAX_GROUPS = 1 / 3  # of the rows may be names of series
+
+
+def read_ids(
+    table: Table, columns: Sequence[str], left_out: np.ndarray
+) -> tuple[tuple[str, ...], np.ndarray]:
+    """Read the names of series.
+
+    Args:
+        table: The table.
+        columns: The columns that name a series, together.
+        left_out: The numbers of rows to leave out.
+
+    Returns:
+        The names in the order of the file, and for each row the number of its name.
+
+    Raises:
+        Refusal: If a row has no name.
+    """
+    ids: dict[str, int] = {}
+    numbers, rows = [], 0
+    for chunk in table.chunks(columns, text=True, has_missing=False):
+        entries = chunk.astype(str).apply(lambda column: column.str.strip())
+        empty = (entries == "").any(axis=1).to_numpy()
+        empty[left_out[(left_out >= rows) & (left_out < rows + len(chunk))] - rows] = False
+        for row in np.flatnonzero(empty)[:1]:
+            raise Refusal(
+                f"{table.path}, row {rows + row + 1}: every row must name its series in "
+                f"{', '.join(columns)}; give it a name, or remove the row"
+            )
+        joined = entries.iloc[:, 0].str.cat([entries[name] for name in entries.columns[1:]], "/")
+        codes, distinct = pd.factorize(joined)
+        places = np.array([ids.setdefault(name, len(ids)) for name in distinct])
+        numbers.append(places[codes])
+        rows += len(chunk)
+    return tuple(ids), np.delete(np.concatenate(numbers), left_out)
+
+
+def grids_of(
+    times: np.ndarray, numbers: np.ndarray, ids: Sequence[str]
+) -> tuple[dict[int, np.ndarray], str]:
+    """Find the regular times of each series, at one frequency, and print what is changed.
+
+    Args:
+        times: The time of each row, shape `(rows,)`.
+        numbers: The number of the series of each row, shape `(rows,)`.
+        ids: The names of the series.
+
+    Returns:
+        The times of each series by its number, and the frequency. Series of too few rows are left
+        out.
+
+    Raises:
+        Refusal: If a series is irregular or has another frequency than most.
+    """
+    order = np.lexsort((times, numbers))
+    starts = np.searchsorted(numbers[order], np.arange(len(ids) + 1))
+    parts = {
+        number: np.unique(times[order[starts[number] : starts[number + 1]]])
+        for number in range(len(ids))
+    }
+    repeated = len(times) - sum(map(len, parts.values()))
+    if 2 * repeated > len(times):
+        raise Refusal(
+            f"{repeated:,} of {len(times):,} rows have the same series and time as another; name "
+            f"all columns that tell series apart with --series-column"
+        )
+    if repeated:
+        print(f"Data: averaged rows with the same series and time: {repeated:,} more than times")
+    if few := [ids[number] for number, part in parts.items() if len(part) < MIN_ROWS]:
+        print(f"Data: left out series of fewer than {MIN_ROWS} rows: {len(few):,}, {named(few)}")
+    parts = {number: part for number, part in parts.items() if len(part) >= MIN_ROWS}
+    grids, frequencies, irregular = {}, {}, {}
+    for number, part in parts.items():
+        try:
+            grids[number], frequencies[number] = regular_grid(part)
+        except Refusal as error:
+            irregular[number] = str(error)
+    if not grids:
+        error = next(iter(irregular.values()), f"every series has fewer than {MIN_ROWS} rows")
+        raise Refusal(f"no series is regular: {error}")
+    (frequency, _), *_ = Counter(frequencies.values()).most_common(1)
+    for number, part in parts.items():
+        if frequencies.get(number) == frequency:
+            continue
+        # A short series may be regular at a longer step, or at days without a weekend among them.
+        grid = grid_at(part, frequency)
+        if grid is None:
+            raise Refusal(
+                f"the series {ids[number]!r} "
+                + (
+                    f"has the frequency {frequencies[number]}, and most have {frequency}; leave "
+                    f"its rows out, or resample them"
+                    if number in frequencies
+                    else f"is irregular: {irregular[number]}"
+                )
+            )
+        grids[number] = grid
+    return grids, frequency
+
+
+def suggest(
+    table: Table, column: TimeColumn, times: np.ndarray, left_out: np.ndarray
+) -> str | None:
+    """Return a column of text or whole numbers with which no time occurs twice, if there is one."""
+    for name in table.names:
+        if name in column.names:
+            continue
+        ids, numbers = read_ids_loosely(table, name, left_out)
+        if 1 < len(ids) <= MAX_GROUPS * len(times):
+            pairs = pd.DataFrame({"number": numbers, "time": times})
+            if not pairs.duplicated().any():
+                return name
+    return None
+
+
+def read_ids_loosely(
+    table: Table, name: str, left_out: np.ndarray
+) -> tuple[tuple[str, ...], np.ndarray]:
+    """Return what `read_ids` does, also of a column with empty entries, or nothing of numbers."""
+    head = next(table.chunks([name], text=True))[name].astype(str)
+    if head.str.contains(r"\d[.,]\d", regex=True).any() or head.nunique() > MAX_GROUPS * len(head):
+        return (), np.empty(0, int)
+    entries = [chunk[name].astype(str) for chunk in table.chunks([name], text=True)]
+    codes, distinct = pd.factorize(pd.concat(entries, ignore_index=True))
+    return tuple(distinct), np.delete(codes, left_out)
