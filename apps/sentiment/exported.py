@@ -45,7 +45,7 @@ CARD = Card(
     "It knows the words and phrases of the texts it was trained on, in their language, and is as "
     "certain about any other text. It does not read the middle of a long text.",
     {
-        "sample": f"{GENERATED} They are sentences about films, not real reviews.",
+        "sample": f"{GENERATED} It has sentences about films, not real reviews.",
         "tfds": "imdb_reviews of the TensorFlow Datasets catalogue: 50,000 English reviews "
         "(Maas et al. 2011), published for research at Stanford; the texts belong to their "
         "authors.",
