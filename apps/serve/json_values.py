@@ -65,7 +65,7 @@ def _flattened(value: Any, name: str) -> tuple[list, list[int]]:
     flat, shape = [value], []
     while flat and isinstance(flat[0], list):
         size = len(flat[0])
-        if any(type(items) is not list or len(items) != size for items in flat):
+        if set(map(type, flat)) != {list} or set(map(len, flat)) != {size}:
             raise invalid_argument(f"{name}: lists on the same level must be of the same length")
         shape.append(size)
         if len(shape) > DEEPEST:
@@ -80,7 +80,8 @@ def _numbers(flat: list, dtype: tf.DType, name: str) -> np.ndarray:
         raise ServingError("UNIMPLEMENTED", f"{name}: JSON cannot represent {dtype.name}")
     target = dtype.as_numpy_dtype
     admitted = {bool} if dtype.is_bool else {int} if dtype.is_integer else {int, float}
-    if not set(map(type, flat)) <= admitted:
+    kinds = set(map(type, flat))
+    if not kinds <= admitted:
         wrong = next(item for item in flat if type(item) not in admitted)
         raise invalid_argument(f"{name}: {_shown(wrong)} is not of expected type: {dtype.name}")
     if dtype.is_bool:
@@ -91,7 +92,7 @@ def _numbers(flat: list, dtype: tf.DType, name: str) -> np.ndarray:
             if not info.min <= item <= info.max:
                 raise _inexact(item, dtype, name)
         return np.array(flat, target)
-    whole = [item for item in flat if type(item) is int]
+    whole = [item for item in flat if type(item) is int] if int in kinds else []
     if any(abs(item) > EXACT for item in whole):
         wrong = next((item for item in whole if not _is_exact(item, target)), None)
     else:
