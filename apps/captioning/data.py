@@ -1,55 +1,50 @@
-"""Images with their captions: Flickr8k's layout, a table, the catalogue, or a small sample.
+"""Images with their captions: Flickr8k's layouts, a table, the catalogue, or a small sample.
 
 Examples are `(picture, captions)`. `from_path` reads these layouts, texts plain or with `.gz`:
 
 - a folder in Flickr8k's layout: one `*token.txt`, with `name.jpg#0<TAB>caption` on each line; the
   lists of names `*trainImages.txt`, `*devImages.txt` and `*testImages.txt`; and the images, in
   folders or in a tar file;
-- a table (`.csv`, `.tsv`, `.jsonl`) with a column of paths, relative to its folder, and a column of
-  captions, one line for each caption. It is split by images.
+- a folder in Kaggle's layout: a table `captions.txt` or `results.csv`, and the images, as above;
+- a table (`.csv`, `.tsv`, `.txt`, `.jsonl`, `.xlsx`) with a column of paths, relative to its
+  folder, and a column of captions, one line for each caption.
 
-No image is in two parts.
+A table is split by images. No image is in two parts.
 """
 
 import functools
-import os
-import tarfile
-import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from apps.captioning import sample as scene_sample
+from apps.captioning.gallery import SUFFIXES, Picture, Store, search
 from apps.captioning.settings import Settings
+from apps.captioning.tables import find_table, read_table
 from apps.common.data import catalogue, door, files
-from apps.common.data.splits import SPLIT_SEED, Splits
+from apps.common.data.records import Reading
+from apps.common.data.splits import SPLIT_SEED, Splits, check_parts, held_out_count
 from apps.common.refusal import Refusal
+
+__all__ = ["SUFFIXES", "Example", "Picture", "load", "load_examples"]
 
 SAMPLE_TRAIN = {48: 3000, 64: 8000}  # training scenes, by the side of the scenes in pixels
 SAMPLE_TEST = 400
 HELD_OUT = 0.1  # the part of a table's images that validates, and the part that tests
 MOST_HELD_OUT = 5000  # images for each of them
-SUFFIXES = (".jpg", ".jpeg", ".png", ".gif")
 LISTS = ("train", "dev", "test")
+SHOWN = 3  # names of missing images
 CATALOGUE_NAME = "coco_captions"
-
-
-class Picture(NamedTuple):
-    """An image file, read only when it is needed: all together may be larger than memory."""
-
-    name: str
-    read: Callable[[], bytes]
-
 
 Example = tuple[Picture, tuple[str, ...]]
 
 
 def load_examples(settings: Settings) -> Splits:
     """Load the images of a run with their captions, with a validation part."""
-    options = ("scene_size", "image_column", "caption_column", "catalogue_name")
+    options = ("scene_size", "image_column", "caption_column", "test_part", "validation_part")
+    options += ("encoding", "separator", "no_header", "catalogue_name")
     splits = load(settings.source, **{name: getattr(settings, name) for name in options})
     return splits.with_validation(settings.seed)
 
@@ -87,75 +82,97 @@ def from_catalogue(catalogue_name: str = CATALOGUE_NAME) -> Splits:
     Raises:
         Refusal: If the data set cannot be loaded or holds no images with captions.
     """
-    # The bytes are kept in an unnamed file, which vanishes when the program ends.
-    store = tempfile.TemporaryFile()  # noqa: SIM115 (it stays open as long as the pictures exist)
+    store = Store()
     parts: list[list[Example]] = []
     for number, part in enumerate(catalogue.read_captions(catalogue_name)):
         rows = []
         for place, (content, texts) in enumerate(part):
-            start = store.tell()
-            store.write(content)
-            read = functools.partial(_stored, store, len(content), start)
-            rows.append((Picture(f"{LISTS[number]} {place}", read), tuple(texts)))
+            picture = Picture(f"{LISTS[number]} {place}", store.add(content))
+            rows.append((picture, tuple(texts)))
         parts.append(_full(rows, catalogue_name))
-    store.flush()
     train, validation, test = parts
     origin = f"{catalogue_name} of the TensorFlow Datasets catalogue"
     return Splits(train, test, origin, validation, unit="images")
 
 
-def from_path(path: Path, image_column: str = "image", caption_column: str = "caption") -> Splits:
+def from_path(
+    path: Path,
+    image_column: str | None = None,
+    caption_column: str | None = None,
+    test_part: float | None = None,
+    validation_part: float | None = None,
+    encoding: str | None = None,
+    separator: str | None = None,
+    no_header: bool = False,
+) -> Splits:
     """Read images with captions in one of the layouts above.
 
     Args:
         path: The folder or the table.
-        image_column: The column of a table that holds the paths of the images.
-        caption_column: The column of a table that holds the captions.
+        image_column: The column of a table that holds the paths of the images; found if None.
+        caption_column: The column of a table that holds the captions; found if None.
+        test_part: Of a table: the part of its images that tests; a tenth and at most 5,000 if None.
+        validation_part: Of a table: likewise, the part that validates.
+        encoding: The encoding of the texts; found if None.
+        separator: Of a table: what separates its columns; found if None.
+        no_header: Of a table: whether it begins without the names of its columns.
 
     Raises:
         Refusal: If the layout is none of these, or an option has no effect with it.
         OSError: If a file cannot be read.
     """
+    reading = Reading(encoding, separator, no_header)
+    columns = (image_column, caption_column)
+    gallery = None
     if path.is_dir():
-        columns = {"image_column": image_column, "caption_column": caption_column}
-        for name, column in columns.items():
-            if column != name.removesuffix("_column"):
-                raise Refusal(
-                    f"{name} has no effect with a folder, since only tables have columns: leave it "
-                    f"out; received {column!r}"
-                )
-        return _folder(path)
-    captions: dict[str, list[str]] = {}
-    for where, (name, caption) in files.read(path, (image_column, caption_column)):
-        if not isinstance(name, str) or not isinstance(caption, str):
-            raise Refusal(
-                f"{where} must hold a path and a caption, both texts; received {name!r:.40} and "
-                f"{caption!r:.40}"
-            )
-        captions.setdefault(os.path.normpath(name), []).append(caption)
-    pictures = {
-        name: Picture(name, (path.parent / name).read_bytes)
-        for name in captions
-        if (path.parent / name).is_file()
-    }
+        table = find_table(path)
+        if table is None:
+            # Runs of earlier versions have the names of both columns in their settings.
+            default = columns in ((None, None), ("image", "caption"))
+            options = {} if default else {"image_column": image_column}
+            options |= {} if default else {"caption_column": caption_column}
+            options |= {"test_part": test_part, "validation_part": validation_part}
+            options |= {"separator": separator, "no_header": no_header or None}
+            for name, value in options.items():
+                if value is not None and value != name.removesuffix("_column"):
+                    raise Refusal(
+                        f"{name} has no effect with a folder without a table: leave it out; "
+                        f"received {value!r}"
+                    )
+            return _folder(path, encoding)
+        path, gallery = table, search(path)
+    examples = _joined(*read_table(path, columns, reading, gallery), path)
     # Sorted by name, so that the split does not depend on the order of the lines.
-    examples = sorted(_joined(pictures, captions, path), key=lambda example: example[0].name)
-    count = min(MOST_HELD_OUT, round(HELD_OUT * len(examples)))
-    if not count:
+    examples.sort(key=lambda example: example[0].name)
+    return _split_by_images(examples, path, test_part, validation_part)
+
+
+def _split_by_images(
+    examples: list[Example], path: Path, test_part: float | None, validation_part: float | None
+) -> Splits:
+    check_parts(test_part, validation_part)
+    tests, validates = (
+        held_out_count(len(examples), part, HELD_OUT, MOST_HELD_OUT)
+        for part in (test_part, validation_part)
+    )
+    if not (tests and validates and tests + validates < len(examples)):
         raise Refusal(
             f"{path} must hold at least {round(1 / HELD_OUT)} images, of which some validate and "
-            f"some test; it holds {len(examples)}"
+            f"some test, or other parts by --test-part and --validation-part; it holds "
+            f"{len(examples)}"
         )
     order = np.random.default_rng(SPLIT_SEED).permutation(len(examples))
     shuffled = [examples[place] for place in order]
-    test, validation, train = shuffled[:count], shuffled[count : 2 * count], shuffled[2 * count :]
-    return Splits(train, test, f"{path}, split by images", validation, unit="images")
+    ends = (tests, tests + validates)
+    test, validation, train = shuffled[: ends[0]], shuffled[ends[0] : ends[1]], shuffled[ends[1] :]
+    origin = f"{path}, split by images (--test-part and --validation-part say how)"
+    return Splits(train, test, origin, validation, unit="images")
 
 
-def _folder(folder: Path) -> Splits:
+def _folder(folder: Path, encoding: str | None) -> Splits:
     tokens = _one(folder, "*token.txt", "captions, such as Flickr8k.token.txt")
     captions: dict[str, list[str]] = {}
-    for number, line in enumerate(files.lines(tokens), start=1):
+    for number, line in enumerate(files.lines(tokens, encoding), start=1):
         # Only at the first tab: a caption may contain more.
         head, tab, caption = line.partition("\t")
         name, hash_sign, _ = head.rpartition("#")
@@ -167,12 +184,13 @@ def _folder(folder: Path) -> Splits:
                 f"{line!r:.60}"
             )
         captions.setdefault(name, []).append(caption)
-    pictures = _pictures(folder)
+    gallery = search(folder)
     parts = []
     for which in LISTS:
         listed = _one(folder, f"*{which}Images.txt", f"the names of the {which} images")
-        names = [line.strip() for line in files.lines(listed) if line.strip()]
-        parts.append(_joined(pictures, {name: captions.get(name, []) for name in names}, listed))
+        names = [line.strip() for line in files.lines(listed, encoding) if line.strip()]
+        found = {name: picture for name in names if (picture := gallery.find(name))}
+        parts.append(_joined(found, {name: captions.get(name, []) for name in names}, listed))
     train, validation, test = parts
     counts = Counter(picture.name for part in parts for picture, _ in part)
     if both := [name for name, count in counts.items() if count > 1]:
@@ -197,52 +215,14 @@ def _one(folder: Path, pattern: str, what: str) -> Path:
     )
 
 
-def _pictures(folder: Path) -> dict[str, Picture]:
-    """Return all images below a folder, including those in tar files, by name."""
-    pictures = {
-        path.name: Picture(path.name, path.read_bytes)
-        for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES and path.is_file()
-    }
-    for path in sorted(folder.glob("*.tar")):
-        try:
-            with tarfile.open(path, "r:") as archive:
-                for member in archive:
-                    name = Path(member.name).name
-                    if member.isfile() and Path(name).suffix.lower() in SUFFIXES:
-                        place = (path, member.offset_data, member.size)
-                        picture = Picture(name, functools.partial(_slice, *place))
-                        pictures.setdefault(name, picture)
-                # At a damaged header tarfile stops as at the end, where there are zeros.
-                if any(_slice(path, archive.offset, tarfile.BLOCKSIZE)):
-                    raise tarfile.ReadError(f"damaged from byte {archive.offset:,} on")
-        except tarfile.TarError as error:
-            raise Refusal(f"{path} is not a sound tar file: {error}") from error
-    if not pictures:
-        raise Refusal(
-            f"{folder} must hold images that end in {', '.join(SUFFIXES)}, in folders or in a tar "
-            f"file; it holds none"
-        )
-    return pictures
-
-
-def _slice(path: Path, start: int, size: int) -> bytes:
-    with path.open("rb") as file:
-        file.seek(start)
-        return file.read(size)
-
-
-def _stored(store: tempfile._TemporaryFileWrapper, size: int, start: int) -> bytes:
-    return os.pread(store.fileno(), size, start)
-
-
 def _joined(
     pictures: Mapping[str, Picture], captions: Mapping[str, list[str]], where: Path
 ) -> list[Example]:
     """Return the images that have captions, and print how many lack one or the other."""
     if missing := [name for name in captions if name not in pictures]:
         print(
-            f"{where}: {len(missing):,} names without an image are left out, such as {missing[0]}"
+            f"{where}: {len(missing):,} names without an image are left out, such as "
+            f"{', '.join(missing[:SHOWN])}"
         )
     rows = [(pictures[name], tuple(captions[name])) for name in captions if name in pictures]
     return _full(rows, where)

@@ -16,15 +16,16 @@ KINDS = ("JPEG", "PNG", "GIF")
 STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8")
 MOST_STEPS = 300_000  # through the parts of a file; more would be an attack
 ORIENTATION = 0x0112  # the tag of EXIF
-EXIF, IDAT, TRNS = (int.from_bytes(name) for name in (b"Exif\0\0", b"IDAT", b"tRNS"))
+EXIF, EXIF_CHUNK, TRNS = (int.from_bytes(name) for name in (b"Exif\0\0", b"eXIf", b"tRNS"))
 WHITE = b"\xff\xff\xff"
 
 
 def decode(content: bytes | tf.Tensor, size: int) -> tf.Tensor:
     """Decode one image and resize it to a square.
 
-    It takes JPEG (turned by its EXIF orientation), PNG and the first frame of a GIF; in colour or
-    grey, with a palette, with any number of bits. Transparent parts are laid over white.
+    It takes JPEG, PNG and the first frame of a GIF; in colour or grey, with a palette, with any
+    number of bits. JPEG and PNG are turned by their EXIF orientation. Transparent parts are laid
+    over white.
 
     The whole image is kept and stretched to a square. Cropping would lose what is at an edge, and
     padding would waste pixels of a small square on bars. A photograph of 4:3 is distorted by a
@@ -213,20 +214,22 @@ def _png(content: tf.Tensor, size: int) -> tf.Tensor:
     number = _reader(content)
     content = _measured(content, number(16, 4), number(20, 4))
 
-    def step(_, place, clear):
+    def step(_, place, clear, exif):
         name = number(place + 4, 4)
         following = place + 12 + number(place, 4)
-        on = (name != IDAT) & (name > 0)  # it is 0 beyond the end
-        return on, following, tf.where(name != TRNS, clear, 1)
+        exif = tf.where((name == EXIF_CHUNK) & (exif == 0), place + 8, exif)
+        # Beyond the end the name is 0. EXIF data may come after the pixels.
+        return name > 0, following, tf.where(name != TRNS, clear, 1), exif
 
     # Bit 2 of the colour type stands for an alpha channel. The decoder's own alpha channel cannot
     # tell: it is wrong for opaque images of fewer than 8 bits.
-    _, _, clear = _walk(step, True, 8, number(25, 1) // 4 % 2)
-    return tf.cond(
+    _, _, clear, exif = _walk(step, True, 8, number(25, 1) // 4 % 2, 0)
+    image = tf.cond(
         clear > 0,
         lambda: _over_white(tf.io.decode_png(content, channels=4), size),
         lambda: _fitted(tf.io.decode_png(content, channels=3), size),
     )
+    return _turned(image, _orientation(content, exif))
 
 
 def _over_white(image: tf.Tensor, size: int) -> tf.Tensor:

@@ -2,15 +2,16 @@
 
 import contextlib
 import io
-import re
 from collections.abc import Sequence
 
 import numpy as np
+import regex
 from pycocoevalcap.bleu.bleu import Bleu
 from pycocoevalcap.cider.cider import Cider
 from sacrebleu.metrics import CHRF
 
 from apps.captioning.sample import parse
+from apps.common.text import UNSPACED
 
 
 def caption_scores(captions: Sequence[str], references: Sequence[Sequence[str]]) -> dict:
@@ -40,8 +41,12 @@ def caption_scores(captions: Sequence[str], references: Sequence[Sequence[str]])
 
 
 def words_of(caption: str) -> str:
-    """Return the words of a caption in lower case, without punctuation."""
-    return " ".join(re.findall(r"[\w']+", caption.lower()))
+    """Return the words of a caption in lower case, without punctuation.
+
+    Each letter of scripts without spaces, such as Chinese, is a word.
+    """
+    spaced = regex.sub(rf"({UNSPACED})", r" \1 ", caption.lower())
+    return " ".join(regex.findall(r"[\w']+", spaced))
 
 
 def truth(captions: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, float]:

@@ -18,6 +18,7 @@ from apps.common.refusal import Refusal
 from apps.common.runs import Run
 
 BACKBONE = "backbone.keras"  # the frozen network, in the folder of the run
+DECODING = "png turned"  # changes when `images.decode` gives other pixels than before
 THREADS = 2  # that decode images; more would hold more large images in memory
 
 
@@ -30,7 +31,7 @@ def load_images(examples: Sequence[Example], settings: Settings, run: Run) -> Im
         run: The run, which keeps both on disk.
     """
     pictures, captions = zip(*examples, strict=True)
-    origin = (settings.source, settings.image_column, settings.catalogue_name)
+    origin: tuple = (settings.source, settings.image_column, settings.catalogue_name)
     origin += (settings.backbone, settings.weights)
     cache = run.folder / "cache" / hashlib.sha256(repr(origin).encode()).hexdigest()[:8]
     rows, places = load_pixels(pictures, settings.image_size, cache)
@@ -73,7 +74,7 @@ def load_pixels(
         notes = {place: fault for place, fault in zip(places, faults, strict=True) if fault}
         return np.stack(rows), notes
 
-    names = "\n".join(picture.name for picture in pictures)
+    names = "\n".join([DECODING, *(picture.name for picture in pictures)])
     path = folder / f"pixels_{size}_{hashlib.sha256(names.encode()).hexdigest()[:16]}.npy"
     rows, broken = cached_rows(
         path, len(pictures), (size, size, 3), "uint8", decode, "Decoding images"

@@ -19,8 +19,17 @@ class Settings:
     # of the sample: the side of its scenes, 48 pixels if not given; runs of earlier versions, in
     # which it is null, have scenes of 64 pixels
     scene_size: Literal[48, 64] | None = None
-    image_column: str = "image"  # of a table: the column of paths, relative to its folder
-    caption_column: str = "caption"  # of a table: the column of captions
+    # of a table: the column of paths, relative to its folder; found if not given
+    image_column: str | None = None
+    caption_column: str | None = None  # of a table: the column of captions; likewise
+    # of a table: the part of its images that tests; 0.1, at most 5,000 images, if not given
+    test_part: float | None = None
+    validation_part: float | None = None  # of a table: the part that validates; likewise
+    encoding: str | None = (
+        None  # the encoding of your own texts, such as cp1252; found if not given
+    )
+    separator: str | None = None  # what separates the columns of your own tables; likewise
+    no_header: tyro.conf.FlagCreatePairsOff[bool] = False  # your own tables begin without names
     catalogue_name: str = "coco_captions"  # of the catalogue: the data set
     backbone: str = "small"  # the image network: small, or a network of keras.applications
     weights: str = "none"  # of a network of keras.applications: none, imagenet, or a file

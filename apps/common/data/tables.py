@@ -83,6 +83,13 @@ class Table(Records):
             raise Refusal(f"{self.path}: the file holds no records")
         return replace(self, columns=names, rows=self.rows[1:])
 
+    def without_header(self) -> "Table":
+        """Return the table with the names of its columns as its first row."""
+        names = [str(number) for number in range(1, len(self.columns) + 1)]
+        start = self.rows[0].start - 1
+        first = Row(start, start + 1, list(self.columns))
+        return replace(self, columns=names, rows=[first, *self.rows])
+
     def _advice(self) -> str:
         named = " (--no-header says that the first row is no header"
         return f"{named}, --separator what separates the columns)"

@@ -5,23 +5,26 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
+import regex
 import sentencepiece
 import tensorflow as tf
 
 from apps.common.refusal import Refusal
 from apps.common.seq2seq.special import PAD, SPECIAL, UNKNOWN
 from apps.common.seq2seq.unicode import Normalizer
-from apps.common.text import encode
+from apps.common.text import UNSPACED, encode
 
 SPACE = "▁"  # stands for the space before a word
 MAX_PIECE_LENGTH = 16  # characters
+BORDER = "\x01"  # in no normalised text
 
 
 class Subwords(tf.Module):
     """Tokenizes texts and joins them again, with TensorFlow operations only, so it can be exported.
 
-    Texts are normalised (`Normalizer`), put into lower case if wanted, and split at spaces and
-    around signs. Each word is then split from its start into the longest pieces of the vocabulary.
+    Texts are normalised (`Normalizer`), put into lower case if wanted, and split at spaces, around
+    signs, and around each letter of scripts without spaces. Each word is then split from its start
+    into the longest pieces of the vocabulary.
     A piece that begins with `SPACE` begins a word, so that joined pieces are the text again. A
     character that is not in the vocabulary is `UNKNOWN`.
 
@@ -44,6 +47,9 @@ class Subwords(tf.Module):
         self.max_length = max_length
         self.normalize = Normalizer()
         self.max_piece_length = max(map(len, pieces))
+        # Vocabularies of earlier versions may hold pieces of several letters of such scripts.
+        several = regex.compile(rf"{UNSPACED}+{UNSPACED}")  # with + the first keeps its marks
+        self.unspaced = not any(map(several.search, pieces))
         self.strings = tf.constant([*SPECIAL, *pieces])
         ids = tf.range(len(SPECIAL), self.size, dtype=tf.int32)
         self.ids = tf.lookup.StaticHashTable(
@@ -69,7 +75,9 @@ class Subwords(tf.Module):
             words = split_words(encode(texts[start : start + 1000]))
             joined = tf.strings.reduce_join(words, axis=-1).numpy()
             lines += [line.decode().replace(SPACE, " ") for line in joined]
-        characters = {SPACE, *"".join(lines).replace(" ", SPACE)}
+        # No piece crosses a border.
+        lines = [regex.sub(rf"( ?{UNSPACED})", rf"{BORDER}\1{BORDER}", line) for line in lines]
+        characters = {SPACE, *"".join(lines).replace(" ", SPACE)} - {BORDER}
         if len(characters) < 2 or size < len(SPECIAL) + len(characters):
             raise Refusal(
                 f"vocabulary_size must be at least {len(SPECIAL) + len(characters)}, since the "
@@ -95,6 +103,7 @@ class Subwords(tf.Module):
             (r"^ | $", ""),
             (r" |^", " " + SPACE),
             (rf"({SPACE}?[^\pL\pM\pN {SPACE}])", r" \1 "),
+            *([(rf"({SPACE}?{UNSPACED})", r" \1 ")] if self.unspaced else []),
             (rf" {SPACE}$", ""),  # of an empty text
         ):
             texts = tf.strings.regex_replace(texts, pattern, replacement)
@@ -172,6 +181,7 @@ def _byte_pairs(lines: Sequence[str], size: int) -> list[str]:
         character_coverage=1.0,
         normalization_rule_name="identity",
         max_sentencepiece_length=MAX_PIECE_LENGTH,
+        pretokenization_delimiter=BORDER,
         max_sentence_length=2**30,  # in bytes; longer ones would be left out
         minloglevel=2,
     )

@@ -254,6 +254,22 @@ def test_exif_is_found_behind_other_parts_and_fillers_and_nowhere_else():
     assert difference(behind_the_start(content, decoy, true, decoy), turned) == 0
 
 
+def test_a_png_is_turned_as_its_exif_says_wherever_it_is():
+    for orientation, order in itertools.product(range(1, 9), "<>"):
+        for mode in ("RGB", "LA"):
+            data = exif(order, orientation)
+            content = saved(picture(mode, 40, 30), "PNG", exif=data)
+            turned = ImageOps.exif_transpose(opened(content))
+            assert turned.size == ((40, 30) if orientation < 5 else (30, 40))
+            assert difference(content, turned) <= 2, (orientation, order, mode)
+            plain = saved(picture(mode, 40, 30), "PNG")
+            end = chunk(b"eXIf", data[6:]) + plain[-12:]
+            np.testing.assert_array_equal(decoded(plain[:-12] + end), decoded(content))
+    for data in (b"", b"II*\0", b"MM\0*\xff\xff\xff\xff", exif("<", 9)[6:]):
+        result = decoded(plain[:33] + chunk(b"eXIf", data) + plain[33:])
+        np.testing.assert_array_equal(result, decoded(plain), repr(data))
+
+
 def test_an_orientation_that_is_none_turns_nothing():
     content = saved(picture(), "JPEG")
     for data in (

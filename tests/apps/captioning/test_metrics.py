@@ -5,7 +5,7 @@ import pytest
 
 from apps.captioning import sample as scene_sample
 from apps.captioning.baselines import commonest, nearest
-from apps.captioning.metrics import caption_scores, truth
+from apps.captioning.metrics import caption_scores, truth, words_of
 from apps.captioning.sample import COLOURS, COUNTS, SHAPES, SIZES, Group, Scene
 
 REFERENCES = [
@@ -17,6 +17,12 @@ FIRST = [said[0] for said in REFERENCES]
 
 
 # Scores
+
+
+def test_letters_of_scripts_without_spaces_are_words():
+    assert words_of("一只红狗 runs, OK") == "一 只 红 狗 runs ok"
+    scores = caption_scores(["一只红狗在跑"], [["一只黑狗在跑"]])
+    assert scores["bleu_1"] == pytest.approx(100 * 5 / 6)
 
 
 def test_a_perfect_caption_has_every_point_whichever_reference_it_is():

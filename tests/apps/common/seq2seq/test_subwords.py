@@ -246,3 +246,27 @@ def test_the_ids_are_the_same_eagerly_and_in_a_function(pieces, cut):
 def test_a_text_has_the_same_ids_alone_and_in_a_batch(cut):
     texts = [*LINES[:10], "", "x" * 40, "日本"]
     assert cut(encode(texts)).to_list() == [cut(encode([text])).to_list()[0] for text in texts]
+
+
+# Scripts without spaces
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("一只红狗。", ["▁一", "只", "红", "狗", "。"]),
+        ("a 犬が走る ok", ["▁a", "▁犬", "が", "走", "る", "▁ok"]),
+        ("GRUはดี", ["▁GRU", "は", "ดี"]),
+    ],
+)
+def test_each_letter_of_a_script_without_spaces_is_a_word(text, words):
+    learned = Subwords.learn([text] * 20, 100, False, 20)
+    assert words_of(learned, [text]) == [words]
+    (ids,) = learned.arrays([text])
+    assert learned.detokenize(ids[None]).numpy()[0].decode() == text
+
+
+def test_vocabularies_of_earlier_versions_keep_pieces_of_several_letters():
+    old = Subwords(["▁", "一只", "红", "狗", "▁一", "只"], False, 20)
+    assert spelled(old, old.arrays(["一只红狗"])[0]) == ["▁一", "只", "红", "狗"]
+    assert words_of(old, ["一只红狗"]) == [["▁一只红狗"]]
