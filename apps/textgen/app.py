@@ -6,7 +6,8 @@
     python -m apps.textgen export --run runs/textgen --to saved_models
 
 `--source` is `sample` (generated sentences, no network), `tfds` (the catalogue's
-`tiny_shakespeare`), or a text file. The network is in `model.py`; `README.md` has the results.
+`tiny_shakespeare`), a text file, or a folder of them. The network is in `model.py`; `README.md` has
+the results.
 """
 
 import math
@@ -45,7 +46,8 @@ CHARACTERS = "characters.txt"  # of a run: the code point of a character a line
 
 def load_examples(settings: Settings) -> Splits:
     """Load the text, split into parts."""
-    return load(settings.source)
+    options = ("test_part", "validation_part", "encoding")
+    return load(settings.source, **{name: getattr(settings, name) for name in options})
 
 
 def make_datasets(splits: Splits, settings: Settings) -> tuple[Streams, Streams, Characters]:

@@ -1,12 +1,13 @@
-"""One long text to learn from and continue: a text file, or a small sample."""
+"""One long text to learn from and continue: text files, or a small sample."""
 
 import functools
+import re
 from pathlib import Path
 
 import numpy as np
 
-from apps.common.data import catalogue, door, files, review_sample
-from apps.common.data.splits import Splits
+from apps.common.data import catalogue, door, encodings, files, review_sample
+from apps.common.data.splits import Splits, check_parts
 from apps.common.refusal import Refusal
 
 HELD_OUT = 0.05  # at the end, for validation and testing each
@@ -26,30 +27,74 @@ def from_catalogue() -> Splits:
     return _splits(*parts, "tiny_shakespeare of the TensorFlow Datasets catalogue")
 
 
-def from_path(path: Path) -> Splits:
-    """Read a text file, plain or with `.gz`, and hold out its last tenth.
+def from_path(
+    path: Path,
+    test_part: float | None = None,
+    validation_part: float | None = None,
+    encoding: str | None = None,
+) -> Splits:
+    """Read a text file, or all text files below a folder, and hold out the end.
+
+    Args:
+        path: A text, plain or with `.gz`, or a folder of files `*.txt`, which are joined in the
+            order of their names.
+        test_part: The part at the end that tests; a twentieth if None.
+        validation_part: The part before it that validates; likewise.
+        encoding: The encoding of the files; found if None.
 
     Raises:
-        Refusal: If it is a folder, not text in UTF-8, or too short.
+        Refusal: If something is not text, or it is too short.
         OSError: If it cannot be read.
     """
-    if path.is_dir():
-        raise Refusal(f"source must be a text file; {path} is a folder")
+    paths = _text_files(path) if path.is_dir() else [path]
+    texts = [_read(file, encoding) for file in paths]
+    if len(texts) == 1:
+        return _split(texts[0], str(path), test_part, validation_part)
+    text = "".join(text if text.endswith("\n") else f"{text}\n" for text in texts)
+    return _split(text, f"{path}, {len(paths):,} files", test_part, validation_part)
+
+
+def _text_files(folder: Path) -> list[Path]:
+    paths = [path for path in folder.rglob("*") if files.kind(path) == ".txt" and path.is_file()]
+    if not paths:
+        raise Refusal(
+            f"source must be a text file or a folder with files that end in .txt; {folder} has none"
+        )
+    return sorted(paths, key=_by_numbers)
+
+
+def _by_numbers(path: Path) -> list[tuple[int, str]]:
+    """Sort `chapter 9.txt` before `chapter 10.txt`."""
+    parts = re.findall(r"\d+|\D+", str(path))
+    return [(int(part) if part.isdecimal() else -1, part) for part in parts]
+
+
+def _read(path: Path, encoding: str | None) -> str:
     with files.damage_named(path), files.opened(path) as file:
-        content = file.read()
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise Refusal(f"source must be text in UTF-8; {path} is not: {error}") from error
-    return _split(text, str(path))
+        text = encodings.decode(file.read(), path, encoding)
+    if count := text.count("\r"):
+        print(f"{path}: {count:,} carriage returns are read as the ends of lines")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _split(text: str, origin: str) -> Splits:
+def _split(
+    text: str,
+    origin: str,
+    test_part: float | None = None,
+    validation_part: float | None = None,
+) -> Splits:
+    check_parts(test_part, validation_part)
     if len(text) < MIN_CHARACTERS:
         raise Refusal(
             f"source must have at least {MIN_CHARACTERS:,} characters; {origin} has {len(text):,}"
         )
-    ends = np.round(len(text) * np.array([1 - 2 * HELD_OUT, 1 - HELD_OUT])).astype(int)
+    tests, validates = (HELD_OUT if part is None else part for part in (test_part, validation_part))
+    if tests + validates >= 1:
+        raise Refusal(
+            f"test_part and validation_part must be below 1 together; received {tests} and "
+            f"{validates}"
+        )
+    ends = np.round(len(text) * np.array([1 - tests - validates, 1 - tests])).astype(int)
     return _splits(text[: ends[0]], text[ends[0] : ends[1]], text[ends[1] :], origin)
 
 

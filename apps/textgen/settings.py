@@ -10,7 +10,12 @@ from apps.common.settings import MAX_SEED, CellName, check
 class Settings:
     """The settings of a run, which are saved with it."""
 
-    source: str = "sample"  # where the text comes from: sample, tfds, or a text file
+    # where the text comes from: sample, tfds, or a text file or a folder of them
+    source: str = "sample"
+    # of your own text: the part at its end that tests; 0.05 if not given
+    test_part: float | None = None
+    validation_part: float | None = None  # of your own text: the part that validates; likewise
+    encoding: str | None = None  # the encoding of your own text, such as cp1252; found if not given
     min_count: int = 2  # a character that occurs less often is unknown
     embedding_size: int = 32  # the size of the vector of a character
     cell: CellName = "gru"  # the recurrence

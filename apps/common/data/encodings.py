@@ -52,6 +52,7 @@ MAX_RIGHT, MAX_RIGHT_OTHER = 50, 4  # times the words that are UTF-8, of the wor
 ALL_LETTERS = 0.98  # of one language
 MAX_CHAOS, MIN_LEAD = 0.1, 0.15  # of charset_normalizer: disorder, and the lead in coherence
 SAMPLE = 65_536  # bytes of lines beyond ASCII from which an encoding is guessed
+MAX_ODD = 0.01  # of the characters of a text after a byte order mark
 SHOWN = 24  # characters of a text in a message
 
 
@@ -86,7 +87,10 @@ def _decode(content: bytes, where: Path | str, encoding: str | None) -> str:
         return _strictly(content, encoding, where).removeprefix("\ufeff")
     for mark, name in MARKS.items():
         if content.startswith(mark):
-            return _strictly(content[len(mark) :], name, where)
+            text = _strictly(content[len(mark) :], name, where)
+            if sum(map(text.count, _odd(text))) > len(text) * MAX_ODD:
+                raise Refusal(f"{where}: the file begins as text in {name} does, and is no text")
+            return text
     for start, words in FORMATS.items():
         if content.startswith(start):
             raise Refusal(f"{where}: expected text; the file is {words}")
@@ -164,12 +168,7 @@ def _is_text(content: bytes, encoding: str) -> bool:
         text = content.decode(encoding)
     except UnicodeDecodeError:
         return False
-    if {unicodedata.category(character) for character in set(text) - set("\t\n\v\f\r\x1a\x1b")} & {
-        "Cc",
-        "Cn",
-        "Co",
-        "Cs",
-    }:
+    if _odd(text):
         return False
     inside = re.findall(r"(?<=[^\W\d_])[^\w\s](?=[^\W\d_])", text)
     return not any(
@@ -177,6 +176,15 @@ def _is_text(content: bytes, encoding: str) -> bool:
         for sign in inside
         if not sign.isascii()
     )
+
+
+def _odd(text: str) -> set[str]:
+    """Return the characters that stand in no text: controls, and those without a meaning."""
+    return {
+        character
+        for character in set(text) - set("\t\n\v\f\r\x1a\x1b")
+        if unicodedata.category(character) in ("Cc", "Cn", "Co", "Cs")
+    }
 
 
 def _are_utf8(words: list[bytes]) -> int:
