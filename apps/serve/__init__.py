@@ -5,7 +5,8 @@ import importlib.util
 import sys
 from collections.abc import Iterator
 
-NEEDED = ("fastapi", "prometheus_client", "tensorflow_serving", "uvicorn")  # the group `serving`
+# Of the group `serving`.
+NEEDED = ("fastapi", "httptools", "prometheus_client", "tensorflow_serving", "uvicorn", "yaml")
 
 
 def missing_packages() -> list[str]:
