@@ -19,6 +19,8 @@ LATER_NAMES = re.compile(
 UNSURE = ("%Y", EXCEL, DECIMAL_YEAR)  # what other numbers may look like, unless they are regular
 CLOCK_NAMES = ("time", "hour", "hr", "clock", "uhrzeit", "zeit", "stunde", "heure", "hora", "ora")
 CLOCK = r"\d{1,2}(?:[:.h]\d{2}){1,2}(?:\s*[AaPp]\.?\s?[Mm]\.?)?"
+INTERVAL = r"(\S+ \d{1,2}:\d{2}(?::\d{2})?)\s+[-\u2013]\s+\S+ \d{1,2}:\d{2}(?::\d{2})?"
+CLOCK_INTERVAL = r"(\d{1,2}:\d{2})\s*[-\u2013]\s*\d{1,2}:\d{2}"
 PARTS = {
     "year": ("year", "yr", "yyyy", "jahr"),
     "month": ("month", "mo", "mon", "monat"),
@@ -51,7 +53,7 @@ class TimeColumn:
         """Return the times of some rows as they are written, in one column."""
         if self.parts:
             return self._joined(table)
-        entries = zones.spell_out(table[self.names[0]])
+        entries = zones.spell_out(_begin(table[self.names[0]], INTERVAL))
         if len(self.names) == 1 or is_datetime64_any_dtype(entries):
             return entries
         dates = entries.astype(str).str.strip().str.replace(r"[T ]0?0:00(:00)?$", "", regex=True)
@@ -81,9 +83,17 @@ class TimeColumn:
         return joined.where(~pd.DataFrame(columns).isna().any(axis=1))
 
 
+def _begin(entries: pd.Series, interval: str) -> pd.Series:
+    """Return the beginnings of intervals, if the first entry is one."""
+    first = next(iter(entries.dropna()), None)
+    if not isinstance(first, str) or not re.fullmatch(interval, first.strip()):
+        return entries
+    return entries.str.strip().str.replace(f"^{interval}$", r"\1", regex=True)
+
+
 def _clock(entries: pd.Series) -> pd.Series:
     """Return the time of a day as HH:MM or HH:MM:SS; whole numbers are hours, or HHMM."""
-    text = entries.astype(str).str.strip()
+    text = _begin(entries, CLOCK_INTERVAL).astype(str).str.strip()
     numbers = pd.to_numeric(text, errors="coerce")
     if numbers.notna().mean() > 0.5 and not text.str.contains(r"\.\d\d$").mean() > 0.5:
         whole = numbers.round().astype("Int64")
@@ -148,7 +158,7 @@ def _find(
 
 
 def _holds_times(entries: pd.Series, time_format: str | None) -> bool:
-    entries = zones.spell_out(entries)
+    entries = zones.spell_out(_begin(entries, INTERVAL))
     if time_format:
         return 2 * parse(entries, time_format).count() > entries.count()
     readings = candidates(entries)
@@ -165,7 +175,7 @@ def _partner(head: pd.DataFrame, name: str) -> str | None:
     if is_datetime64_any_dtype(dates) or not dates.duplicated(keep=False).mean() > 0.5:
         return None
     for other in head:
-        entries = head[other].dropna().astype(str).str.strip()
+        entries = _begin(head[other].dropna(), CLOCK_INTERVAL).astype(str).str.strip()
         if other == name or entries.empty:
             continue
         is_clock = entries.str.fullmatch(CLOCK)

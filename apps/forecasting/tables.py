@@ -27,6 +27,7 @@ CHUNK, CELLS = 65_536, 2_000_000  # read at most this many rows, and numbers, at
 HEAD = 1000  # rows that decide what a column holds
 TEXT = (".csv", ".tsv", ".txt")
 FORMATS = f"{', '.join(TEXT)}, plain or with .gz, or in .parquet, {', '.join(sheets.SUFFIXES)}"
+COUNTERS = ("no", "no.", "nr", "id", "index", "row", "rownames", "rownum", "#", "n", "obs")
 UNNAMED = r"Unnamed: \d+|__index_level_\d+__"  # row numbers, as pandas reads or writes them
 
 
@@ -125,8 +126,25 @@ class Table:
                     chunksize=rows,
                     low_memory=False,  # one type for the whole of a chunk
                 )
+            begin = 0
             for chunk in chunks:
+                if not (text or self.is_parquet):
+                    self._check_quotes(chunk, begin)
+                    begin += len(chunk)
                 yield chunk[list(columns)]
+
+    def _check_quotes(self, chunk: pd.DataFrame, begin: int) -> None:
+        """Refuse fields that hold whole rows, as after a quotation mark without its partner."""
+        count = max(1, len(self.names) - 1)
+        separators = rf"\n(?:[^\n]*{re.escape(self.options['sep'])}){{{count}}}"
+        for name in chunk.select_dtypes("object"):
+            found = chunk[name].astype(str).str.contains(separators, regex=True)
+            for row in np.flatnonzero(found)[:1]:
+                raise Refusal(
+                    f"{self.path}, row {begin + row + 1}: {name!r} holds further rows, as a "
+                    f"quotation mark lacks its partner; remove the mark, or write it twice and "
+                    f"quote the field"
+                )
 
     def choose(
         self,
@@ -179,6 +197,13 @@ class Table:
         others = [name for name in self.names if name not in (*time.names, *chosen, *apart)]
         if others and not columns:
             print(f"Data: left out columns without a name or numbers: {', '.join(others)}")
+        counters = [] if columns else [name for name in chosen if _counts_rows(name, head[name])]
+        if 0 < len(counters) < len(chosen):
+            chosen = [name for name in chosen if name not in counters]
+            print(
+                f"Data: left out columns that number the rows: {', '.join(counters)}; name them "
+                f"with --columns to forecast them"
+            )
         known = {name: styles.get(name, Style(self.decimal)) for name in chosen}
         self.styles = numerals.settle(known, styles, self.separator, self.path)
         return time, tuple(chosen)
@@ -240,3 +265,11 @@ class Table:
             raise Refusal(
                 f"{self.path}: the file is not a table: {' '.join(str(error).split())}"
             ) from error
+
+
+def _counts_rows(name: str, entries: pd.Series) -> bool:
+    """Return whether a column numbers the rows."""
+    if name.strip().lower() not in COUNTERS:
+        return False
+    numbers = pd.to_numeric(entries, errors="coerce")
+    return bool(numbers.iloc[0] in (0, 1) and numbers.diff().iloc[1:].eq(1).all())

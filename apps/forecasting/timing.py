@@ -65,7 +65,7 @@ def read_times(
         for reading in readings:
             stamps = parse(entries, reading)
             for row in np.flatnonzero(stamps.isna())[: MAX_ODD + 1]:
-                odd[reading].setdefault(rows + int(row), str(entries.iloc[row]))
+                odd[reading].setdefault(rows + int(row), _written(entries.iloc[row]))
             read[reading].append(stamps.to_numpy("datetime64[ns]"))
         fewest = min(len(odd[one]) for one in readings)
         readings = [one for one in readings if len(odd[one]) == fewest]
@@ -99,6 +99,10 @@ def _readings(
     return [one for one in found if is_day_first(one) in (None, day_first)] or found
 
 
+def _written(entry: object) -> str:
+    return "an empty entry" if pd.isna(entry) else repr(str(entry))
+
+
 def _left_out(
     table: Table,
     column: TimeColumn,
@@ -125,13 +129,13 @@ def _left_out(
             timeless = entry[list(column.names)].isna().all()
             if entry[list(values)].isna().all() and (timeless or row > last):
                 empty.append(row)
-            elif row > last and odd[row].strip(" :").lower() in TOTALS:
+            elif row > last and odd[row].strip("' :").lower() in TOTALS:
                 totals.append(row)
             else:
                 above = ", or how many lines are above the header with --skip-rows"
                 raise Refusal(
                     f"{table.path}, row {row + 1}: {column.name!r} must be a time from 1678 to "
-                    f"2261, written as {reading}; received {odd[row]!r}; correct it, or say how "
+                    f"2261, written as {reading}; received {odd[row]}; correct it, or say how "
                     f"times are written with --time-format{above if row == 0 else ''}"
                 )
         done += len(chunk)

@@ -154,6 +154,23 @@ def test_layouts_that_are_refused(tmp_path, content, options, message):
         read(tmp_path, content, **options)
 
 
+@pytest.mark.parametrize("marked", [(5,), (5, 8)])
+def test_a_quotation_mark_without_its_partner_swallows_no_rows(tmp_path, marked):
+    notes = ['"oops' if row in marked else "fine" for row in range(ROWS)]
+    with pytest.raises(Refusal, match=r"quotation mark lacks its partner|EOF inside string"):
+        read(tmp_path, lines(DAYS, VALUES, notes, header="date,y,note"))
+    notes = ['"two\nlines"' if row in marked else "fine" for row in range(ROWS)]
+    series = read(tmp_path, lines(DAYS, VALUES, notes, header="date,y,note"))
+    check(series, DAYS)
+
+
+def test_numbers_of_rows_are_not_forecast(tmp_path, capsys):
+    content = lines(range(1, ROWS + 1), DAYS, VALUES, header="No,date,y")
+    assert read(tmp_path, content).names == ("y",)
+    assert "left out columns that number the rows: No" in capsys.readouterr().out
+    assert read(tmp_path, content, columns=("No",)).names == ("No",)
+
+
 def test_what_separates_columns_has_no_effect_with_parquet(tmp_path):
     pd.DataFrame({"date": DAYS, "y": VALUES}).to_parquet(tmp_path / "a.PARQUET")
     check(load(str(tmp_path / "a.PARQUET")), DAYS)
