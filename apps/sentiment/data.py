@@ -164,8 +164,9 @@ def _tree(folder: Path, columns: Columns, reading: Reading) -> list[Labelled]:
         for path in sorted((folder / name).glob("*.txt"), key=_number)
     ]
     progress = tqdm(paths, desc=f"Reading {folder}", unit=" texts", disable=None)
+    texts = files.texts((path for path, _ in progress), reading.encoding)
     read = [
-        Labelled(str(path), files.text(path, reading.encoding), name) for path, name in progress
+        Labelled(str(path), text, name) for (path, name), text in zip(paths, texts, strict=True)
     ]
     kept = [example for example in read if example.text.strip()]
     if len(kept) < len(read):

@@ -47,7 +47,9 @@ def from_path(
         OSError: If it cannot be read.
     """
     paths = _text_files(path) if path.is_dir() else [path]
-    texts = [_read(file, encoding) for file in paths]
+    contents = [files.read_bytes(file) for file in paths]
+    decoded = encodings.decode_all(contents, paths, encoding)
+    texts = [_with_newlines(*pair) for pair in zip(decoded, paths, strict=True)]
     if len(texts) == 1:
         return _split(texts[0], str(path), test_part, validation_part)
     text = "".join(text if text.endswith("\n") else f"{text}\n" for text in texts)
@@ -69,9 +71,7 @@ def _by_numbers(path: Path) -> list[tuple[int, str]]:
     return [(int(part) if part.isdecimal() else -1, part) for part in parts]
 
 
-def _read(path: Path, encoding: str | None) -> str:
-    with files.damage_named(path), files.opened(path) as file:
-        text = encodings.decode(file.read(), path, encoding)
+def _with_newlines(text: str, path: Path) -> str:
     if count := text.count("\r"):
         print(f"{path}: {count:,} carriage returns are read as the ends of lines")
     return text.replace("\r\n", "\n").replace("\r", "\n")

@@ -11,7 +11,7 @@ import itertools
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import charset_normalizer
@@ -82,6 +82,42 @@ def decode(content: bytes, where: Path | str, encoding: str | None = None) -> st
     return text
 
 
+def decode_all(
+    contents: Sequence[bytes], places: Sequence[Path], encoding: str | None = None
+) -> list[str]:
+    """Decode files that belong together, whose encoding is the same if it must be guessed.
+
+    Args:
+        contents: The bytes of each file.
+        places: The files, for messages.
+        encoding: The encoding; found if None.
+
+    Raises:
+        Refusal: As `decode`.
+    """
+    strange = [place for place, content in enumerate(contents) if _is_strange(content)]
+    encodings = [encoding] * len(contents)
+    if encoding is None and len(strange) > 1:
+        joined = b"\n".join(contents[place] for place in strange)
+        name, _ = _guess(joined)
+        if name is not None:
+            _guessed(joined, name, f"{len(strange):,} files, such as {places[strange[0]]}")
+            for place in strange:
+                encodings[place] = name
+    return [decode(*file) for file in zip(contents, places, encodings, strict=True)]
+
+
+def _is_strange(content: bytes) -> bool:
+    """Return whether the encoding of a file must be guessed."""
+    if content.startswith((*MARKS, *FORMATS)) or b"\0" in content:
+        return False
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        return True
+    return False
+
+
 def _decode(content: bytes, where: Path | str, encoding: str | None) -> str:
     if encoding is not None:
         return _strictly(content, encoding, where).removeprefix("\ufeff")
@@ -104,18 +140,26 @@ def _decode(content: bytes, where: Path | str, encoding: str | None) -> str:
     advice = "save the file as UTF-8, or name its encoding by --encoding, such as cp1252"
     if b"\0" in content:
         raise Refusal(f"{where}, {place} is not UTF-8, and NULs follow: the file is no text")
+    name, right = _guess(content)
+    if name is not None:
+        return _guessed(content, name, where)
+    why = f"and {right:,} words are" if right else "and no other encoding is certain"
+    raise Refusal(f"{where}, {place} is not UTF-8, {why}: {advice}")
+
+
+def _guess(content: bytes) -> tuple[str | None, int]:
+    """Return the encoding of bytes that are not UTF-8, or None and how many words are UTF-8."""
     words = re.findall(rb"[^\s]*[\x80-\xff][^\s]*", content)
     runs = re.findall(rb"[\x80-\xff]+", b" ".join(words).translate(None, PUNCTUATION)) or words
     latin = sum(map(len, runs)) / len(runs) <= MAX_LATIN_RUN
     right = _are_utf8(words)
     # Letters of another script look like UTF-8 now and then, Latin ones hardly ever.
     if right * (MAX_RIGHT if latin else MAX_RIGHT_OTHER) > len(words):
-        raise Refusal(f"{where}, {place} is not UTF-8, and {right:,} words are: {advice}")
+        return None, right
+    if latin:
+        return _guess_latin(_sample(words, b" ")), 0
     lines = [line for line in content.split(b"\n") if not line.isascii()]
-    name = _guess_latin(_sample(words, b" ")) if latin else _guess_other(_sample(lines, b"\n"))
-    if name is not None:
-        return _guessed(content, name, where)
-    raise Refusal(f"{where}, {place} is not UTF-8, and no other encoding is certain: {advice}")
+    return _guess_other(_sample(lines, b"\n")), 0
 
 
 def _strictly(content: bytes, encoding: str, where: Path | str) -> str:

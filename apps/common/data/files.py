@@ -7,7 +7,7 @@ import contextlib
 import gzip
 import json
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -131,9 +131,30 @@ def text(path: Path, encoding: str | None = None) -> str:
         Refusal: If a compressed file is damaged, or the file is no text.
         OSError: If it cannot be opened.
     """
+    return _with_newlines(encodings.decode(read_bytes(path), path, encoding))
+
+
+def texts(paths: Iterable[Path], encoding: str | None = None) -> list[str]:
+    """Read texts that belong together, as `text` does. An encoding is guessed for all at once."""
+    contents = {path: read_bytes(path) for path in paths}
+    decoded = encodings.decode_all([*contents.values()], [*contents], encoding)
+    return [_with_newlines(content) for content in decoded]
+
+
+def _with_newlines(content: str) -> str:
+    content = content.replace("\r\n", "\n")
+    return content if "\n" in content else content.replace("\r", "\n")
+
+
+def read_bytes(path: Path) -> bytes:
+    """Read a file, plain or compressed.
+
+    Raises:
+        Refusal: If a compressed file is damaged.
+        OSError: If it cannot be opened.
+    """
     with damage_named(path), opened(path) as content:
-        found = encodings.decode(content.read(), path, encoding).replace("\r\n", "\n")
-    return found if "\n" in found else found.replace("\r", "\n")
+        return content.read()
 
 
 def opened(path: Path) -> BinaryIO:

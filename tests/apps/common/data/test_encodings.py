@@ -1,10 +1,11 @@
 """Encodings of text files: certain, guessed and printed, or refused."""
 
 import codecs
+from pathlib import Path
 
 import pytest
 
-from apps.common.data.encodings import decode
+from apps.common.data.encodings import decode, decode_all
 from apps.common.refusal import Refusal
 
 FRENCH = "Le chien très âgé mange déjà à la forêt. L\u2019été, où êtes-vous\u00a0? Ça va.\n"
@@ -96,3 +97,15 @@ def test_characters_lost_before_are_said(capsys):
 def test_what_is_no_text_or_not_certain_is_refused(content, encoding, words):
     with pytest.raises(Refusal, match=words):
         decode(content, "a.txt", encoding)
+
+
+def test_files_that_belong_together_have_one_guess_and_one_line(capsys):
+    texts = [FRENCH, "plain", "Größe", "Übermut: das Mädchen"]
+    contents = [texts[0].encode("utf-8"), *(text.encode("cp1252") for text in texts[1:])]
+    places = [Path(f"{n}.txt") for n in range(4)]
+    assert decode_all(contents, places) == texts
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("2 files, such as 2.txt: read as cp1252, for example Größe, Übermut")
+    assert decode_all(contents[2:], places[2:], "cp1252") == texts[2:]
+    with pytest.raises(Refusal, match=r"^3\.txt, line 1"):
+        decode_all([*contents[:2], contents[3][:-3] + b"\0\xff"], [places[0], places[1], places[3]])

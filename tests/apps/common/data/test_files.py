@@ -83,7 +83,7 @@ PACKED = gzip.compress(LINES.encode(), mtime=0)
         ("a.jsonl.gz", b"plain", "the file is not a sound gzip file"),
         ("a.csv", b"text,label\n\xff,1\n", "line 2, character 1: the byte 0xff is not UTF-8"),
         ("a.csv", b"text,label\nx\0y,1\n", "line 2, character 2: a NUL is in no text"),
-        ("a.csv", b"text,label\nx,1\ny\n", r"row 2 \(line 3\): expected 2 fields, .* received 1"),
+        ("a.csv", b"text,label\nx,1\ny\n", r"row 2 \(line 3\): expected 2 fields .* received 1"),
         ("a.csv", b"text,label,text\nx,1,y\n", r"there are 2 columns 'text' among"),
         ("a.xlsx", b"", "the file is not a sound spreadsheet"),
         ("a.docx", b"", r"expected a file that ends in \.jsonl, .* plain or with \.gz; received"),
