@@ -5,8 +5,8 @@
     python -m apps.forecasting predict --run runs/forecasting
     python -m apps.forecasting export --run runs/forecasting --to saved_models
 
-`--source` is `sample`, or the path of a CSV or Parquet file with a column of times. The network is
-in `networks.py`. `apps/forecasting/README.md` describes data, options and results.
+`--source` is `sample`, or the path of a table with a column of times. The network is in
+`networks.py`. `apps/forecasting/README.md` describes data, options and results.
 """
 
 from collections import Counter
@@ -29,6 +29,7 @@ from apps.common.runs import Run
 from apps.common.settings import Format, write_settings
 from apps.common.training import fit, load_callbacks
 from apps.forecasting.baselines import forecast_baselines, pooled_ridge
+from apps.forecasting.datasets import make_datasets
 from apps.forecasting.exported import CARD, PANEL_CARD, Forecaster, forecast
 from apps.forecasting.metrics import (
     ORDER,
@@ -46,16 +47,22 @@ from apps.forecasting.panel_forecasts import (
     panel_scores,
     pictures,
 )
-from apps.forecasting.panel_windows import PanelWindows, panel_datasets, scaled_series
+from apps.forecasting.panel_windows import PanelWindows, scaled_series
 from apps.forecasting.panels import Panel
 from apps.forecasting.plots import plot_forecast, plot_step_errors
 from apps.forecasting.series import Series
 from apps.forecasting.settings import MEMBER_SEEDS, Settings
 from apps.forecasting.sizes import choose_sizes
-from apps.forecasting.sources import keep, kept_by, kept_scales, load_like, load_series
-from apps.forecasting.windows import Inputs, Windows, scaling
-
-MAX_ORIGINS = 2000  # that choose what is not trained, evenly spaced
+from apps.forecasting.sources import (
+    check_fits,
+    keep,
+    kept_by,
+    kept_scales,
+    load_like,
+    load_series,
+    load_series_of,
+)
+from apps.forecasting.windows import Inputs
 
 DEMO = Demo(seconds=30, inputs=lambda folder: ())
 
@@ -77,62 +84,6 @@ class ForecastingRun(Run):
         """Read the settings; the first version noted a sample next to the path of a file, too."""
         settings = super().settings(kind)
         return settings if settings.source == "sample" else replace(settings, sample=None)
-
-
-# Data
-
-
-def load_series_of(folder: Run, settings: Settings, cache: Path | None = None) -> Series | Panel:
-    """Load the series of a run, which may have changed since it was trained."""
-    series = load_series(settings, cache, kept_by(folder))
-    series.check_trainable(settings.window, settings.horizon)
-    check_fits(series, folder.read_lines("variables.txt"), settings.window)
-    return series
-
-
-def check_fits(series: Series | Panel, names: Sequence[str], window: int) -> None:
-    """Refuse series that a model with these variables and this window cannot forecast."""
-    if list(series.names) != names:
-        raise Refusal(
-            f"{series.origin}: the model forecasts the columns {', '.join(names)}, in this order; "
-            f"received {', '.join(series.names)}"
-        )
-    if isinstance(series, Series) and len(series.times) < window:
-        raise Refusal(
-            f"{series.origin}: the model needs the last {window:,} rows before the forecast; "
-            f"received {len(series.times):,}"
-        )
-
-
-def make_datasets(series: Series | Panel, settings: Settings) -> dict[str, Windows]:
-    """Make the windows of each part, and those that choose what is not trained.
-
-    The steps to forecast lie in the part. Those of `held_targets` may begin before the validation
-    part, and count as far as they lie in it: a short part has few windows whose horizon lies in it
-    entirely.
-    """
-    if isinstance(series, Panel):
-        return panel_datasets(series, settings)
-    scales = scaling(series.values[: series.ends[0]])
-
-    def cut(first: int, stop: int, most: int | None = None, **options) -> Windows:
-        origins = range(max(first, settings.window), stop - settings.horizon + 1)
-        every = 1 if most is None else -(-len(origins) // most)
-        sizes = settings.window, settings.horizon, settings.batch_size
-        return Windows(series.times, series.values, scales, origins[::every], *sizes, **options)
-
-    order = {"seed": settings.seed, "limit": settings.limit, "steps": settings.steps}
-    windows = {
-        name: cut(rows.start, rows.stop, **(order if name == "training" else {}))
-        for name, rows in series.parts().items()
-    }
-    if settings.limit is not None:
-        windows["validation"].thin(settings.limit)
-    trained, held, _ = series.ends
-    windows["training_sample"] = cut(0, trained, MAX_ORIGINS)
-    first = trained - settings.horizon + 1
-    windows["held_targets"] = cut(first, held, MAX_ORIGINS, counted_from=trained)
-    return windows
 
 
 # Training
@@ -252,8 +203,7 @@ def predict(
     """Forecast the steps after the end of series, as a table and a plot in the folder of the run.
 
     Args:
-        inputs: Files like the one trained on; that one itself if none is given. They may be written
-            differently.
+        inputs: Files with the columns of the one trained on; that one itself if none is given.
         run: The folder of the run.
         time_format: How times are written; as in the run, or found, if not given, like the others.
         day_first: Is 01/02/2021 in February?

@@ -61,6 +61,8 @@ def find_style(entries: pd.Series, decimal: str | None = None) -> Style | None:
         return None
     if is_numeric_dtype(entries):
         return Style()
+    if decimal is None and (style := _plain_style(entries)):
+        return style
     text = _clean(entries)
     if text.empty:
         return Style(decimal) if entries.isna().all() else None
@@ -75,6 +77,18 @@ def find_style(entries: pd.Series, decimal: str | None = None) -> Style | None:
     found, guessed = (decimal, "") if decimal else _decimal(bodies, powers)
     plain = found != "," and not guessed and _plain(text[parts.index]).all()
     return Style(found, unit, scaled, plain, guessed)
+
+
+def _plain_style(entries: pd.Series) -> Style | None:
+    """Return the style of numbers as Python writes them, without a doubt, or None."""
+    text = entries.dropna()
+    if text.empty or pd.to_numeric(text, errors="coerce").isna().any():
+        return None
+    dotted = [entry for entry in map(str, text) if "." in entry]
+    if not dotted:
+        return Style()
+    certain = any(not re.fullmatch(GROUPED, entry.strip(" +-")) for entry in dotted)
+    return Style(".") if certain else None
 
 
 def _clean(entries: pd.Series) -> pd.Series:

@@ -7,10 +7,8 @@ import pandas as pd
 
 from apps.forecasting.panels import Panel
 from apps.forecasting.series import Series
-from apps.forecasting.settings import Settings
 from apps.forecasting.windows import WINDOW, Inputs, Windows
 
-MAX_ORIGINS = 2000  # that choose what is not trained, evenly spaced
 ID, VARIABLE, MEAN, SCALE = "series", "variable", "mean", "scale"
 
 
@@ -82,38 +80,6 @@ def panel_scales(panel: Panel) -> tuple[np.ndarray, np.ndarray]:
     mean = np.stack([part.mean(axis=0) for part in parts])
     scale = np.stack([part.std(axis=0) for part in parts])
     return mean, np.where(scale > 0, scale, 1.0)
-
-
-def panel_datasets(panel: Panel, settings: Settings) -> dict[str, Windows]:
-    """Make the windows of each part, and those that choose what is not trained."""
-    scales = panel_scales(panel)
-    sizes = settings.window, settings.horizon, settings.batch_size
-
-    def cut(origins: np.ndarray, most: int | None = None, **options) -> PanelWindows:
-        every = 1 if most is None else -(-len(origins) // most)
-        return PanelWindows(panel, scales, origins[::every], *sizes, **options)
-
-    parts = [panel.origins(part, settings.window, settings.horizon) for part in range(3)]
-    order = {"seed": settings.seed, "limit": settings.limit, "steps": settings.steps}
-    windows: dict[str, Windows] = {
-        "training": cut(parts[0], **order),
-        "validation": cut(parts[1]),
-        "test": cut(parts[2]),
-        "training_sample": cut(parts[0], MAX_ORIGINS),
-        "held_targets": cut(held_origins(panel, settings), MAX_ORIGINS, counted=True),
-    }
-    if settings.limit is not None:
-        windows["validation"].thin(settings.limit)
-    return windows
-
-
-def held_origins(panel: Panel, settings: Settings) -> np.ndarray:
-    """Return origins whose steps lie in the validation part, or begin before it."""
-    starts, ends = panel.bounds[:, 0], panel.ends
-    first = starts + np.maximum(ends[:, 0] - settings.horizon + 1, settings.window)
-    stops = starts + ends[:, 1] - settings.horizon + 1
-    ranges = [np.arange(*pair) for pair in zip(first, stops, strict=True) if pair[0] < pair[1]]
-    return np.concatenate(ranges)
 
 
 def scaled_series(

@@ -47,10 +47,11 @@ def choose_reading(
         return next(iter(different))
     steps = {reading: frequency_of(times) for reading, times in different.items()}
     regular = [reading for reading, step in steps.items() if step]
-    if frequency:
-        same = [reading for reading in regular if same_step(steps[reading], frequency)]
-        regular = same or regular
+    same = [reading for reading in regular if same_step(steps[reading], frequency)]
+    regular = same or regular
     why = "as the times are then regular"
+    if same:
+        why = f"as their frequency is then {frequency}, as in the series trained on"
     if not regular:
         taken = like if like in different else next(iter(different))
         why = "though the times are then not regular"

@@ -15,7 +15,7 @@ MEMBER_SEEDS = 1000  # between the seeds of two members
 class Settings:
     """The settings of a run, which are saved with it."""
 
-    source: str = "sample"  # where the series come from: sample, or a CSV or Parquet file
+    source: str = "sample"  # where the series come from: sample, or the path of a table
     sample: str | None = None  # the embedded sample: mackey_glass if not given, co2, or synthetic
     time_column: str | None = None  # the column of times; found by name or contents if not given
     time_format: str | None = None  # how times are written, as in %d/%m/%Y; found if not given

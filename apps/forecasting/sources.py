@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -148,3 +149,25 @@ def load_like(settings: Settings, kept: Kept, **given: Any) -> Series | Panel:
         return load_series(afresh, kept=kept)
     print(printed.getvalue(), end="")
     return series
+
+
+def load_series_of(folder: Run, settings: Settings, cache: Path | None = None) -> Series | Panel:
+    """Load the series of a run, which may have changed since it was trained."""
+    series = load_series(settings, cache, kept_by(folder))
+    series.check_trainable(settings.window, settings.horizon)
+    check_fits(series, folder.read_lines("variables.txt"), settings.window)
+    return series
+
+
+def check_fits(series: Series | Panel, names: Sequence[str], window: int) -> None:
+    """Refuse series that a model with these variables and this window cannot forecast."""
+    if list(series.names) != names:
+        raise Refusal(
+            f"{series.origin}: the model forecasts the columns {', '.join(names)}, in this order; "
+            f"received {', '.join(series.names)}"
+        )
+    if isinstance(series, Series) and len(series.times) < window:
+        raise Refusal(
+            f"{series.origin}: the model needs the last {window:,} rows before the forecast; "
+            f"received {len(series.times):,}"
+        )

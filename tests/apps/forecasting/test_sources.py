@@ -42,7 +42,8 @@ def test_a_file_is_read_by_the_frequency_of_the_run(tmp_path, capsys):
     source = write(tmp_path / "new.csv", lines(YEAR.strftime("%d/%m/%Y"), VALUES[:12]))
     settings = Settings(source=source)
     check(load_like(settings, Kept("MS", "ISO8601")), YEAR, VALUES[:12])
-    assert "read 01/02/2021 as 2021-02-01 (%d/%m/%Y)" in capsys.readouterr().out
+    words = "read 01/02/2021 as 2021-02-01 (%d/%m/%Y), as their frequency is then MS, as in the"
+    assert words in capsys.readouterr().out
     check(load_like(settings, Kept("D", "ISO8601")), DAYS[:12], VALUES[:12])
     with pytest.raises(Refusal, match="can be read in 2 ways"):
         load_like(settings, Kept())
