@@ -19,12 +19,12 @@ class Settings:
     min_count: int = 2  # a character that occurs less often is unknown
     embedding_size: int = 32  # the size of the vector of a character
     cell: CellName = "gru"  # the recurrence
-    units: int = 128  # of each recurrent layer
+    units: int = 256  # of each recurrent layer
     layers: int = 1  # recurrent layers, stacked
-    dropout: float = 0.1  # the part of the features dropped between the layers in training
-    batch_size: int = 32  # parallel streams of the text
+    dropout: float = 0.0  # the part of the features dropped between the layers in training
+    batch_size: int = 16  # parallel streams of the text
     steps: int = 64  # characters in a segment, after which the gradient is cut
-    learning_rate: float = 1e-2  # of Adam, at its highest
+    learning_rate: float = 5e-3  # of Adam, at its highest
     max_norm: float = 1.0  # gradients are scaled down to this global norm
     epochs: int = 6  # train for at most this many epochs
     patience: int = 2  # stop after this many epochs without a lower validation loss
