@@ -81,10 +81,10 @@ def find_style(entries: pd.Series, decimal: str | None = None) -> Style | None:
 
 def _plain_style(entries: pd.Series) -> Style | None:
     """Return the style of numbers as Python writes them, without a doubt, or None."""
-    text = entries.dropna()
+    text = entries.dropna().astype(str)
     if text.empty or pd.to_numeric(text, errors="coerce").isna().any():
         return None
-    dotted = [entry for entry in map(str, text) if "." in entry]
+    dotted = [entry for entry in text if "." in entry]
     if not dotted:
         return Style()
     certain = any(not re.fullmatch(GROUPED, entry.strip(" +-")) for entry in dotted)
