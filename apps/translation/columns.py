@@ -9,7 +9,7 @@ from apps.common.refusal import Refusal
 OPTIONS = ("--source-column", "--target-column")
 ROLES = (
     ("source", "src", "from", "input", "source text", "source sentence", "source_text"),
-    ("target", "tgt", "trg", "to", "output", "target text", "target sentence", "target_text"),
+    ("target", "tgt", "trg", "to", "output", "translation", "target text", "target_text"),
 )
 # Names of languages, in English and as in ISO 639, that stand in the headers of tables.
 LANGUAGES = """
@@ -21,8 +21,8 @@ LANGUAGES = """
     ro ru sk sl sr sv sw ta th tr uk ur vi zh
     ara bul ces cmn dan deu ell eng est fin fra fre ger heb hin hun ita jpn kor nld nor pol por ron
     rus spa swe tur ukr vie zho"""
+SENTENCES = {*ROLES[0], *ROLES[1], *LANGUAGES.split()}
 OTHERS = {"id", "index", "score", "license", "attribution", "lang", "language", "split", ""}
-USUAL = {*ROLES[0], *ROLES[1], *LANGUAGES.split(), *OTHERS, "translation"}
 NUMBER = re.compile(r"[\s\d.,:;/+-]*")
 ATTRIBUTION = re.compile(r"\bCC[- ]?(BY|0)\b|tatoeba\.org|https?://")
 NAME = re.compile(r"[^\W\d][\w .-]{0,29}(?<![\s.])")  # of a column; sentences end in signs
@@ -38,17 +38,26 @@ def with_header(table: Table, given: Sequence[str | None], is_usual: bool) -> Ta
         is_usual: Whether such tables usually have a header.
     """
     cells = [cell.strip() for cell in table.rows[0].fields]
-    known = sum(cell.casefold() in USUAL for cell in cells)
     if set(cells) & set(given):
         return table.headed()
-    if known == len(cells):
+    if sum(cell.casefold() in SENTENCES for cell in cells) > 1 and all(
+        cell.casefold() in SENTENCES or cell.casefold() in OTHERS for cell in cells
+    ):
         return table.headed()
-    if is_usual and len(set(cells)) == len(cells) and all(map(NAME.fullmatch, cells)):
+    if len(set(cells)) < len(cells) or not all(map(NAME.fullmatch, cells)):
+        return table
+    if is_usual:
         print(
             f"{table.path}: the first row is taken for the names of the columns, "
             f"{', '.join(map(repr, cells))} (--no-header says otherwise)"
         )
         return table.headed()
+    others = table.rows[1:]
+    if sum(all(map(NAME.fullmatch, row.fields)) for row in others) < len(others) / FEW:
+        print(
+            f"{table.path}: the first row, {', '.join(map(repr, cells))}, is taken for sentences "
+            f"(if it is a header, name a column by {' or '.join(OPTIONS)})"
+        )
     return table
 
 
@@ -89,7 +98,9 @@ def find_columns(table: Table, source: str | None, target: str | None) -> tuple[
             )
         found = [name or left.pop(0) for name in found]
     names = (str(found[0]), str(found[1]))
-    if None in (source, target) and (len(table.columns) > 2 or names != tuple(table.columns)):
+    by_order = any(name.casefold() not in role for name, role in zip(names, ROLES, strict=True))
+    is_plain = list(table.columns) == ["1", "2"] or (not by_order and len(table.columns) == 2)
+    if None in (source, target) and not is_plain:
         print(
             f"{table.path}: the source is in column {names[0]!r}, the target in column "
             f"{names[1]!r} ({' and '.join(OPTIONS)} say otherwise)"

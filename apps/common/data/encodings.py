@@ -75,9 +75,10 @@ def decode(content: bytes, where: Path | str, encoding: str | None = None) -> st
     if place := text.find("\0") + 1:
         raise Refusal(f"{where}, {_place(text[: place - 1])}: a NUL is in no text; remove it")
     if place := text.find("\ufffd") + 1:
-        print(
-            f"{where}: {text.count(chr(0xFFFD)):,} characters were lost before the file was saved "
-            f"and are U+FFFD in it, the first in {_place(text[: place - 1])}"
+        raise Refusal(
+            f"{where}, {_place(text[: place - 1])}: U+FFFD stands for what another program could "
+            f"not read, {text.count(chr(0xFFFD)):,} times in the file; take the original file, or "
+            f"remove them"
         )
     return text
 

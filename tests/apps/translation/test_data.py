@@ -366,6 +366,9 @@ def test_a_header_names_the_columns(tmp_path, header, turned, capsys):
     assert sorted(everything(splits)) == sorted(pair[::-1] if turned else pair for pair in PAIRS)
     said = capsys.readouterr().out
     assert ("(--no-header says otherwise)" in said) == ("question" in header)
+    assert ("(--source-column and --target-column say otherwise)" in said) == (
+        "source" not in header
+    )
     one, two = header.split(",")
     (tmp_path / "mine.tsv").write_text(f"{header}\n{body}".replace(",", "\t"), "utf-8")
     splits = from_path(tmp_path / "mine.tsv", source_column=two, target_column=one)
@@ -377,6 +380,16 @@ def test_a_first_row_of_sentences_is_no_header(tmp_path):
     assert sorted(everything(from_path(tmp_path / "mine.csv"))) == sorted(PAIRS)
     (tmp_path / "mine.csv").write_text("".join(f"a{n},b{n}\n" for n in range(30)))
     assert len(everything(from_path(tmp_path / "mine.csv", no_header=True))) == 30
+
+
+def test_a_first_row_that_may_be_a_header_or_has_nothing_to_say(tmp_path, capsys):
+    write_table(tmp_path / "mine.tsv", [("Frage", "Antwort"), *PAIRS])
+    assert len(everything(from_path(tmp_path / "mine.tsv"))) == 41
+    assert "the first row, 'Frage', 'Antwort', is taken for sentences" in capsys.readouterr().out
+    assert len(everything(from_path(tmp_path / "mine.tsv", source_column="Frage"))) == 40
+    write_table(tmp_path / "mine.tsv", [("", ""), ("No", "Non"), *PAIRS])
+    assert sorted(everything(from_path(tmp_path / "mine.tsv"))) == sorted([("No", "Non"), *PAIRS])
+    assert "1 pairs with an empty side are left out" in capsys.readouterr().out
 
 
 def test_columns_that_are_not_certain(tmp_path):
