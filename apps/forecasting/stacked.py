@@ -13,6 +13,7 @@ from apps.forecasting.panels import named
 from apps.forecasting.tables import Table
 
 MIN_ROWS = 3  # of a series
+DENSE = 0.5  # of the times from its first to its last must be in a series
 MAX_GROUPS = 1 / 3  # of the rows may be names of series
 
 
@@ -44,11 +45,15 @@ def read_ids(
                 f"{', '.join(columns)}; give it a name, or remove the row"
             )
         joined = entries.iloc[:, 0].str.cat([entries[name] for name in entries.columns[1:]], "/")
-        codes, distinct = pd.factorize(joined)
-        places = np.array([ids.setdefault(name, len(ids)) for name in distinct])
-        numbers.append(places[codes])
+        numbers.append(_numbered(joined, ids))
         rows += len(chunk)
     return tuple(ids), np.delete(np.concatenate(numbers), left_out)
+
+
+def _numbered(entries: pd.Series, ids: dict[str, int]) -> np.ndarray:
+    """Return the number of each entry, and add new ones to `ids`."""
+    codes, distinct = pd.factorize(entries)
+    return np.array([ids.setdefault(name, len(ids)) for name in distinct], int)[codes]
 
 
 def grids_of(
@@ -117,25 +122,30 @@ def grids_of(
 def suggest(
     table: Table, column: TimeColumn, times: np.ndarray, left_out: np.ndarray
 ) -> str | None:
-    """Return a column of text or whole numbers with which no time occurs twice, if there is one."""
+    """Return a column of text or whole numbers that tells series apart, if there is one."""
     for name in table.names:
         if name in column.names:
             continue
-        ids, numbers = read_ids_loosely(table, name, left_out)
-        if 1 < len(ids) <= MAX_GROUPS * len(times):
-            pairs = pd.DataFrame({"number": numbers, "time": times})
-            if not pairs.duplicated().any():
+        ids: dict[str, int] = {}
+        numbers: list[np.ndarray] = []
+        for chunk in table.chunks([name], text=True):
+            entries = chunk[name].astype(str)
+            numbers.append(_numbered(entries, ids))
+            measured = not numbers[1:] and entries.str.contains(r"\d[.,]\d", regex=True).any()
+            if measured or len(ids) > MAX_GROUPS * len(times):
+                break
+        else:
+            if len(ids) > 1 and _are_series(np.delete(np.concatenate(numbers), left_out), times):
                 return name
     return None
 
 
-def read_ids_loosely(
-    table: Table, name: str, left_out: np.ndarray
-) -> tuple[tuple[str, ...], np.ndarray]:
-    """Return what `read_ids` does, also of a column with empty entries, or nothing of numbers."""
-    head = next(table.chunks([name], text=True))[name].astype(str)
-    if head.str.contains(r"\d[.,]\d", regex=True).any() or head.nunique() > MAX_GROUPS * len(head):
-        return (), np.empty(0, int)
-    entries = [chunk[name].astype(str) for chunk in table.chunks([name], text=True)]
-    codes, distinct = pd.factorize(pd.concat(entries, ignore_index=True))
-    return tuple(distinct), np.delete(codes, left_out)
+def _are_series(numbers: np.ndarray, times: np.ndarray) -> bool:
+    """Return whether the rows with each number go on from time to time, and none occurs twice."""
+    groups = pd.DataFrame({"number": numbers, "time": times})
+    if groups.duplicated().any():
+        return False
+    step = np.median(np.diff(np.unique(times)))
+    spans = groups.groupby("number")["time"].agg(["min", "max", "size"])
+    expected = (spans["max"] - spans["min"]) / step + 1
+    return bool((spans["size"] > expected * DENSE).all())

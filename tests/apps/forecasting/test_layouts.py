@@ -187,3 +187,11 @@ def test_series_that_overlap_are_not_averaged(tmp_path):
             read(tmp_path, content)
     with pytest.raises(Refusal, match="begin again at row 21 with 2021-01-11, and 10 of 30 times"):
         read(tmp_path, lines(days, np.arange(40) / 8))
+
+
+def test_repeated_measurements_are_no_series(tmp_path, capsys):
+    days, counts = DAYS.insert(9, DAYS[9]), [*range(1, 4)] * 10
+    counts.insert(9, 9)
+    series = read(tmp_path, lines(days, counts, header="date,y"))
+    check(series, DAYS, np.where(np.arange(ROWS) == 9, 5, np.arange(ROWS) % 3 + 1))
+    assert "averaged rows with the same time: 1 more rows than times" in capsys.readouterr().out
