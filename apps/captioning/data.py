@@ -127,14 +127,11 @@ def from_path(
     if path.is_dir():
         table = find_table(path)
         if table is None:
-            # Runs of earlier versions have the names of both columns in their settings.
-            default = columns in ((None, None), ("image", "caption"))
-            options = {} if default else {"image_column": image_column}
-            options |= {} if default else {"caption_column": caption_column}
+            options = {"image_column": image_column, "caption_column": caption_column}
             options |= {"test_part": test_part, "validation_part": validation_part}
             options |= {"separator": separator, "no_header": no_header or None}
             for name, value in options.items():
-                if value is not None and value != name.removesuffix("_column"):
+                if value is not None:
                     raise Refusal(
                         f"{name} has no effect with a folder without a table: leave it out; "
                         f"received {value!r}"

@@ -59,6 +59,12 @@ class Settings:
     refined: tyro.conf.Suppress[str] = ""  # the run that `refine` started from
     samples: tyro.conf.Suppress[int] = 0  # captions that `refine` samples of an image in a step
 
+    def __post_init__(self) -> None:
+        """Read the settings of earlier versions, in which columns had their usual names."""
+        for name in ("image_column", "caption_column"):
+            if getattr(self, name) == name.removesuffix("_column"):
+                object.__setattr__(self, name, None)  # found by the same name
+
     def check(self) -> None:
         """Refuse settings that are out of range, contradict each other or have no effect."""
         sizes = ["image_size", "filters", "levels", "max_length", "embedding_size", "units"]

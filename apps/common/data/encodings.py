@@ -125,7 +125,8 @@ def _decode(content: bytes, where: Path | str, encoding: str | None) -> str:
     for mark, name in MARKS.items():
         if content.startswith(mark):
             text = _strictly(content[len(mark) :], name, where)
-            if sum(map(text.count, _odd(text))) > len(text) * MAX_ODD:
+            odd = _odd(text) - {"\x85"}  # a line break
+            if sum(map(text.count, odd)) > len(text) * MAX_ODD:
                 raise Refusal(f"{where}: the file begins as text in {name} does, and is no text")
             return text
     for start, words in FORMATS.items():

@@ -15,6 +15,7 @@ from PIL import Image
 from apps.captioning import data as captions
 from apps.captioning import sample as scene_sample
 from apps.captioning.data import load
+from apps.captioning.settings import Settings
 from apps.common.data import files
 from apps.common.refusal import Refusal
 
@@ -551,6 +552,11 @@ def test_a_folder_without_a_table_has_no_columns_and_lists_for_its_parts(flickr,
     (name,) = option
     with pytest.raises(Refusal, match=f"^{name} has no effect with a folder without a table"):
         read(flickr, **option)
+
+
+def test_columns_of_earlier_settings_are_found_by_their_names():
+    settings = Settings(image_column="image", caption_column="text")
+    assert (settings.image_column, settings.caption_column) == (None, "text")
 
 
 # Lines of texts
