@@ -1,6 +1,6 @@
 """The embedded sample of reviews: generated sentences in which counting words does not decide.
 
-About half of the verdicts are plain praise or blame, in many words. In the others, the words that
+Two thirds of the verdicts are plain praise or blame, in many words. In the others, the words that
 reverse the meaning of an adjective stand several words away from it, or the film is compared with
 another work, or the last word counts more than the first. Many reviews quote someone whose opinion
 does not count, and state facts with names that occur nowhere else.
