@@ -33,7 +33,7 @@ class Streams:
             raise Refusal(
                 f"batch_size {batch_size} and steps {steps} need training and validation texts of "
                 f"at least {needed:,} characters each; received {len(ids):,}: choose lower "
-                f"numbers, or give a longer text"
+                f"numbers, a larger --validation-part, or a longer text"
             )
         self.ids = ids
         self.batch_size = batch_size
