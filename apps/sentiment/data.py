@@ -21,7 +21,7 @@ from apps.common.data import catalogue, door, files, review_sample
 from apps.common.data.records import Reading
 from apps.common.data.splits import SPLIT_SEED, Splits, stratified_split
 from apps.common.refusal import Refusal
-from apps.sentiment.columns import NAMES, OPTIONS, find_columns
+from apps.sentiment.columns import NAMES, find_columns
 from apps.sentiment.labels import CLASSES, Labelled, classify_labels
 
 Example = tuple[str, int]
@@ -130,7 +130,7 @@ def _no_layout(folder: Path, folders: str, stem: str) -> Refusal:
 
 
 def _records(path: Path, columns: Columns, reading: Reading) -> list[Labelled]:
-    usual = [name for names in (columns, *NAMES.values()) for name in names if name]
+    usual = [name for names in (columns, NAMES, *NAMES.values()) for name in names if name]
     records = files.load(path, reading, usual)
     text_column, label_column = find_columns(records.head(PEEK), path, *columns)
     examples = []
@@ -150,7 +150,7 @@ def _tree(folder: Path, columns: Columns, reading: Reading) -> list[Labelled]:
         names = sorted(path.name for path in folder.iterdir() if any(path.glob("*.txt")))
     if len(names) < 2:
         raise _no_layout(folder, "folders of texts by class, such as neg and pos", "train")
-    options = dict(zip(OPTIONS.values(), columns, strict=True))
+    options = dict(zip(("--text-column", "--label-column"), columns, strict=True))
     options |= {"--separator": reading.separator, "--no-header": reading.no_header or None}
     for option, value in options.items():
         if value is not None:

@@ -8,15 +8,12 @@ import numpy as np
 import tensorflow as tf
 
 from apps.common.refusal import Refusal
-from apps.common.text import encode
+from apps.common.text import UNSPACED, encode
 
 BLOCK = 25  # neighbouring texts that count once
 SPECIAL_IDS = 2  # 0 is padding, 1 an n-gram outside the vocabulary
 MIN_BLOCKS = 10  # in which an n-gram of many texts occurs
 BLOCKS_EACH = 50  # blocks of all texts for each block in which an n-gram of fewer texts occurs
-# Letters of scripts without spaces between words, with their marks: Chinese, Japanese, Thai, Lao,
-# Khmer, Burmese, Tibetan.
-UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}ー]"
 BEGIN = "[begin]"  # not a word of any text, since signs are split from letters
 
 
@@ -43,7 +40,7 @@ def split_words(texts: tf.Tensor, unspaced: bool = True) -> tf.RaggedTensor:
         (r"[\pZ\pC]+", " "),
         (r"([^\pL\pM\pN' ])", r" \1 "),
         (r"\B'|'\B", " "),
-        *([(rf"({UNSPACED}\pM*)", r" \1 ")] if unspaced else []),
+        *([(rf"({UNSPACED})", r" \1 ")] if unspaced else []),
     ):
         texts = tf.strings.regex_replace(texts, pattern, replacement)
     return tf.strings.split(texts)
