@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import keras
-import numpy as np
 import tyro
 
 from apps.common.applications import Demo
@@ -28,28 +27,17 @@ from apps.common.reports import plot_history, report
 from apps.common.runs import Run
 from apps.common.settings import Format, write_settings
 from apps.common.training import fit, load_callbacks
-from apps.forecasting.baselines import forecast_baselines, pooled_ridge
+from apps.forecasting.baselines import pooled_ridge
 from apps.forecasting.datasets import make_datasets
-from apps.forecasting.exported import CARD, PANEL_CARD, Forecaster, forecast
-from apps.forecasting.metrics import (
-    ORDER,
-    forecast_scores,
-    futures,
-    seasonal_naive_error,
-    step_errors,
-)
+from apps.forecasting.evaluation import score_panel, score_series
+from apps.forecasting.exported import CARD, PANEL_CARD, forecast
+from apps.forecasting.metrics import ORDER
 from apps.forecasting.networks import build_model, choose_weights, linear_share, mean_of
-from apps.forecasting.panel_forecasts import (
-    PanelForecaster,
-    baseline_forecasts,
-    forecast_panel,
-    measured_inputs,
-    panel_scores,
-    pictures,
-)
+from apps.forecasting.panel_forecasts import forecast_panel, pictures
 from apps.forecasting.panel_windows import PanelWindows, scaled_series
 from apps.forecasting.panels import Panel
 from apps.forecasting.plots import plot_forecast, plot_step_errors
+from apps.forecasting.runs import ForecastingRun, load_forecaster, probe_inputs
 from apps.forecasting.series import Series
 from apps.forecasting.settings import MEMBER_SEEDS, Settings
 from apps.forecasting.sizes import choose_sizes
@@ -62,28 +50,8 @@ from apps.forecasting.sources import (
     load_series,
     load_series_of,
 )
-from apps.forecasting.windows import Inputs
 
 DEMO = Demo(seconds=30, inputs=lambda folder: ())
-
-
-class ForecastingRun(Run):
-    """A run that fills in sizes, and whose settings may be those of the first version."""
-
-    def check_same(self, settings: Settings) -> None:
-        """Refuse settings that differ from those of the run; sizes not given are those it has."""
-        super().check_same(self.filled_in(settings))
-
-    def filled_in(self, settings: Settings) -> Settings:
-        """Return settings with the sizes of the run in place of those not given."""
-        held = self.settings(Settings)
-        given = {name: getattr(settings, name) for name in ("window", "horizon", "segment")}
-        return replace(settings, **{n: s or getattr(held, n) for n, s in given.items()})
-
-    def settings(self, kind: type[Settings]) -> Settings:
-        """Read the settings; the first version noted a sample next to the path of a file, too."""
-        settings = super().settings(kind)
-        return settings if settings.source == "sample" else replace(settings, sample=None)
 
 
 # Training
@@ -182,14 +150,6 @@ def train_network(
 # Inference
 
 
-def load_forecaster(folder: Run) -> Forecaster:
-    """Load the forecaster of a finished run."""
-    settings, model = folder.settings(Settings), folder.model()
-    member = model if settings.members == 1 else model.get_layer("member_1")
-    kind = PanelForecaster if settings.series_column else Forecaster
-    return kind(model, member.get_layer("scaling"), settings.levels, settings.calendar)
-
-
 def predict(
     inputs: tyro.conf.Positional[tuple[Path, ...]],
     run: Path,
@@ -262,21 +222,6 @@ def export(run: Path, to: Path = Path("saved_models"), also: tuple[Format, ...] 
     )
 
 
-def probe_inputs(folder: Run, count: int = 3) -> Inputs | None:
-    """Return windows of the test part, or None if the source is gone or has changed."""
-    settings = folder.settings(Settings)
-    try:
-        series = load_series_of(folder, settings)
-    except (Refusal, OSError) as error:
-        print(f"The export is verified on random windows: {error}")
-        return None
-    test = make_datasets(series, settings)["test"]
-    origins = np.asarray(test.origins[:count])
-    return (
-        measured_inputs(test, origins) if isinstance(test, PanelWindows) else test.inputs(origins)
-    )
-
-
 # Evaluation
 
 
@@ -296,64 +241,15 @@ def evaluate(
     series = load_series_of(folder, settings, run / "cache")
     test = make_datasets(series, settings)["test"]
     test.thin(max_origins)
+    networks = {settings.model: folder.model()}
+    if settings.model != "dense":
+        networks["dense"] = Run.finished(run / "dense").model()
     if isinstance(test, PanelWindows):
-        evaluate_panel(folder, settings, test)
-        return
-    values = (series.values[: series.ends[-1]] - test.mean) / test.scale
-    actual = futures(values, test.origins, settings.horizon)
-    naive_error = seasonal_naive_error(values[: series.ends[0]], series.season, series.names)
-    scales = {"mean": test.mean, "scale": test.scale, "naive_error": naive_error}
-    scores, errors = {}, {}
-    networks = {settings.model: folder}
-    if settings.model != "dense":
-        networks["dense"] = Run.finished(run / "dense")
-    for name, network in networks.items():
-        quantiles = np.sort(network.model().predict(test.dataset(), verbose=0))
-        point = quantiles[..., settings.middle]
-        scores[name] = forecast_scores(actual, point, quantiles, settings.levels, **scales)
-        errors[name] = step_errors(actual, point)
-    sizes = {"window": settings.window, "horizon": settings.horizon}
-    for name, origins, point in forecast_baselines(
-        values,
-        series.ends,
-        test.origins,
-        season=series.season,
-        mean=test.mean,
-        scale=test.scale,
-        **sizes,
-    ):
-        followed = futures(values, origins, settings.horizon)
-        scores[name] = forecast_scores(followed, point, **scales)
-        errors[name] = step_errors(followed, point)
-        if len(origins) < len(test.origins):
-            print(f"{name} is scored from {len(origins):,} of {len(test.origins):,} origins")
+        scores, errors = score_panel(networks, settings, test)
+    else:
+        scores, errors = score_series(networks, settings, series, test)
     ours = scores.pop(settings.model)
-    share = linear_share(folder.model())
-    report(folder, "forecasting", settings.source, ours, scores, **ORDER, linear_share=share)
-    print(f"The forecast contains {share:.0%} of a linear model, chosen on the validation part.")
-    plot_step_errors(folder, errors)
-
-
-def evaluate_panel(folder: Run, settings: Settings, test: PanelWindows) -> None:
-    """Score a run of many series and simpler forecasts: the mean over all origins."""
-    origins = np.asarray(test.origins)
-    actual = test.targets(origins)[..., 0]
-    scores, errors = {}, {}
-    networks = {settings.model: folder}
-    if settings.model != "dense":
-        networks["dense"] = Run.finished(folder.folder / "dense")
-    for name, network in networks.items():
-        quantiles = np.sort(network.model().predict(test.dataset(), verbose=0))
-        point = quantiles[..., settings.middle]
-        scores[name] = panel_scores(test, origins, point, quantiles, settings.levels)
-        errors[name] = step_errors(actual, point)
-    for name, taken, point in baseline_forecasts(test, settings):
-        scores[name] = panel_scores(test, taken, point)
-        errors[name] = step_errors(test.targets(taken)[..., 0], point)
-        if len(taken) < len(origins):
-            print(f"{name} is scored from {len(taken):,} of {len(origins):,} origins")
-    ours = scores.pop(settings.model)
-    share = linear_share(folder.model())
+    share = linear_share(networks[settings.model])
     report(folder, "forecasting", settings.source, ours, scores, **ORDER, linear_share=share)
     print(f"The forecast contains {share:.0%} of a linear model, chosen on the validation part.")
     plot_step_errors(folder, errors)

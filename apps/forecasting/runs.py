@@ -1,0 +1,57 @@
+"""Runs of this application: their settings, their forecaster, windows to try an export on."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from apps.common.refusal import Refusal
+from apps.common.runs import Run
+from apps.forecasting.datasets import make_datasets
+from apps.forecasting.exported import Forecaster
+from apps.forecasting.panel_forecasts import PanelForecaster, measured_inputs
+from apps.forecasting.panel_windows import PanelWindows
+from apps.forecasting.settings import Settings
+from apps.forecasting.sources import load_series_of
+from apps.forecasting.windows import Inputs
+
+
+class ForecastingRun(Run):
+    """A run that fills in sizes, and whose settings may be those of the first version."""
+
+    def check_same(self, settings: Settings) -> None:
+        """Refuse settings that differ from those of the run; sizes not given are those it has."""
+        super().check_same(self.filled_in(settings))
+
+    def filled_in(self, settings: Settings) -> Settings:
+        """Return settings with the sizes of the run in place of those not given."""
+        held = self.settings(Settings)
+        given = {name: getattr(settings, name) for name in ("window", "horizon", "segment")}
+        return replace(settings, **{n: s or getattr(held, n) for n, s in given.items()})
+
+    def settings(self, kind: type[Settings]) -> Settings:
+        """Read the settings; the first version noted a sample next to the path of a file, too."""
+        settings = super().settings(kind)
+        return settings if settings.source == "sample" else replace(settings, sample=None)
+
+
+def load_forecaster(folder: Run) -> Forecaster:
+    """Load the forecaster of a finished run."""
+    settings, model = folder.settings(Settings), folder.model()
+    member = model if settings.members == 1 else model.get_layer("member_1")
+    kind = PanelForecaster if settings.series_column else Forecaster
+    return kind(model, member.get_layer("scaling"), settings.levels, settings.calendar)
+
+
+def probe_inputs(folder: Run, count: int = 3) -> Inputs | None:
+    """Return windows of the test part, or None if the source is gone or has changed."""
+    settings = folder.settings(Settings)
+    try:
+        series = load_series_of(folder, settings)
+    except (Refusal, OSError) as error:
+        print(f"The export is verified on random windows: {error}")
+        return None
+    test = make_datasets(series, settings)["test"]
+    origins = np.asarray(test.origins[:count])
+    return (
+        measured_inputs(test, origins) if isinstance(test, PanelWindows) else test.inputs(origins)
+    )
