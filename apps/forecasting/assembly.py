@@ -10,6 +10,7 @@ import numpy as np
 
 from apps.common.files import replacing
 from apps.common.refusal import Refusal
+from apps.forecasting.covariates import Columns, Covariates, Words
 from apps.forecasting.gaps import fill, fill_part, write_rows
 from apps.forecasting.grids import in_words, regular_grid, same_step, season_of
 from apps.forecasting.panels import Panel, named
@@ -23,6 +24,8 @@ VALIDATION_PART, TEST_PART = 0.1, 0.2
 # al., AAAI 2021).
 ETT = {"date", "HUFL", "HULL", "MUFL", "MULL", "LUFL", "LULL", "OT"}
 ETT_HOURS = (8640, 11520, 14400)
+NONE = Columns()
+NO_STATIC = np.zeros((0, 0), "float32")
 ETT_STEPS = {"h": 1, "15min": 4}  # in an hour
 
 
@@ -40,8 +43,13 @@ def put_series(
     time_format: str | None = None,
     cache: Path | None = None,
     stem: str = "sample",
+    covariates: Columns = NONE,
 ) -> Series:
-    """Put rows of values, which come in chunks, onto the grid of their times."""
+    """Put rows of values, which come in chunks, onto the grid of their times.
+
+    In a row, past covariates follow the values of `names`, and those known in the future the past
+    ones.
+    """
     _check_options(season, max_gap)
     with errors_named(origin):
         grid, frequency = regular_grid(_distinct(times))
@@ -51,10 +59,14 @@ def put_series(
         file = folder / f"{stem}.npy"
         with replacing(file) as new, errors_named(origin):
             places = np.searchsorted(grid, times)
-            write_rows(rounded(chunks, places, names), places, (len(grid), len(names)), new)
-            kept, notes = fill(new, grid, names, season if max_gap is None else max_gap)
+            every = (*names, *covariates.past, *covariates.known)
+            write_rows(rounded(chunks, places, every), places, (len(grid), len(every)), new)
+            gap = season if max_gap is None else max_gap
+            kept, stop, notes = fill(new, grid, every, gap, len(covariates.known))
         for note in notes:
             print(f"Data: {note}")
+        if covariates.known:
+            print(f"Data: rows known in the future, after the last target: {stop - kept.stop:,}")
         grid = grid[kept]
         grid.flags.writeable = False
         steps = ETT_STEPS.get(frequency, 0) if has_standard_split and parts == (None, None) else 0
@@ -64,8 +76,14 @@ def put_series(
         else:
             ends = _ends(len(grid), *parts)
         # The mapping stays valid when a temporary file is removed.
-        values = np.load(file, mmap_mode="r")[kept]
-    return Series(grid, values, names, frequency, season, origin, ends, time_format)
+        rows = np.load(file, mmap_mode="r")[kept.start :]
+    values = rows[: len(grid), : len(names)]
+    further = None
+    if covariates.known or covariates.past:
+        trained, stops = np.array([[0, ends[0]]]), np.array([stop - kept.start])
+        static = np.zeros((1, 0), "float32"), {}
+        further = _covariates(covariates, rows[:, len(names) :], static, trained, stops)
+    return Series(grid, values, names, frequency, season, origin, ends, time_format, further)
 
 
 def put_panel(
@@ -83,8 +101,13 @@ def put_panel(
     time_format: str,
     cache: Path | None,
     stem: str,
+    covariates: Columns = NONE,
+    static: tuple[np.ndarray, Words] = (NO_STATIC, {}),
 ) -> Panel:
-    """Put rows of many series, which come in chunks, onto the grids of their times."""
+    """Put rows of many series, which come in chunks, onto the grids of their times.
+
+    In a row, covariates follow the values as for `put_series`.
+    """
     _check_options(season, max_gap)
     grids, frequency = grids_of(times, numbers, ids)
     _check_frequency(frequency, expected)
@@ -98,11 +121,12 @@ def put_panel(
     for number, grid in grids.items():
         rows = order[begins[number] : begins[number + 1]]
         places[rows] = starts[number] + np.searchsorted(grid, times[rows])
+    every, known_stops = (*names, *covariates.past, *covariates.known), []
     bounds, kept, empty, notes = [], [], [], Counter()
     with _folder(cache) as folder:
         file = folder / f"{stem}.npy"
         with replacing(file) as new:
-            write_rows(rounded(chunks, places, names), places, (total + 1, len(names)), new)
+            write_rows(rounded(chunks, places, every), places, (total + 1, len(every)), new)
             values = np.lib.format.open_memmap(new, "r+")
             for number, grid in grids.items():
                 rows = slice(starts[number], starts[number] + len(grid))
@@ -111,16 +135,19 @@ def put_panel(
                     continue
                 gap = season if max_gap is None else max_gap
                 with errors_named(f"{origin}, series {ids[number]!r}"):
-                    inside, said = fill_part(values[rows], grid, names, gap)
+                    inside, stop, said = fill_part(
+                        values[rows], grid, every, gap, len(covariates.known)
+                    )
                 notes.update({note.split(" ")[0] for note in said})
                 bounds.append((rows.start + inside.start, rows.start + inside.stop))
+                known_stops.append(rows.start + stop)
                 kept.append(number)
             del values
-        values = np.load(file, mmap_mode="r")
+        table = np.load(file, mmap_mode="r")
     if empty:
         print(f"Data: left out series without values of a variable: {len(empty):,}, {named(empty)}")
     if not kept:
-        raise Refusal(f"{origin}: every series lacks values of {', '.join(names)}")
+        raise Refusal(f"{origin}: every series lacks values of {', '.join(every)}")
     if notes["filled"]:
         print(f"Data: filled missing values in {notes['filled']:,} of {len(kept):,} series")
     if notes["left"]:
@@ -128,19 +155,39 @@ def put_panel(
             f"Data: left out rows before the first or after the last value in {notes['left']:,} of "
             f"{len(kept):,} series"
         )
-    ends = [_ends(stop - start, *parts) for start, stop in bounds]
+    ends = np.array([_ends(stop - start, *parts) for start, stop in bounds])
+    further = None
+    if covariates != NONE:
+        starts_of = np.array(bounds)[:, 0]
+        trained = np.stack([starts_of, starts_of + ends[:, 0]], axis=1)
+        own = static[0][kept], static[1]
+        stops = np.array(known_stops)
+        further = _covariates(covariates, table[:, len(names) :], own, trained, stops)
     return Panel(
         tuple(ids[number] for number in kept),
         np.concatenate([*grids.values(), grids[kept[0]][:1]]),
-        values,
+        table[:, : len(names)],
         np.array(bounds),
-        np.array(ends),
+        ends,
         names,
         frequency,
         season,
         origin,
         time_format,
+        further,
     )
+
+
+def _covariates(
+    columns: Columns,
+    values: np.ndarray,
+    static: tuple[np.ndarray, Words],
+    trained: np.ndarray,
+    stops: np.ndarray,
+) -> Covariates:
+    past = len(columns.past)
+    known_and_past = values[:, past:], values[:, :past]
+    return Covariates(columns, *known_and_past, static[0], trained, stops, static[1])
 
 
 def _check_options(season: int | None, max_gap: int | None) -> None:

@@ -16,7 +16,8 @@ times of a long file need memory.
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,12 @@ import numpy as np
 from apps.common.data import door
 from apps.common.refusal import Refusal
 from apps.forecasting.assembly import ETT, errors_named, put_panel, put_series
+from apps.forecasting.covariates import Columns
 from apps.forecasting.panels import Panel
 from apps.forecasting.sample import DEFAULT, SAMPLES
 from apps.forecasting.series import Series
 from apps.forecasting.stacked import read_ids, suggest
+from apps.forecasting.static import read_static
 from apps.forecasting.tables import Table
 from apps.forecasting.timing import read_times
 
@@ -98,6 +101,9 @@ def from_path(
     time_column: str | None = None,
     columns: Sequence[str] | None = None,
     series_column: Sequence[str] | None = None,
+    known: Sequence[str] | None = None,
+    past: Sequence[str] | None = None,
+    static: Sequence[str] | None = None,
     time_format: str | None = None,
     day_first: bool | None = None,
     separator: str | None = None,
@@ -110,6 +116,7 @@ def from_path(
     test_part: float | None = None,
     frequency: str | None = None,
     like: str | None = None,
+    kept_static: Mapping[str, list[str] | None] | None = None,
     cache: Path | None = None,
 ) -> Series | Panel:
     """Read series from a text file, a Parquet file or a spreadsheet with a row for each time.
@@ -120,6 +127,10 @@ def from_path(
             ds or month, otherwise the first that holds dates; see `clocks.find_time_column`.
         columns: The columns of values. By default all columns of numbers.
         series_column: The columns that name the series of a row, if there are many.
+        known: Columns that are read next to those of values, and known in the future: rows after
+            the last with values may hold them.
+        past: Columns that are read next to those of values, and not known in the future.
+        static: Columns that are the same in all rows of a series.
         time_format: How times are written, in the letters of `strftime`, or one of `times.WORDS`.
             By default ISO 8601, or what the entries fit.
         day_first: Whether 01/02/2021 is in February. By default what the entries or the regularity
@@ -137,6 +148,7 @@ def from_path(
         test_part: The test part of all times, the last; 0.2 by default.
         frequency: The frequency of the series that a model was trained on, which these must have.
         like: How the times of those are written.
+        kept_static: What the static columns of those hold.
         cache: The folder for the mapped file, which is replaced. By default a temporary one.
 
     Raises:
@@ -147,12 +159,16 @@ def from_path(
         raise Refusal("day_first has no effect with time_format: leave one of them out")
     table = Table(path, separator, decimal, skip_rows, no_header)
     apart = tuple(series_column or ())
-    column, columns = table.choose(time_column, columns, time_format, apart)
+    also = (*(past or ()), *(known or ()))
+    column, columns = table.choose(
+        time_column, columns, time_format, apart, also, tuple(static or ())
+    )
+    every = (*columns, *also)
     with errors_named(str(path)):
         times, written, left_out = read_times(
-            table, column, columns, time_format, day_first, frequency, like
+            table, column, every, time_format, day_first, frequency, like
         )
-        rows = table.values(columns, left_out)
+        rows = table.values(every, left_out)
         common = {
             "season": season,
             "parts": (validation_part, test_part),
@@ -162,9 +178,23 @@ def from_path(
             "cache": cache,
             "stem": path.name,
         }
+        others = Columns(tuple(known or ()), tuple(past or ()))
         if apart:
             ids, numbers = read_ids(table, apart, left_out)
-            return put_panel(times, numbers, rows, ids, columns, str(path), **common)
+            held, names, words = read_static(
+                table, static or (), numbers, ids, left_out, kept_static
+            )
+            return put_panel(
+                times,
+                numbers,
+                rows,
+                ids,
+                columns,
+                str(path),
+                covariates=replace(others, static=names),
+                static=(held, words),
+                **common,
+            )
         if len(np.unique(times)) < len(times) and (name := suggest(table, column, times, left_out)):
             raise Refusal(
                 f"times occur more than once, each time with another {name!r}; if the rows of each "
@@ -172,4 +202,6 @@ def from_path(
                 f"each time"
             )
     standard = set(table.names) == ETT
-    return put_series(times, rows, columns, str(path), has_standard_split=standard, **common)
+    return put_series(
+        times, rows, columns, str(path), has_standard_split=standard, covariates=others, **common
+    )

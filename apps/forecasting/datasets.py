@@ -26,7 +26,15 @@ def make_datasets(series: Series | Panel, settings: Settings) -> dict[str, Windo
         origins = range(max(first, settings.window), stop - settings.horizon + 1)
         every = 1 if most is None else -(-len(origins) // most)
         sizes = settings.window, settings.horizon, settings.batch_size
-        return Windows(series.times, series.values, scales, origins[::every], *sizes, **options)
+        return Windows(
+            series.times,
+            series.values,
+            scales,
+            origins[::every],
+            *sizes,
+            covariates=series.covariates,
+            **options,
+        )
 
     order = {"seed": settings.seed, "limit": settings.limit, "steps": settings.steps}
     windows = {

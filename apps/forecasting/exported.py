@@ -1,7 +1,8 @@
 """The exported forecaster: measured windows in, forecasts in the same units out."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 import keras
 import numpy as np
@@ -12,8 +13,10 @@ from keras import ops
 from apps.common.cards import Card
 from apps.common.endpoint_checks import Requirement, Tensors, checked, every, sentence
 from apps.common.other_runtimes import NumericEndpoints
-from apps.forecasting.data import Series
+from apps.forecasting.covariates import KNOWN, PAST, STATIC
 from apps.forecasting.grids import following
+from apps.forecasting.panels import Panel
+from apps.forecasting.series import Series
 from apps.forecasting.windows import TIME, WINDOW, Inputs, input_specs
 
 LAST_SECOND = 253_402_300_799  # of the year 9999, since 1970
@@ -24,9 +27,15 @@ CARD = Card(
     {
         WINDOW: "the newest steps, the newest last, in the units of the series",
         TIME: "seconds since 1970 of the steps of the window and of those to forecast",
+        KNOWN: "the columns known in the future, at the steps of the window and of those to "
+        "forecast, in their units",
+        PAST: "the columns that are read but not forecast, at the steps of the window, in their "
+        "units",
+        STATIC: "the columns of a series, in their units, and 1 or 0 for each word",
         "mean": "of the series up to the window, in its units",
         "scale": "the standard deviation of the series up to the window, in its units",
-        OBSERVATION: "one more step, in the units of the series",
+        OBSERVATION: "one more step, in the units of the series; further inputs are those of the "
+        "window that ends with it",
         POINT: "the forecast, the median, in the units of the series",
         QUANTILES: "at the levels of the settings, in the units of the series",
     },
@@ -63,6 +72,7 @@ class Forecaster(tf.Module):
         scaling: The layer of the network that scales windows.
         levels: The levels of the quantiles, 0.5 among them.
         calendar: Whether the network reads `time`.
+        further: The layers that scale covariates, by the name of the input.
     """
 
     def __init__(
@@ -71,37 +81,54 @@ class Forecaster(tf.Module):
         scaling: keras.layers.Normalization,
         levels: Sequence[float],
         calendar: bool,
+        further: Mapping[str, keras.layers.Normalization] = MappingProxyType({}),
     ):
         super().__init__()
         self.model = model
         self.levels = tuple(levels)
         self.calendar = calendar
+        self.covariates = {name: model.input[name].shape[-1] for name in further}
+        self.covariate_scales = {
+            name: (np.asarray(layer.mean).ravel(), np.sqrt(np.asarray(layer.variance)).ravel())
+            for name, layer in further.items()
+        }
         self.window, self.horizon = model.input[WINDOW].shape[1], model.output_shape[1]
         self.mean = ops.reshape(scaling.mean, (1, 1, -1, 1))
         self.scale = ops.sqrt(ops.reshape(scaling.variance, (1, 1, -1, 1)))
 
-    def __call__(self, window: tf.Tensor, time: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
+    def __call__(
+        self, window: tf.Tensor, time: tf.Tensor | None = None, **covariates: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
         """Forecast from windows; the arguments are those of `signature`."""
         if time is None:  # the network has the input and ignores it
             time = tf.zeros((tf.shape(window)[0], self.window + self.horizon), tf.int64)
         # Each quantile is learned for itself, so they may cross.
-        scaled = tf.sort(self.model({WINDOW: window, TIME: time}))
+        scaled = tf.sort(self.model({WINDOW: window, TIME: time, **covariates}))
         quantiles = scaled * self.scale + self.mean
         return {POINT: quantiles[..., self.levels.index(0.5)], QUANTILES: quantiles}
 
-    def step(self, observation: tf.Tensor, window: tf.Tensor, **time) -> dict[str, tf.Tensor]:
-        """Append an observation `(batch, variables)` to windows, and forecast from there."""
+    def step(self, observation: tf.Tensor, window: tf.Tensor, **further) -> dict[str, tf.Tensor]:
+        """Append an observation `(batch, variables)` to windows, and forecast from there.
+
+        Further inputs, as times and covariates, are those of the windows that this makes.
+        """
         window = tf.concat([window[:, 1:], observation[:, None]], axis=1)
-        return {**self(window, **time), WINDOW: window}
+        return {**self(window, **further), WINDOW: window}
 
     def random_inputs(self, count: int = 3) -> Inputs:
         """Return windows of noise with the mean and deviation of the series trained on."""
         mean, scale = (np.asarray(array)[..., 0] for array in (self.mean, self.scale))
-        noise = np.random.default_rng(0).normal(size=(count, self.window, mean.shape[-1]))
+        random = np.random.default_rng(0)
+        noise = random.normal(size=(count, self.window, mean.shape[-1]))
         hours = 3600 * np.arange(self.window + self.horizon)
         return {
             WINDOW: (mean + scale * noise).astype("float32"),
             TIME: np.tile(hours, (count, 1)),
+            **{
+                name: (center + size * random.normal(size=(count, *shape))).astype("float32")
+                for name, (center, size) in self.covariate_scales.items()
+                for shape in [self.model.input[name].shape[1:]]
+            },
         }
 
     def numeric(self, inputs: Inputs) -> NumericEndpoints:
@@ -135,10 +162,10 @@ class Forecaster(tf.Module):
         return time_requirements(inputs)
 
     def signature(self) -> dict[str, tf.TensorSpec]:
-        """Return the inputs: `window` and, for a network with a calendar, `time`."""
+        """Return the inputs: `window`, `time` if the network reads a calendar, and covariates."""
         variables = self.model.input[WINDOW].shape[-1]
-        specs = input_specs(self.window, self.horizon, variables)
-        return specs if self.calendar else {WINDOW: specs[WINDOW]}
+        specs = input_specs(self.window, self.horizon, variables, self.covariates)
+        return {name: spec for name, spec in specs.items() if name != TIME or self.calendar}
 
 
 def time_requirements(inputs: Tensors) -> Iterable[Requirement]:
@@ -165,11 +192,41 @@ def time_requirements(inputs: Tensors) -> Iterable[Requirement]:
     )
 
 
+def further_inputs(
+    forecaster: Forecaster, series: Series | Panel, numbers: np.ndarray, stops: np.ndarray
+) -> Inputs:
+    """Return the covariates of the steps before and after the ends of series.
+
+    Args:
+        forecaster: The forecaster.
+        series: One series, or many.
+        numbers: The numbers of series, shape `(batch,)`.
+        stops: The rows after their last ones, shape `(batch,)`.
+
+    Raises:
+        Refusal: If a column known in the future ends too early.
+    """
+    if series.covariates is None:
+        return {}
+    horizon = forecaster.horizon
+    for number, stop in zip(numbers.tolist(), stops.tolist(), strict=True):
+        origin = series.origin
+        if isinstance(series, Panel):
+            origin = f"{origin}, series {series.ids[number]!r}"
+        last = series.times[stop - 1]
+        series.covariates.check_known(origin, number, last, stop, series.frequency, horizon)
+    back, ahead = np.arange(-forecaster.window, 0), np.arange(horizon)
+    return series.covariates.inputs(stops, numbers, back, ahead)
+
+
 def forecast(forecaster: Forecaster, series: Series) -> pd.DataFrame:
     """Forecast the steps after the end of a series.
 
     Returns:
         A row for each step and variable: `time`, `variable`, `point`, and the quantiles.
+
+    Raises:
+        Refusal: If a column known in the future ends too early.
     """
     ahead = following(series.times[-1], series.frequency, forecaster.horizon)
     past = slice(-forecaster.window, None)
@@ -177,6 +234,7 @@ def forecast(forecaster: Forecaster, series: Series) -> pd.DataFrame:
     inputs = {
         WINDOW: np.array(series.values[None, past]),
         TIME: times[None].astype("datetime64[s]").astype("int64"),
+        **further_inputs(forecaster, series, np.zeros(1, int), np.array([len(series.times)])),
     }
     answer = forecaster(**{name: tf.constant(inputs[name]) for name in forecaster.signature()})
     index = pd.MultiIndex.from_product([ahead, series.names], names=["time", "variable"])

@@ -50,8 +50,8 @@ def write_rows(
 
 
 def fill(
-    file: Path, times: np.ndarray, names: Sequence[str], max_gap: int
-) -> tuple[slice, list[str]]:
+    file: Path, times: np.ndarray, names: Sequence[str], max_gap: int, ahead: int = 0
+) -> tuple[slice, int, list[str]]:
     """Fill gaps linearly in time, in the file itself.
 
     Args:
@@ -59,24 +59,26 @@ def fill(
         times: The times, shape `(time,)`.
         names: The names of the variables.
         max_gap: The number of missing values in a row that are filled at most.
+        ahead: The number of variables, the last ones, that may end later than the others.
 
     Returns:
-        The rows in which every variable has begun and none has ended, and notes on the changes.
+        The rows in which every variable has begun and none has ended, the row at which the first of
+        those `ahead` ends, and notes on the changes.
 
     Raises:
         Refusal: If a gap among these rows is longer, or there are no such rows.
     """
     missing = _missing(file, len(names))
     values = np.lib.format.open_memmap(file, "r+")
-    return _fill(values, missing, times, names, max_gap)
+    return _fill(values, missing, times, names, max_gap, ahead)
 
 
 def fill_part(
-    values: np.ndarray, times: np.ndarray, names: Sequence[str], max_gap: int
-) -> tuple[slice, list[str]]:
+    values: np.ndarray, times: np.ndarray, names: Sequence[str], max_gap: int, ahead: int = 0
+) -> tuple[slice, int, list[str]]:
     """Fill gaps linearly in time, in an array that memory can hold; see `fill`."""
     missing = [np.flatnonzero(column) for column in np.isnan(values).T]
-    return _fill(values, missing, times, names, max_gap)
+    return _fill(values, missing, times, names, max_gap, ahead)
 
 
 def _fill(
@@ -85,12 +87,20 @@ def _fill(
     times: np.ndarray,
     names: Sequence[str],
     max_gap: int,
-) -> tuple[slice, list[str]]:
+    ahead: int,
+) -> tuple[slice, int, list[str]]:
     gaps = [_gaps(rows) for rows in missing]
     (first, late), (last, early) = _common(gaps, names, len(times))
+    stop, measured = last, len(times)  # where the future ends, and all measurements have
+    if ahead:
+        own = len(names) - ahead
+        _, (stop, _) = _common(gaps[own:], names[own:], len(times))
+        ends = (last_row(column, len(times)) for column in gaps[:own])
+        measured = max(last, *ends)
     filled, count, longest, earliest = [], 0, 0, len(times)
     for column, (starts, stops) in enumerate(gaps):
-        inside = (stops > first) & (starts < last)
+        end = stop if column >= len(names) - ahead else last
+        inside = (stops > first) & (starts < end)
         if not inside.any():
             continue
         rows = missing[column][np.repeat(inside, stops - starts)]
@@ -115,7 +125,7 @@ def _fill(
         notes.append(
             f"left out {first:,} rows before {in_words(times[first])}: {late} begins there"
         )
-    if after := len(times) - last:
+    if after := measured - last:
         notes.append(
             f"left out {after:,} rows after {in_words(times[last - 1])}: {early} ends there"
         )
@@ -125,7 +135,7 @@ def _fill(
             f"filled missing values of {variables}: {count:,}, at most {longest:,} in a row, "
             f"first at {in_words(times[earliest])}"
         )
-    return slice(first, last), notes
+    return slice(first, last), stop, notes
 
 
 def _missing(file: Path, variables: int) -> list[np.ndarray]:
@@ -144,12 +154,18 @@ def _gaps(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return rows[starts], rows[stops] + 1
 
 
+def last_row(gaps: tuple[np.ndarray, np.ndarray], length: int) -> int:
+    """Return the row at which a variable with these gaps has ended."""
+    starts, stops = gaps
+    return int(starts[-1]) if len(stops) and stops[-1] == length else length
+
+
 def _common(
     gaps: Sequence[tuple[np.ndarray, np.ndarray]], names: Sequence[str], length: int
 ) -> tuple[tuple[int, str], tuple[int, str]]:
     """Return where the last variable begins and where the first has ended, with their names."""
     begins = [stops[0] if len(starts) and starts[0] == 0 else 0 for starts, stops in gaps]
-    ends = [starts[-1] if len(stops) and stops[-1] == length else length for starts, stops in gaps]
+    ends = [last_row(column, length) for column in gaps]
     first, late = max(zip(begins, names, strict=True), key=lambda begin: begin[0])
     last, early = min(zip(ends, names, strict=True), key=lambda end: end[0])
     if first == length:

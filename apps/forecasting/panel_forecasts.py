@@ -10,7 +10,13 @@ import tensorflow as tf
 from apps.common.endpoint_checks import Requirement, Tensors, every
 from apps.common.refusal import Refusal
 from apps.forecasting.baselines import pooled_ridge
-from apps.forecasting.exported import POINT, QUANTILES, Forecaster, time_requirements
+from apps.forecasting.exported import (
+    POINT,
+    QUANTILES,
+    Forecaster,
+    further_inputs,
+    time_requirements,
+)
 from apps.forecasting.grids import following
 from apps.forecasting.metrics import forecast_scores
 from apps.forecasting.panel_windows import ID, MEAN, SCALE, PanelWindows, scaled_series
@@ -35,16 +41,17 @@ class PanelForecaster(Forecaster):
         mean: tf.Tensor,
         scale: tf.Tensor,
         time: tf.Tensor | None = None,
+        **covariates: tf.Tensor,
     ) -> dict[str, tf.Tensor]:
         """Forecast from windows; the arguments are those of `signature`."""
-        scaled = super().__call__((window - mean[:, None]) / scale[:, None], time)
+        scaled = super().__call__((window - mean[:, None]) / scale[:, None], time, **covariates)
         return {
             POINT: scaled[POINT] * scale[:, None] + mean[:, None],
             QUANTILES: scaled[QUANTILES] * scale[:, None, :, None] + mean[:, None, :, None],
         }
 
     def signature(self) -> dict[str, tf.TensorSpec]:
-        """Return the inputs: `window`, `mean`, `scale` and, with a calendar, `time`."""
+        """Return the inputs: those of a `Forecaster`, and `mean` and `scale`."""
         signature = super().signature()
         variables = signature[WINDOW].shape[-1]
         scales = {name: tf.TensorSpec((None, variables), tf.float32) for name in (MEAN, SCALE)}
@@ -84,7 +91,8 @@ def forecast_panel(
         quantiles.
 
     Raises:
-        Refusal: If no series is as long as the window.
+        Refusal: If no series is as long as the window, or a column known in the future ends too
+            early.
     """
     lengths = np.diff(panel.bounds)[:, 0]
     long = np.flatnonzero(lengths >= forecaster.window)
@@ -109,6 +117,7 @@ def forecast_panel(
             MEAN: scales[0][numbers].astype("float32"),
             SCALE: scales[1][numbers].astype("float32"),
             TIME: times.astype("datetime64[s]").astype("int64"),
+            **further_inputs(forecaster, panel, numbers, stops),
         }
         answer = forecaster(**{name: tf.constant(inputs[name]) for name in forecaster.signature()})
         steps, variables = forecaster.horizon, len(panel.names)

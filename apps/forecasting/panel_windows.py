@@ -41,10 +41,22 @@ class PanelWindows(Windows):
     ):
         unscaled = np.zeros(len(panel.names)), np.ones(len(panel.names))
         sizes = window, horizon, batch_size
-        super().__init__(panel.times, panel.values, unscaled, origins, *sizes, **options)
         self.panel = panel
+        super().__init__(
+            panel.times,
+            panel.values,
+            unscaled,
+            origins,
+            *sizes,
+            covariates=panel.covariates,
+            **options,
+        )
         self.series_mean, self.series_scale = (part.astype("float32") for part in series_scales)
         self.trained = panel.bounds[:, 0] + (panel.ends[:, 0] if counted else 0)
+
+    def series_of(self, origins: np.ndarray) -> np.ndarray:
+        """Return the number of the series of each origin."""
+        return self.panel.series_of(origins)
 
     def scaled(self, values: np.ndarray, origins: np.ndarray) -> np.ndarray:
         """Scale steps `(batch, steps, variables)` of the series of the origins."""

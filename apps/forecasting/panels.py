@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from apps.common.refusal import Refusal
+from apps.forecasting.covariates import Covariates
 from apps.forecasting.grids import in_words
 from apps.forecasting.series import Series
 
@@ -31,6 +32,7 @@ class Panel:
         season: As for `Series`.
         origin: As for `Series`.
         time_format: As for `Series`.
+        covariates: As for `Series`; the series that the panel yields have none.
     """
 
     ids: tuple[str, ...]
@@ -43,6 +45,7 @@ class Panel:
     season: int
     origin: str
     time_format: str | None = None
+    covariates: Covariates | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -122,6 +125,8 @@ class Panel:
             print(f"Data: {short.sum():,} series are shorter than the window of {window}: {some}")
         if not any((series.values[: series.ends[0]].std(axis=0) > 0).any() for series in self):
             raise Refusal(f"{self.origin}: every series is constant in its training part")
+        if self.covariates:
+            self.covariates.check_varies(self.origin)
 
 
 def named(ids: Sequence[str]) -> str:

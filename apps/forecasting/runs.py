@@ -6,6 +6,7 @@ import numpy as np
 
 from apps.common.refusal import Refusal
 from apps.common.runs import Run
+from apps.forecasting.covariates import KNOWN, PAST, STATIC
 from apps.forecasting.datasets import make_datasets
 from apps.forecasting.exported import Forecaster
 from apps.forecasting.panel_forecasts import PanelForecaster, measured_inputs
@@ -39,7 +40,12 @@ def load_forecaster(folder: Run) -> Forecaster:
     settings, model = folder.settings(Settings), folder.model()
     member = model if settings.members == 1 else model.get_layer("member_1")
     kind = PanelForecaster if settings.series_column else Forecaster
-    return kind(model, member.get_layer("scaling"), settings.levels, settings.calendar)
+    further = {
+        name: member.get_layer(f"{name}_scaling")
+        for name in (KNOWN, PAST, STATIC)
+        if name in model.input
+    }
+    return kind(model, member.get_layer("scaling"), settings.levels, settings.calendar, further)
 
 
 def probe_inputs(folder: Run, count: int = 3) -> Inputs | None:

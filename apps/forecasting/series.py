@@ -6,6 +6,7 @@ import numpy as np
 
 from apps.common.refusal import Refusal
 from apps.forecasting.baselines import MIN_ROWS
+from apps.forecasting.covariates import Covariates
 from apps.forecasting.grids import in_words
 
 
@@ -24,6 +25,7 @@ class Series:
         origin: A description of the source, for people.
         ends: The rows at which training, validation and test end. Rows after the last are unused.
         time_format: How the times are written in the source, see `times`; None for a sample.
+        covariates: Columns that are read next to the variables, if there are any.
     """
 
     times: np.ndarray
@@ -34,6 +36,7 @@ class Series:
     origin: str
     ends: tuple[int, int, int]
     time_format: str | None = None
+    covariates: Covariates | None = None
 
     def parts(self) -> dict[str, slice]:
         """Return the rows of the training, the validation and the test part."""
@@ -85,3 +88,5 @@ class Series:
                 f"{self.origin}: {self.names[column]!r} is constant in the training part, its "
                 f"first {len(train):,} rows; leave it out with --columns"
             )
+        if self.covariates:
+            self.covariates.check_varies(self.origin)

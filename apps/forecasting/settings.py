@@ -26,6 +26,9 @@ class Settings:
     no_header: tyro.conf.FlagCreatePairsOff[bool] = False  # the first row holds data, not names
     columns: tuple[str, ...] | None = None  # the columns to forecast; all of numbers if not given
     series_column: tuple[str, ...] | None = None  # names the series of a row, if there are many
+    known: tuple[str, ...] | None = None  # columns known in the future, as prices or holidays
+    past: tuple[str, ...] | None = None  # columns that are read, but not forecast
+    static: tuple[str, ...] | None = None  # columns of numbers or words, the same in a series
     season: int | None = None  # steps in the main season; by the frequency if not given
     max_gap: int | None = None  # fill gaps of at most this many steps; a season if not given
     validation_part: float | None = None  # of all rows, before the test part; 0.1 if not given
@@ -97,3 +100,29 @@ class Settings:
                 f"sample has no effect with source {self.source!r}: leave it out, or give "
                 f"--source sample; received {self.sample!r}"
             )
+        self._check_covariates()
+
+    def _check_covariates(self) -> None:
+        """Refuse covariates without effect, and columns with two uses."""
+        kinds = ("known", "past", "static")
+        for kind in kinds:
+            if getattr(self, kind) and self.source == "sample":
+                raise Refusal(
+                    f"{kind} has no effect with the sample, which has no such columns: leave it "
+                    f"out, or give a file with --source; received {getattr(self, kind)}"
+                )
+        if self.static and not self.series_column:
+            raise Refusal(
+                f"static tells series apart, and there is only one without --series-column: name "
+                f"the column of the series with it, or leave static out; received {self.static}"
+            )
+        uses: dict[str, str] = {}
+        for option in ("time_column", "columns", "series_column", *kinds):
+            names = getattr(self, option) or ()
+            for name in (names,) if isinstance(names, str) else names:
+                if name in uses:
+                    raise Refusal(
+                        f"{option} names {name!r}, which {uses[name]} names already; a column has "
+                        f"one use: name it once"
+                    )
+                uses[name] = option

@@ -18,6 +18,7 @@ import pandas as pd
 
 from apps.common.refusal import Refusal
 from apps.common.runs import Run
+from apps.forecasting.covariates import Words
 from apps.forecasting.data import load
 from apps.forecasting.panel_windows import (
     ID,
@@ -43,15 +44,18 @@ class Kept:
     Args:
         frequency: The pandas alias of the step.
         time_format: How the times are written; None for a sample.
+        static: The words of each static column, or None for one of numbers.
     """
 
     frequency: str | None = None
     time_format: str | None = None
+    static: Words | None = None
 
 
 def keep(folder: Run, series: Series | Panel) -> None:
     """Write what a run has to know of its series; of many also the scales of each."""
-    kept = Kept(series.frequency, series.time_format)
+    static = series.covariates.words if series.covariates else None
+    kept = Kept(series.frequency, series.time_format, static or None)
     folder.write_lines(KEPT, [json.dumps(dataclasses.asdict(kept))])
     if isinstance(series, Panel):
         folder.write_table(SCALES, scales_table(series))
@@ -115,10 +119,11 @@ def load_series(
         "validation_part",
         "test_part",
     ]
-    names += ["sample"] if settings.source == "sample" else []
+    names += ["sample"] if settings.source == "sample" else ["known", "past", "static"]
     options = {name: getattr(settings, name) for name in (*names, *READING)}
     if kept and settings.source != "sample":
         options |= {"frequency": kept.frequency, "like": kept.time_format}
+        options |= {"kept_static": kept.static}
     return load(settings.source, cache=cache, **options)
 
 

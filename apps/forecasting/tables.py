@@ -152,6 +152,8 @@ class Table:
         columns: Sequence[str] | None = None,
         time_format: str | None = None,
         apart: Sequence[str] = (),
+        also: Sequence[str] = (),
+        static: Sequence[str] = (),
     ) -> tuple[TimeColumn, tuple[str, ...]]:
         """Choose the column of times and those of values, and print which columns are left out.
 
@@ -161,10 +163,13 @@ class Table:
                 numbers.
             time_format: As for `timing.read_times`.
             apart: Columns that hold neither.
+            also: Further columns of numbers that are read.
+            static: Further columns that are read, of numbers or words.
 
         Raises:
             Refusal: If a column does not exist, or no column fits.
         """
+        apart = (*apart, *also, *static)
         for name in filter(None, (time_column, *(columns or ()), *apart)):
             if name not in self.names:
                 raise Refusal(f"{self.path}: there is no column {name!r} among {self.names}")
@@ -204,7 +209,8 @@ class Table:
                 f"Data: left out columns that number the rows: {', '.join(counters)}; name them "
                 f"with --columns to forecast them"
             )
-        known = {name: styles.get(name, Style(self.decimal)) for name in chosen}
+        read = (*chosen, *also, *(name for name in static if name in styles))
+        known = {name: styles.get(name, Style(self.decimal)) for name in read}
         self.styles = numerals.settle(known, styles, self.separator, self.path)
         return time, tuple(chosen)
 

@@ -1,31 +1,44 @@
 """Windows of a series and the steps that follow them, cut out when training asks for them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 import numpy as np
 import tensorflow as tf
 
 from apps.common.batches import feed
+from apps.forecasting.covariates import KNOWN, PAST, STATIC, Covariates
 
 Inputs = dict[str, np.ndarray]
 WINDOW, TIME = "window", "time"  # the names of the inputs
+NONE: Mapping[str, int] = MappingProxyType({})
 
 
-def input_specs(window: int, horizon: int, variables: int) -> dict[str, tf.TensorSpec]:
+def input_specs(
+    window: int, horizon: int, variables: int, covariates: Mapping[str, int] = NONE
+) -> dict[str, tf.TensorSpec]:
     """Return the inputs of a network: the window, and the times of all its steps.
 
     Args:
         window: The number of steps in a window.
         horizon: The number of steps to forecast.
         variables: The number of variables.
+        covariates: The number of covariates of each kind that there is.
 
     Returns:
         `window`, `(batch, window, variables)`, the values as measured, and `time`, `(batch, window
-        + horizon)`, the seconds since 1970 of the steps of the window and of the horizon.
+        + horizon)`, the seconds since 1970 of the steps of the window and of the horizon. For each
+        kind of covariates also `known`, `(batch, window + horizon, columns)`, `past`, `(batch,
+        window, columns)`, or `static`, `(batch, columns)`, as measured.
     """
+    steps = {KNOWN: (window + horizon,), PAST: (window,), STATIC: ()}
     return {
         WINDOW: tf.TensorSpec((None, window, variables), tf.float32),
         TIME: tf.TensorSpec((None, window + horizon), tf.int64),
+        **{
+            kind: tf.TensorSpec((None, *steps[kind], columns), tf.float32)
+            for kind, columns in covariates.items()
+        },
     }
 
 
@@ -63,6 +76,7 @@ class Windows:
         steps: Batches in an epoch, at least, if all windows are taken in random order: a short
             series is gone through several times.
         counted_from: The first row whose value counts as a target, see `counted`.
+        covariates: Those of the series, if it has any.
     """
 
     def __init__(
@@ -78,6 +92,7 @@ class Windows:
         limit: int | None = None,
         steps: int = 1,
         counted_from: int = 0,
+        covariates: Covariates | None = None,
     ):
         self.seconds = times.astype("datetime64[s]").astype("int64")
         self.values = values
@@ -93,6 +108,7 @@ class Windows:
         else:
             self.count = max(len(origins), steps * batch_size)
         self.counted_from = counted_from
+        self.covariates = covariates
         self.epoch = 0
 
     def __len__(self) -> int:
@@ -109,10 +125,23 @@ class Windows:
     def inputs(self, origins: np.ndarray) -> Inputs:
         """Return the inputs of a network, see `input_specs`, for origins of shape `(batch,)`."""
         steps = np.concatenate([self.back, self.ahead])
-        return {
+        inputs = {
             WINDOW: self.values[origins[:, None] + self.back],
             TIME: self.seconds[origins[:, None] + steps],
         }
+        if self.covariates:
+            series = self.series_of(origins)
+            inputs |= self.covariates.inputs(origins, series, self.back, self.ahead)
+        return inputs
+
+    def series_of(self, origins: np.ndarray) -> np.ndarray:
+        """Return the number of the series of each origin."""
+        return np.zeros(len(origins), int)
+
+    @property
+    def covariate_sizes(self) -> Mapping[str, int]:
+        """The number of covariates of each kind that there is."""
+        return self.covariates.sizes() if self.covariates else NONE
 
     def targets(self, origins: np.ndarray) -> np.ndarray:
         """Return the steps that follow, scaled, `(batch, horizon, variables, 1)`."""
@@ -141,7 +170,7 @@ class Windows:
         """Return a data set that starts each time with the order of the current epoch."""
         variables, horizon = self.values.shape[1], len(self.ahead)
         signature = (
-            input_specs(len(self.back), horizon, variables),
+            input_specs(len(self.back), horizon, variables, self.covariate_sizes),
             tf.TensorSpec((None, horizon, variables, 1), tf.float32),
         )
         return feed(self, signature)
