@@ -30,7 +30,7 @@ from apps.common.training import fit, load_callbacks
 from apps.forecasting.baselines import pooled_ridge
 from apps.forecasting.datasets import make_datasets
 from apps.forecasting.evaluation import score_panel, score_series
-from apps.forecasting.exported import CARD, PANEL_CARD, forecast
+from apps.forecasting.exported import card_of, forecast
 from apps.forecasting.metrics import ORDER
 from apps.forecasting.networks import build_model, choose_weights, linear_share, mean_of
 from apps.forecasting.panel_forecasts import forecast_panel, pictures
@@ -217,7 +217,7 @@ def export(run: Path, to: Path = Path("saved_models"), also: tuple[Format, ...] 
         endpoints=forecaster.endpoints(),
         probes=numeric.probes,
         numeric=lambda: numeric,
-        card=PANEL_CARD if settings.series_column else CARD,
+        card=card_of(settings, kept_by(folder).static),
         also=also,
     )
 

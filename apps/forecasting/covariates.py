@@ -15,6 +15,11 @@ KNOWN, PAST, STATIC = "known", "past", "static"  # the names of the inputs
 Words = dict[str, list[str] | None]  # what a static column may hold; None if numbers
 
 
+def static_names(column: str, words: list[str] | None) -> list[str]:
+    """Return the names of the numbers that a static column becomes: one, or one for each word."""
+    return [column] if words is None else [f"{column}={word}" for word in words]
+
+
 @dataclass(frozen=True)
 class Columns:
     """The names of the columns of each kind."""

@@ -13,10 +13,11 @@ from keras import ops
 from apps.common.cards import Card
 from apps.common.endpoint_checks import Requirement, Tensors, checked, every, sentence
 from apps.common.other_runtimes import NumericEndpoints
-from apps.forecasting.covariates import KNOWN, PAST, STATIC
+from apps.forecasting.covariates import KNOWN, PAST, STATIC, Words, static_names
 from apps.forecasting.grids import following
 from apps.forecasting.panels import Panel
 from apps.forecasting.series import Series
+from apps.forecasting.settings import Settings
 from apps.forecasting.windows import TIME, WINDOW, Inputs, input_specs
 
 LAST_SECOND = 253_402_300_799  # of the year 9999, since 1970
@@ -61,6 +62,24 @@ PANEL_CARD = replace(
     "cannot forecast what has never happened in those series, and its intervals hold as long as "
     "the future is like the past.",
 )
+
+
+def card_of(settings: Settings, words: Words | None = None) -> Card:
+    """Return the card of a run, which lists its covariates in the order of the inputs.
+
+    Args:
+        settings: The settings of the run.
+        words: What its static columns hold.
+    """
+    card = PANEL_CARD if settings.series_column else CARD
+    static = [name for column, held in (words or {}).items() for name in static_names(column, held)]
+    columns = {KNOWN: settings.known, PAST: settings.past, STATIC: static}
+    lists = {
+        kind: f"{card.tensors[kind]}: {', '.join(names)}"
+        for kind, names in columns.items()
+        if names
+    }
+    return replace(card, tensors={**card.tensors, **lists})
 
 
 class Forecaster(tf.Module):

@@ -13,6 +13,7 @@ from apps.common.refusal import Refusal
 from apps.forecasting.grids import in_words
 
 BLOCK = 65_536  # rows processed together
+LEAVE_OUT = "leave the column out with --columns, or out of --known and --past"
 
 
 def blocks(file: Path) -> Iterator[tuple[int, np.ndarray]]:
@@ -110,8 +111,8 @@ def _fill(
             raise Refusal(
                 f"{names[column]!r} has no value from {in_words(times[starts[gap]])} to "
                 f"{in_words(times[stops[gap] - 1])}, {lengths[gap]:,} times in a row, and at most "
-                f"{max_gap:,} are filled; allow more with --max-gap, leave the column out with "
-                f"--columns, or cut the file there"
+                f"{max_gap:,} are filled; allow more with --max-gap, {LEAVE_OUT}, or cut the "
+                f"file there"
             )
         before, after = np.repeat(starts - 1, lengths), np.repeat(stops, lengths)
         passed = (times[rows] - times[before]) / (times[after] - times[before])
@@ -169,7 +170,7 @@ def _common(
     first, late = max(zip(begins, names, strict=True), key=lambda begin: begin[0])
     last, early = min(zip(ends, names, strict=True), key=lambda end: end[0])
     if first == length:
-        raise Refusal(f"{late!r} holds no values; leave it out with --columns")
+        raise Refusal(f"{late!r} holds no values; {LEAVE_OUT}")
     if first >= last:
         raise Refusal(f"{late!r} begins after {early!r} has ended; leave one out with --columns")
     return (int(first), late), (int(last), early)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from apps.common.refusal import Refusal
-from apps.forecasting.covariates import Words
+from apps.forecasting.covariates import Words, static_names
 from apps.forecasting.panels import named
 from apps.forecasting.tables import Table
 
@@ -36,7 +36,7 @@ def read_static(
     Raises:
         Refusal: If a series has several values in a column, or none.
     """
-    parts, names, words = [], [], {}
+    parts, words = [], {}
     for column in columns:
         of_numbers = kept[column] is None if kept else column in table.styles
         if of_numbers:
@@ -50,7 +50,6 @@ def read_static(
         values = _constant(table, column, entries, numbers, ids)
         if of_numbers:
             words[column] = None
-            names.append(column)
             parts.append(values.to_numpy("float32")[:, None])
             continue
         known = (kept[column] if kept else None) or sorted(set(values))
@@ -61,9 +60,9 @@ def read_static(
                 f"these: {named(unknown)}"
             )
         words[column] = known
-        names.extend(f"{column}={word}" for word in known)
         parts.append(np.stack([(values == word).to_numpy("float32") for word in known], axis=1))
     static = np.concatenate(parts, axis=1) if parts else np.zeros((len(ids), 0), "float32")
+    names = (name for column in columns for name in static_names(column, words[column]))
     return static, tuple(names), words
 
 

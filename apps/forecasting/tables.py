@@ -243,8 +243,8 @@ class Table:
                     raise Refusal(
                         f"{self.path}, row {rows + row + 1}: {name!r} must be a finite number "
                         f"below 3.4e38; received {str(chunk[name].iloc[row])!r}; correct it, leave "
-                        f"it empty, leave the column out with --columns, or say which sign is the "
-                        f"decimal one with --decimal"
+                        f"it empty, leave the column out with --columns, or out of --known and "
+                        f"--past, or say which sign is the decimal one with --decimal"
                     )
             if left_out is not None:
                 here = left_out[(left_out >= rows) & (left_out < rows + len(chunk))]

@@ -16,7 +16,7 @@ from apps.forecasting import app, panel_forecasts
 from apps.forecasting.covariates import KNOWN, PAST, STATIC
 from apps.forecasting.data import load
 from apps.forecasting.datasets import make_datasets
-from apps.forecasting.exported import POINT, Forecaster, forecast
+from apps.forecasting.exported import POINT, Forecaster, card_of, forecast
 from apps.forecasting.networks import build_model
 from apps.forecasting.panel_forecasts import PanelForecaster, forecast_panel, measured_inputs
 from apps.forecasting.panel_windows import panel_scales
@@ -395,6 +395,9 @@ def test_the_commands(tmp_path, monkeypatch, capsys):
     forecaster, inputs = load_forecaster(Run.finished(run)), probe_inputs(Run.finished(run))
     assert forecaster.numeric(inputs).probes["step"][STATIC].shape == (3, 3)
     assert forecaster.random_inputs().keys() == inputs.keys()
+    card = card_of(Run.finished(run).settings(Settings), kept_by(Run.finished(run)).static)
+    assert card.meaning(KNOWN).endswith(": price, promotion")
+    assert card.meaning(STATIC).endswith(": size, kind=town, kind=village")
     write(tmp_path / "a.csv", panel_table(ahead=0))
     with pytest.raises(SystemExit):
         app.main(["predict", "--run", str(run)])

@@ -365,7 +365,7 @@ def test_a_gap_is_filled_up_to_a_season_or_max_gap(tmp_path):
             np.testing.assert_allclose(values, np.linspace(values[0], values[-1], 9), rtol=1e-5)
     message = (
         r"8\.csv: 'x' has no value from 2020-01-10 to 2020-01-17, 8 times in a row, and at most 7 "
-        r"are filled; allow more with --max-gap, leave the column out with --columns, or cut th"
+        r"are filled; allow more with --max-gap, leave the column out with --columns, or out"
     )
     with pytest.raises(ValueError, match=message):
         load(path)
@@ -415,7 +415,9 @@ def test_columns_that_share_no_time(tmp_path):
     path = write(tmp_path / "a.csv", a=a, b=b)
     with pytest.raises(ValueError, match="'b' begins after 'a' has ended; leave one out"):
         load(path)
-    with pytest.raises(ValueError, match="'b' holds no values; leave it out with --columns"):
+    with pytest.raises(
+        ValueError, match="'b' holds no values; leave the column out with --columns"
+    ):
         load(write(tmp_path / "a.csv", a=NUMBERS, b=[""] * 40))
 
 
