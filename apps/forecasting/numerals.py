@@ -29,6 +29,7 @@ ENTRY = (
     r"(?P<space>\s*)(?P<suffix>[^\d\s.,'()+-][^\d\s,'()]{0,7})?(?P<close>\))?(?P<trail>-)?$"
 )
 GROUPED = r"[1-9]\d{0,2}[.,]\d{3}"  # may be thousands, or three decimals
+FLAGS = {"true": "1", "yes": "1", "false": "0", "no": "0"}
 
 
 @dataclass(frozen=True)
@@ -198,6 +199,14 @@ def settle(
                 f"Data: {name!r}: read {entry} as {value:g}; say otherwise with --decimal {other}"
             )
     return settled
+
+
+def flags(entries: pd.Series) -> pd.Series:
+    """Return entries with 1 and 0 in place of yes and no, true and false."""
+    if is_numeric_dtype(entries) and not is_bool_dtype(entries):
+        return entries
+    found = entries.astype(str).str.strip().str.lower().map(FLAGS)
+    return found.where(found.notna(), entries.astype(object))
 
 
 def parse(entries: pd.Series, style: Style) -> tuple[np.ndarray, np.ndarray]:

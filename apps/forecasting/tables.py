@@ -57,6 +57,7 @@ class Table:
         self.path, self.decimal = path, decimal
         self.separator: str | None = None
         self.styles: dict[str, Style] = {}
+        self.flags: tuple[str, ...] = ()  # columns in which yes and true are 1, no and false 0
         kind = files.kind(path.with_name(path.name.lower()))
         self.sheet = sheets.as_csv(path) if kind in sheets.SUFFIXES else None
         self.is_parquet = path.suffix.lower() == ".parquet"
@@ -209,6 +210,7 @@ class Table:
                 f"Data: left out columns that number the rows: {', '.join(counters)}; name them "
                 f"with --columns to forecast them"
             )
+        self.flags = tuple(also)
         read = (*chosen, *also, *(name for name in static if name in styles))
         known = {name: styles.get(name, Style(self.decimal)) for name in read}
         self.styles = numerals.settle(known, styles, self.separator, self.path)
@@ -232,7 +234,8 @@ class Table:
         for chunk in self.chunks(columns):
             values = np.empty(chunk.shape, "float64")
             for column, name in enumerate(columns):
-                values[:, column], wrong = numerals.parse(chunk[name], self.style(name))
+                entries = numerals.flags(chunk[name]) if name in self.flags else chunk[name]
+                values[:, column], wrong = numerals.parse(entries, self.style(name))
                 with np.errstate(over="ignore"):
                     wrong |= np.isinf(values[:, column].astype("float32"))
                 signs.update(numerals.missing_markers(chunk[name]))

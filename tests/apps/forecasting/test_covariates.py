@@ -118,6 +118,26 @@ def test_gaps_of_covariates_are_filled_and_what_is_cut_at_the_ends_is_printed(tm
         load(str(write(tmp_path / "a.csv", rows)), **KINDS)
 
 
+@pytest.mark.parametrize("words", [("yes", "no"), (True, False), ("TRUE", "FALSE")])
+def test_yes_and_no_are_1_and_0(tmp_path, words):
+    rows = table()
+    promotion = rows["promotion"].astype(bool)
+    rows["promotion"] = np.where(promotion, *words)
+    path = str(write(tmp_path / "a.csv", rows))
+    series = load(path, known=("promotion",), columns=("y",))
+    np.testing.assert_array_equal(series.covariates.known[:, 0], promotion)
+    assert load(path).names == ("y", "z", "price", "weather")  # no target
+    rows["promotion"] = rows["promotion"].astype(object)
+    rows.loc[3, "promotion"] = None
+    write(tmp_path / "a.csv", rows)
+    known = load(path, known=("promotion",), columns=("y",)).covariates.known[:, 0]
+    assert known[2:5].tolist() == [promotion[2], (promotion[2] + promotion[4]) / 2, promotion[4]]
+    rows.loc[5, "promotion"] = "perhaps"
+    write(tmp_path / "a.csv", rows)
+    with pytest.raises(Refusal, match=r"row 6: 'promotion' must be .* received 'perhaps'"):
+        load(path, known=("promotion",), columns=("y",))
+
+
 def test_each_series_has_its_own_future_and_static_columns(tmp_path):
     rows = panel_table()
     panel = load(str(write(tmp_path / "a.csv", rows)), **OF_SERIES)
