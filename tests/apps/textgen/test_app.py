@@ -216,7 +216,7 @@ def test_a_prediction_without_a_text(capsys):
     ("option", "value", "words"),
     [
         ("min-count", "99999", "min_count must be at most "),
-        ("steps", "5000", "batch_size 32 and steps 5000 need training and validation texts of"),
+        ("steps", "5000", "batch_size 16 and steps 5000 need training and validation texts of"),
     ],
 )
 def test_trainings_that_cannot_begin(source, tmp_path, capsys, option, value, words):
