@@ -33,6 +33,7 @@ RECIPE = {
     "decay": 0.7,
     "epochs": 8,
     "patience": 2,
+    "scaling": "series",
 }
 # ETTm1 has four times as many windows as ETTh1; each epoch has a random part of them.
 MORE = {"ETTh1": {}, "ETTm1": {"limit": 10_000}}

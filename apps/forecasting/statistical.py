@@ -17,7 +17,7 @@ ROWS = 1000
 SEASONS = 5
 MAX_FORECASTS = 200  # of a model: from more origins and variables, evenly spaced origins are taken
 MAX_ETS_SEASON = 24  # of statsforecast
-ARIMA_ROWS = 500  # longer series would take AutoARIMA minutes
+ARIMA_ROWS, ARIMA_SEASON = 500, 12  # longer series and seasons would take AutoARIMA minutes
 
 
 def statistical_forecasts(
@@ -71,6 +71,6 @@ def _models(train_end: int, season: int) -> dict[str, Callable[[], Any]]:
     if season > 1:
         trend = models.AutoETS(model="ZZN")
         found["mstl"] = lambda: models.MSTL(season_length=season, trend_forecaster=trend)
-    if train_end <= ARIMA_ROWS:
-        found["auto_arima"] = lambda: models.AutoARIMA(season_length=short)
+    if train_end <= ARIMA_ROWS and season <= ARIMA_SEASON:
+        found["auto_arima"] = lambda: models.AutoARIMA(season_length=season)
     return found

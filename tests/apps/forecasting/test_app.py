@@ -105,7 +105,7 @@ def test_evaluation_scores_every_origin_next_to_the_baselines(run, windows, sour
     call("evaluate", "--run", run)
     result = json.loads((run / "metrics.json").read_text())
     assert result["metrics"].keys() == {"mse", "mae", "mase", "smape", "pinball", "coverage"}
-    statistical = {"auto_ets", "auto_theta", "mstl", "auto_arima"}
+    statistical = {"auto_ets", "auto_theta", "mstl"}
     expected = {"dense", "naive", "seasonal_naive", "linear", *statistical}
     assert result["baselines"].keys() == expected
     assert 0 <= result["linear_share"] <= 1

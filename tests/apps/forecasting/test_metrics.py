@@ -217,6 +217,7 @@ def test_statistical_models_are_fitted_once_and_read_what_came_before_each_origi
         (150, 1, ["auto_ets", "auto_theta", "auto_arima"]),
         (150, 100, ["auto_ets", "auto_theta", "auto_arima"]),  # fewer than two seasons
         (600, 6, ["auto_ets", "auto_theta", "mstl"]),
+        (150, 24, ["auto_ets", "auto_theta", "mstl"]),
     ],
 )
 def test_the_length_and_the_season_choose_the_statistical_models(train_end, season, names):
