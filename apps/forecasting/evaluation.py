@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import keras
 import numpy as np
 
+from apps.common.inference import answers
 from apps.forecasting.baselines import forecast_baselines
 from apps.forecasting.metrics import (
     forecast_scores,
@@ -32,7 +33,7 @@ def score_series(
     scales = {"mean": test.mean, "scale": test.scale, "naive_error": naive_error}
     scores, errors = {}, {}
     for name, network in networks.items():
-        quantiles = np.sort(network.predict(test.dataset(), verbose=0))
+        quantiles = np.sort(answers(network, test.dataset()))
         point = quantiles[..., settings.middle]
         scores[name] = forecast_scores(actual, point, quantiles, settings.levels, **scales)
         errors[name] = step_errors(actual, point)
@@ -62,7 +63,7 @@ def score_panel(
     actual = test.targets(origins)[..., 0]
     scores, errors = {}, {}
     for name, network in networks.items():
-        quantiles = np.sort(network.predict(test.dataset(), verbose=0))
+        quantiles = np.sort(answers(network, test.dataset()))
         point = quantiles[..., settings.middle]
         scores[name] = panel_scores(test, origins, point, quantiles, settings.levels)
         errors[name] = step_errors(actual, point)

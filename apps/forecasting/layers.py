@@ -1,11 +1,12 @@
 """Parts of the networks: queries, a linear share, calibration, the loss, the calendar."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
 from keras import ops
 
+from apps.common.inference import answering
 from apps.forecasting.windows import Inputs, Windows
 
 DAY = 24 * 60 * 60
@@ -108,19 +109,19 @@ class LinearShare(keras.Layer):
             model: The model with this layer.
             windows: The windows to choose the share on.
         """
+        answer = answering(model)
+
+        def median(inputs: Inputs, share: float) -> np.ndarray:
+            self.share.assign(share)
+            return answer(inputs)[..., self.middle].astype("float64")
+
         shares = np.linspace(0, 1, 21)
         errors = np.zeros(len(shares))
         for inputs, targets, counted in windows.counted():
-            network, linear = (
-                self._median(model, inputs, share) - targets[..., 0] for share in (0.0, 1.0)
-            )
+            network, linear = (median(inputs, share) - targets[..., 0] for share in (0.0, 1.0))
             mixed = ((1 - share) * network + share * linear for share in shares)
             errors += [np.abs(error[counted]).sum() for error in mixed]
         self.share.assign(shares[np.argmin(errors)])
-
-    def _median(self, model: keras.Model, inputs: Inputs, share: float) -> np.ndarray:
-        self.share.assign(share)
-        return model.predict_on_batch(inputs)[..., self.middle].astype("float64")
 
 
 @keras.saving.register_keras_serializable("apps.forecasting")
@@ -178,8 +179,9 @@ class Calibration(keras.Layer):
             training: Windows that it was trained on.
         """
         self.factors.assign(np.ones(len(self.levels)))
+        answer = answering(model)
         (ratios, error), (more, training_error) = (
-            self._ratios(model, part) for part in (windows, training)
+            self._ratios(answer, part) for part in (windows, training)
         )
         if training_error >= error:
             ratios = np.concatenate([ratios, more])
@@ -192,11 +194,13 @@ class Calibration(keras.Layer):
         factors[self.middle] = 1.0
         self.factors.assign(np.maximum(factors, LEAST_FACTOR))
 
-    def _ratios(self, model: keras.Model, windows: Windows) -> tuple[np.ndarray, float]:
+    def _ratios(
+        self, answer: Callable[[Inputs], np.ndarray], windows: Windows
+    ) -> tuple[np.ndarray, float]:
         """Return errors of the median as parts of the distances, and their mean size."""
         ratios, errors = [], []
         for inputs, targets, counted in windows.counted():
-            quantiles = model.predict_on_batch(inputs).astype("float64")[counted]
+            quantiles = answer(inputs).astype("float64")[counted]
             median = quantiles[:, self.middle : self.middle + 1]
             distances = quantiles - median
             distances[:, self.middle] = 1.0

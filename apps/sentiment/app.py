@@ -24,6 +24,7 @@ from apps.common.cards import trained_on
 from apps.common.cli import read_inputs, run_command
 from apps.common.data.splits import hold_out_runs
 from apps.common.exports import export_run
+from apps.common.inference import answers
 from apps.common.refusal import Refusal
 from apps.common.reports import plot_history, report
 from apps.common.runs import Run
@@ -237,7 +238,7 @@ def evaluate(run: Path) -> None:
     classifier = load_classifier(folder)
     splits = load_examples(settings)
     test = Batches(*vectorize(splits.test, classifier.vectorizer), settings.batch_size)
-    probabilities = test.in_order(classifier.model.predict(test.dataset()))
+    probabilities = test.in_order(answers(classifier.model, test.dataset()))
     train, validation = hold_out_runs(splits.train, settings.validation_part, settings.seed)
     baselines = text_baselines(train, validation, [text for text, _ in splits.test])
     numbers = as_numbers(classifier.classes)
