@@ -51,7 +51,7 @@ from apps.forecasting.sources import (
     load_series_of,
 )
 
-DEMO = Demo(seconds=30, inputs=lambda folder: ())
+DEMO = Demo(seconds=82, inputs=lambda folder: ())
 
 
 # Training
@@ -80,9 +80,8 @@ def train(run: Path, settings: Settings, callbacks: tuple[str, ...] = ()) -> Non
         folder.write_lines("variables.txt", series.names)
         keep(folder, series)
         if settings.model != "dense":
-            train_part(
-                run / "dense", replace(settings, model="dense", cell=Settings.cell), series
-            )  # to compare with
+            without_recurrence = replace(settings, model="dense", cell=Settings.cell)
+            train_part(run / "dense", without_recurrence, series)  # to compare with
         train_members(folder, settings, series, callbacks)
 
 

@@ -244,7 +244,8 @@ def choose_weights(model: keras.Model, held: Windows, training: Windows) -> kera
     layers = {layer.name: layer for layer in model.layers}
     if "linear" in layers:  # the mean of members has none of its own
         layers["linear"].choose(model, held)
-    layers["calibration"].choose(model, held, training)
+    if "calibration" in layers:  # a training that began in an earlier version has none
+        layers["calibration"].choose(model, held, training)
     return model
 
 

@@ -8,6 +8,7 @@ every class that applications register with Keras.
 import base64
 import importlib
 import json
+import types
 import zipfile
 from pathlib import Path
 
@@ -84,6 +85,22 @@ def test_training_goes_on_from_an_old_checkpoint(name):
     model = Run(RUNS / name).resumed()
     assert model.optimizer.iterations > 0
     assert model.compiled
+
+
+def test_a_forecaster_from_before_calibration_can_be_finished():
+    from apps.forecasting.networks import choose_weights
+
+    model = Run(RUNS / "forecasting").resumed()
+    random = np.random.default_rng(0)
+
+    def counted():
+        shapes = {name: (3, *tensor.shape[1:]) for name, tensor in model.input.items()}
+        inputs = {name: random.normal(size=shape) for name, shape in shapes.items()}
+        targets = random.normal(size=(3, *model.output_shape[1:3], 1))
+        yield inputs, targets, np.ones(targets.shape[:3], bool)
+
+    windows = types.SimpleNamespace(counted=counted)
+    assert choose_weights(model, windows, windows) is model
 
 
 def test_every_registered_class_is_in_an_old_run():

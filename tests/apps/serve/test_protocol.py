@@ -109,7 +109,8 @@ def test_a_connection_without_a_request_is_closed_after_its_time(port, sent):
         if sent.startswith(post(b"x")):
             assert answer(answers)[0] == 200
         assert answers.read() == b""
-        assert IDLE <= time.monotonic() - began < 10 * IDLE
+        # The clock of the event loop is a little coarser.
+        assert 0.9 * IDLE < time.monotonic() - began < 10 * IDLE
 
 
 def test_a_connection_with_requests_outlives_its_time(port):
