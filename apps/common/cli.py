@@ -8,6 +8,7 @@ import glob
 import inspect
 import io
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -32,6 +33,7 @@ def run_command(
     argv: Sequence[str] | None,
     name: str,
     description: str,
+    default: str | None = None,
 ) -> None:
     """Run a command with the arguments of a command line, and print which files it wrote.
 
@@ -48,20 +50,23 @@ def run_command(
         argv: The arguments, without the program's name; those of the process if None.
         name: The module, as `python -m` takes it.
         description: The first lines of the help.
+        default: The command that is meant if the first argument names none.
     """
     with _answering_mistakes():
-        command = _parse(commands, argv, f"python -m {name}", description)
+        command = _parse(commands, argv, f"python -m {name}", description, default)
         with listing_written():
             command()
 
 
-def check_arguments(commands: Mapping[str, Callable], description: str, name: str) -> None:
+def check_arguments(
+    commands: Mapping[str, Callable], description: str, name: str, default: str | None
+) -> None:
     """End the program if the arguments of the process ask for help or are mistaken.
 
     Arguments are those of `run_command`.
     """
     with _answering_mistakes():
-        _parse(commands, None, f"python -m {name}", description)
+        _parse(commands, None, f"python -m {name}", description, default)
 
 
 @contextlib.contextmanager
@@ -84,6 +89,7 @@ def _parse(
     argv: Sequence[str] | None,
     prog: str,
     description: str,
+    default: str | None,
 ) -> Callable[[], None]:
     """Parse the arguments of one of the commands and bind them to it.
 
@@ -93,6 +99,8 @@ def _parse(
     """
     options = {"prog": prog, "description": description, "config": (tyro.conf.OmitArgPrefixes,)}
     args = list(sys.argv[1:] if argv is None else argv)
+    if default is not None and (not args or args[0] not in (*commands, "-h", "--help")):  # type: ignore[misc]
+        args.insert(0, default)
     each = [commands] if callable(commands) else commands.values()
     config = None
     if not any(map(_has_own_config, each)):
@@ -113,7 +121,8 @@ def _parse(
             raise
         # Tyro explains a mistake in a box, with rules between its parts.
         lines = [line.strip("│| ") for line in errors.getvalue().splitlines()[1:-1]]
-        _fail(" ".join(line if line.strip("─-") else "-" for line in lines).strip("- "))
+        text = " ".join(line if line.strip("─-") else "-" for line in lines).strip("- ")
+        _fail(re.sub(r" in python \S+ --help", "", text))  # not the whole name of the command
 
 
 def _has_own_config(command: Callable) -> bool:

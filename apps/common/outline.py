@@ -14,14 +14,15 @@ from apps.common.cli import check_arguments
 MAIN, COMMANDS = "main", "commands"
 
 
-def answer_early(file: Path, name: str) -> None:
+def answer_early(file: Path, name: str, default: str | None = None) -> None:
     """End the program here if its arguments ask for help or are mistaken.
 
     Args:
         file: The module with the commands, see `outline`.
         name: The package that runs it, as `python -m` takes it.
+        default: The command that is meant if the first argument names none.
     """
-    check_arguments(*outline(file, file.parents[name.count(".") + 1]), name)
+    check_arguments(*outline(file, file.parents[name.count(".") + 1]), name, default)
 
 
 def outline(file: Path, root: Path) -> tuple[dict[str, Callable], str]:

@@ -49,7 +49,7 @@ class Settings:
     batch_size: int = 64  # windows in a training step
     limit: int | None = None  # random windows in each epoch, and to validate; all if not given
     steps: int = 100  # training steps in an epoch, at least: short series are gone through again
-    epochs: int = 20  # train for at most this many epochs
+    epochs: int = 12  # train for at most this many epochs
     patience: int = 3  # stop after this many epochs without a lower validation loss
     members: int = 1  # networks that are trained apart and whose quantiles are averaged
     seed: int = 1  # decides the first weights, the order and the dropout

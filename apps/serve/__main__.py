@@ -1,6 +1,7 @@
 """Run a command of the server: `python -m apps.serve`."""
 
 import sys
+from pathlib import Path
 
 from apps.common.quiet import import_tensorflow_quietly
 from apps.serve import missing_packages, without_keras
@@ -14,6 +15,10 @@ if __name__ == "__main__":
         )
         sys.exit(2)
 
+    from apps.common.outline import answer_early
+    from apps.serve.settings import DEFAULT_COMMAND
+
+    answer_early(Path(__file__).with_name("server.py"), "apps.serve", DEFAULT_COMMAND)
     with without_keras():
         import_tensorflow_quietly()
 

@@ -14,12 +14,13 @@ from starlette.exceptions import HTTPException
 
 from apps.serve import examples
 from apps.serve.errors import ServingError, invalid_argument
-from apps.serve.gate import Gate, Limits
+from apps.serve.gate import Gate
 from apps.serve.json_tensors import parse, read_inputs, signature_name, write_outputs
 from apps.serve.json_values import check_lengths
 from apps.serve.metrics import Metrics
 from apps.serve.models import LOG, Models
 from apps.serve.responses import error_response, json_response
+from apps.serve.settings import Limits
 
 PAGE = Path(__file__).with_name("page")
 PAGE_HEADERS = {

@@ -7,27 +7,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from apps.common.settings import check
 from apps.serve.errors import ServingError
 from apps.serve.json_values import Tensors
+from apps.serve.settings import Batching
 
 Compute = Callable[[Tensors], Tensors]
 Shape = tuple[tuple[int, ...], ...]
-
-
-@dataclass(frozen=True)
-class Batching:
-    """How requests are computed together."""
-
-    max_batch_size: int = 32  # rows computed together; 1 computes each request alone
-    max_delay: float = 0.0  # seconds to wait for further rows while nothing is computed
-    max_queue: int = 1024  # rows that wait for a batch; further ones are refused with 503
-    pad: bool = False  # compute sequences of different lengths together, padded with zeros
-
-    def check(self) -> None:
-        """Refuse settings outside their range."""
-        check(self, ["max_batch_size", "max_queue"], lambda size: size >= 1, "at least 1")
-        check(self, ["max_delay"], lambda seconds: seconds >= 0, "at least 0")
 
 
 @dataclass

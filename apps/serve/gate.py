@@ -4,39 +4,21 @@ import hmac
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from apps.common.settings import check
 from apps.serve.bodies import Body, check_encoding, too_large
 from apps.serve.errors import ServingError
 from apps.serve.metrics import Metrics
 from apps.serve.paths import canonical
 from apps.serve.responses import error_response
+from apps.serve.settings import Limits
 
 LOG = logging.getLogger("apps.serve")
 CLIENT_GONE = 499  # the status of requests whose client did not wait for an answer
 WITHOUT_KEY = ("/", "/healthz")  # they reveal nothing of the models
 POLLED = ("/healthz", "/metrics", "/monitoring/prometheus/metrics")  # logged at level debug
-
-
-@dataclass(frozen=True)
-class Limits:
-    """The limits of a request; one beyond them is refused."""
-
-    max_body: int = 32 * 2**20  # bytes of a request
-    max_rows: int = 1024  # rows of a request
-    max_length: int = 100_000  # time steps of a sequence
-    max_concurrent: int = 256  # requests in progress; further ones are refused with 429
-    timeout: float = 30.0  # seconds for the body of a request to arrive, and again for its answer
-
-    def check(self) -> None:
-        """Refuse limits outside their range."""
-        sizes = ["max_body", "max_rows", "max_length", "max_concurrent"]
-        check(self, sizes, lambda size: size >= 1, "at least 1")
-        check(self, ["timeout"], lambda seconds: seconds > 0, "above 0")
 
 
 class Gate:

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from apps.common.refusal import Refusal
-from apps.serve.batching import Batcher, Batching
+from apps.serve.batching import Batcher
 from apps.serve.errors import ServingError
 from apps.serve.json_values import Tensors
 from apps.serve.servable import Servable
+from apps.serve.settings import Batching
 
 LOG = logging.getLogger("apps.serve")
 

@@ -21,7 +21,6 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -31,45 +30,16 @@ import uvicorn
 
 from apps.common.cli import run_command
 from apps.common.refusal import Refusal
-from apps.common.settings import check
 from apps.serve.api import make_app
-from apps.serve.batching import Batching
-from apps.serve.gate import Limits
 from apps.serve.metrics import Metrics
 from apps.serve.models import Models, Source, find_models, read_config, versions_in
 from apps.serve.predict_files import predict_files
 from apps.serve.protocol import Protocol
+from apps.serve.settings import DEFAULT_COMMAND, Batching, Limits, Settings
 
 BACKLOG = 2048  # connections that wait to be accepted
 LISTED = 50  # inputs that could not be answered
 OTHER_FILES = 256  # open at once, besides connections
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The address, the key and the upkeep of the server."""
-
-    config: Path | None = None  # a models config of TensorFlow Serving, instead of folders
-    host: str = "127.0.0.1"  # the address to listen on; 0.0.0.0 admits other machines
-    port: int = 8501  # the port of TensorFlow Serving's REST API; 0 takes a free one
-    max_connections: int = 4096  # open connections; requests on further ones are refused with 503
-    idle_timeout: float = 75.0  # seconds without a request after which a connection is closed
-    threads: int = 2  # batches of different models or signatures computed at once
-    refresh_every: float = 1.0  # seconds between searches for new versions
-    api_key_variable: str | None = None  # the environment variable with the key that clients send
-    allow_origins: tuple[str, ...] = ()  # other sites whose pages may send requests (CORS)
-
-    def check(self) -> None:
-        """Refuse settings outside their range."""
-        check(self, ["max_connections", "threads"], lambda size: size >= 1, "at least 1")
-        check(self, ["port"], lambda port: 0 <= port < 2**16, "a port, 0 to 65,535")
-        check(self, ["refresh_every", "idle_timeout"], lambda seconds: seconds > 0, "above 0")
-        check(
-            self,
-            ["api_key_variable"],
-            lambda name: name is None or os.environ.get(name),
-            "the name of an environment variable that is set",
-        )
 
 
 def serve(
@@ -248,12 +218,7 @@ def predict_batch(
         sys.exit(1)
 
 
-COMMANDS = {"run": serve, "batch": predict_batch}
-
-
 def main(argv: Sequence[str] | None = None) -> None:
     """Run a command; `run`, the server, if none is named."""
-    argv = list(sys.argv[1:] if argv is None else argv)
-    if not argv or argv[0] not in (*COMMANDS, "-h", "--help"):
-        argv.insert(0, "run")
-    run_command(COMMANDS, argv, "apps.serve", __doc__)
+    commands = {"run": serve, "batch": predict_batch}
+    run_command(commands, argv, "apps.serve", __doc__, DEFAULT_COMMAND)

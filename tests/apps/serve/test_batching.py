@@ -5,8 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from apps.serve.batching import Batcher, Batching
+from apps.serve.batching import Batcher
 from apps.serve.errors import ServingError, invalid_argument
+from apps.serve.settings import Batching
 
 
 class Model:

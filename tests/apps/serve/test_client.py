@@ -6,11 +6,10 @@ import pytest
 from fastapi.testclient import TestClient
 
 from apps.serve.api import make_app
-from apps.serve.batching import Batching
 from apps.serve.client import Client
-from apps.serve.gate import Limits
 from apps.serve.metrics import Metrics
 from apps.serve.models import Models, Source
+from apps.serve.settings import Batching, Limits
 from tests.apps.serve.conftest import wait_for
 
 

@@ -18,12 +18,10 @@ import tensorflow as tf
 from apps.common.applications import find_applications
 from apps.common.runs import Run
 from apps.common.signatures import DEFAULT, Spec
-from apps.serve.batching import Batching
 from apps.serve.errors import ServingError
-from apps.serve.gate import Limits
 from apps.serve.json_tensors import parse, read_inputs, signature_name, write_outputs
 from apps.serve.paths import canonical
-from apps.serve.server import Settings
+from apps.serve.settings import Batching, Limits, Settings
 
 SERVE = Path(__file__).parents[3] / "apps" / "serve"
 OLD_RUNS = Path(__file__).parents[1] / "old_runs"

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from apps.common.refusal import Refusal
-from apps.serve.batching import Batching
 from apps.serve.errors import ServingError
 from apps.serve.models import Models, Source, find_models, read_config
+from apps.serve.settings import Batching
 
 X = {"x": np.array([1.0, 2.0], "float32")}
 

@@ -20,11 +20,11 @@ def test_the_server_starts_without_keras():
     """Where TensorFlow may greet, too: the command does not import it quietly then."""
     program = """
 import runpy, sys
-sys.argv = ["apps.serve", "--help"]
+sys.argv = ["apps.serve", "no_such_folder"]
 try:
     runpy.run_module("apps.serve", run_name="__main__", alter_sys=True)
 except SystemExit as stop:
-    assert not stop.code
+    assert stop.code == 2
 assert "tensorflow" in sys.modules and "apps.serve.server" in sys.modules
 slow = {"keras", "matplotlib", "pandas", "sklearn"} & sys.modules.keys()
 print("imported:", *slow)
