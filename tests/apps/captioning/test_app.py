@@ -272,6 +272,7 @@ def test_a_source_of_broken_images_alone(table, tmp_path, capsys):
     assert "source must have images that can be decoded, and none of these 24 can" in err
 
 
+@pytest.mark.slow
 def test_a_run_begun_again_in_its_first_epoch_takes_the_images_it_is_given(
     table, tmp_path, untrained
 ):
@@ -285,6 +286,7 @@ def test_a_run_begun_again_in_its_first_epoch_takes_the_images_it_is_given(
     np.testing.assert_array_equal(untrained["train"].rows, images.decode_batch(contents, 16))
 
 
+@pytest.mark.slow
 def test_a_run_begun_again_in_its_first_epoch_takes_the_weights_it_is_given(
     table, tmp_path, untrained, backbones
 ):
@@ -337,6 +339,7 @@ def test_refinement_passes_its_batches_the_seed(run, tmp_path, monkeypatch):
     assert (batches.seed, validation.seed) == (1, None)
 
 
+@pytest.mark.slow
 def test_a_frozen_network_is_kept_in_refinement(frozen, tmp_path):
     refine(frozen, tmp_path / "run")
     kept, given = (Run(run).read_model(BACKBONE) for run in (tmp_path / "run", frozen))

@@ -39,7 +39,9 @@ def call(*argv):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "tiny"
+    tf.config.run_functions_eagerly(True)
     call("train", "--source", "sample", "--run", folder, *TINY)
+    tf.config.run_functions_eagerly(False)
     return folder
 
 
@@ -69,7 +71,7 @@ def test_the_seed_decides_the_order_of_the_reviews():
     assert (len(batches.sequences), len(validation.sequences)) == (54, 6)
 
 
-def test_evaluation_writes_the_metrics_next_to_the_baselines(run, classifier, capsys):
+def test_evaluation_writes_the_metrics_next_to_the_baselines(eagerly, run, classifier, capsys):
     call("evaluate", "--run", run)
     written = json.loads((run / "metrics.json").read_text())
     assert written.keys() == {
@@ -96,7 +98,7 @@ def test_evaluation_writes_the_metrics_next_to_the_baselines(run, classifier, ca
         assert (run / "plots" / f"{name}.png").stat().st_size > 5000
 
 
-def test_prediction_prints_label_probability_and_words(run, classifier, tmp_path, capsys):
+def test_prediction_prints_label_probability_and_words(eagerly, run, classifier, tmp_path, capsys):
     (tmp_path / "review.txt").write_bytes(b"Superb \xff film")
     call("predict", "--run", run, "It was not dull.", tmp_path / "review.txt", "", "--top", "2")
     origin, *lines = capsys.readouterr().out.splitlines()
@@ -158,7 +160,7 @@ def test_other_runtimes_classify_ids(classifier, tmp_path):
 # Classes
 
 
-def test_stars_are_classes_with_metrics_of_their_own(tmp_path, capsys):
+def test_stars_are_classes_with_metrics_of_their_own(eagerly, tmp_path, capsys):
     words = ("awful dull", "slow fair", "good superb")
     rows = [f"{words[n % 3]} film {n % 7},{'★' * (1 + n % 3)}" for n in range(150)]
     (tmp_path / "mine.csv").write_text("\n".join(["review,stars", *rows]), "utf-8")
