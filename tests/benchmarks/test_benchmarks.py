@@ -235,6 +235,7 @@ def test_a_long_csv_file_is_written_piece_by_piece(tmp_path):
     assert (np.ptp(days, axis=0) > 1).all()
 
 
+@pytest.mark.slow
 def test_batches_are_cut_out_anew_each_time(monkeypatch):
     cut = []
     inputs = Windows.inputs

@@ -160,7 +160,7 @@ def mutants(owner, name):
         (program, "_shift", EVERY),
         (program.Program, "sum_over_time", EVERY),
         (program.Program, "_backward", EVERY),
-        (segments, "_differentiable", SEGMENTED),
+        pytest.param(segments, "_differentiable", SEGMENTED, marks=pytest.mark.slow),
     ],
     ids=lambda value: getattr(value, "__name__", value if isinstance(value, str) else ""),
 )

@@ -139,8 +139,8 @@ BEAMS = BeamSearch(3, length_penalty=1.0, num_return=2)
 @pytest.mark.parametrize(
     ("attend", "sampler"),
     [
-        (True, BEAMS),
-        pytest.param(True, Greedy(), marks=pytest.mark.slow),
+        pytest.param(True, BEAMS, marks=pytest.mark.slow),
+        (True, Greedy()),
         pytest.param(False, BEAMS, marks=pytest.mark.slow),
         pytest.param(False, Greedy(), marks=pytest.mark.slow),
     ],

@@ -238,6 +238,7 @@ anything = given(
 FEW = settings(max_examples=2, deadline=None, suppress_health_check=list(HealthCheck))
 
 
+@pytest.mark.slow
 @FEW
 @anything
 def test_random_holders_built_and_used_at_random(tmp_path_factory, **chosen):

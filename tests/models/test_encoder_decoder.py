@@ -173,17 +173,15 @@ def test_it_learns(decoder):
     assert last < 0.95 * first
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "jit_compile"),
     [
-        ("attention after", True),
-        *(
-            pytest.param(name, jit_compile, marks=pytest.mark.slow)
-            for name in DECODERS
-            for jit_compile in (False, True)
-            # One of the decoders that wait for themselves is enough to compile.
-            if (name, jit_compile) not in (("attention after", True), ("attention before", True))
-        ),
+        (name, jit_compile)
+        for name in DECODERS
+        for jit_compile in (False, True)
+        # One of the decoders that wait for themselves is enough to compile.
+        if (name, jit_compile) != ("attention before", True)
     ],
 )
 def test_it_learns_where_it_is_compiled(name, jit_compile, not_eagerly):

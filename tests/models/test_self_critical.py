@@ -115,6 +115,7 @@ def test_a_step_follows_the_gradient_of_the_expected_reward(not_eagerly):
     assert np.linalg.norm(np.mean(steps, axis=0) - exact) < 0.03 * np.linalg.norm(exact)
 
 
+@pytest.mark.slow
 def test_fit_raises_the_reward_and_goes_on_when_it_is_loaded(tmp_path):
     tuned = make(make_model(dropout=0.2))
     tuned.compile(keras.optimizers.Adam(0.04))

@@ -124,6 +124,7 @@ class TestLossScaling:
 
 
 class TestSaving:
+    @pytest.mark.slow
     def test_continuing_after_loading_equals_not_having_stopped(self, tmp_path, rng):
         data = reviews(rng)
         # Three steps an epoch: the second cycle of two is saved when it is half done.

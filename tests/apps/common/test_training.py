@@ -178,6 +178,7 @@ def test_a_corrupt_checkpoint_is_named(unfinished, damage):
         train(unfinished.folder, epochs=2)
 
 
+@pytest.mark.slow
 def test_without_its_newest_checkpoint_a_run_goes_on_from_the_one_before(unfinished):
     shutil.copy(unfinished.checkpoint(2), unfinished.checkpoint(1))
     unfinished.checkpoint(2).unlink()

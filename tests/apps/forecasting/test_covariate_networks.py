@@ -201,6 +201,7 @@ def error_of(path, **options):
     return np.abs(point - test.targets(origins)[..., 0]).mean(axis=(0, 1))
 
 
+@pytest.mark.slow
 def test_what_is_known_of_the_future_and_what_leads_make_forecasts_better(tmp_path):
     random, rows = np.random.default_rng(0), 500
     promotion, leading = random.random(rows) < 0.3, random.normal(size=rows)

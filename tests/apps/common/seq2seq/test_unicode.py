@@ -27,6 +27,7 @@ def expected(texts):
     return [unicodedata.normalize("NFKC", text) for text in texts]
 
 
+@pytest.mark.slow
 def test_every_character_becomes_its_nfkc_from_every_form(normalize):
     forms = ("NFC", "NFD", "NFKD")
     different = {unicodedata.normalize(form, c): None for form in forms for c in CHARACTERS}
