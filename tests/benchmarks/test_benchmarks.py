@@ -23,7 +23,10 @@ from rnnlayers.layers.convert import to_torch_state_dict
 from tests.numbers import assert_same
 
 
-@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize(
+    "layer",
+    [pytest.param(name, marks=pytest.mark.slow if name == "GRU" else ()) for name in LAYERS],
+)
 def test_every_contender_computes_the_same(layer):
     workload = Workload(layer, TINY)
     arrays = draw(workload)

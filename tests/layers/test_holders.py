@@ -211,7 +211,13 @@ def check(kind, engine, holder, build, ways, path, rows=3):
         assert_same(*(WAYS[way](model, x, path) for model in models))
 
 
-@pytest.mark.parametrize("holder", HOLDERS)
+QUICK = ("Sequential", "functional", "custom layer", "subclassed model", "model in a model")
+
+
+@pytest.mark.parametrize(
+    "holder",
+    [pytest.param(h, marks=() if h in QUICK else pytest.mark.slow) for h in HOLDERS],
+)
 def test_every_holder_uses_the_weights_of_now(holder, tmp_path):
     check("lstm", "auto", holder, "call", ("eager", "predict", "stateless_call"), tmp_path)
 

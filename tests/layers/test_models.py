@@ -69,7 +69,15 @@ def classifier(layer):
 
 
 FITTED = [
-    *(pytest.param(case.make_keras_layer, case.make_layer, id=str(case)) for case in CORE_TWINS),
+    *(
+        pytest.param(
+            case.make_keras_layer,
+            case.make_layer,
+            id=str(case),
+            marks=() if str(case) == "lstm" else pytest.mark.slow,
+        )
+        for case in CORE_TWINS
+    ),
     pytest.param(
         lambda: keras.layers.Bidirectional(keras.layers.GRU(4)),
         lambda: Bidirectional(GRU(4)),

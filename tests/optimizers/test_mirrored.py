@@ -11,6 +11,9 @@ import pytest
 from tests.optimizers.mirrored import OPTIMIZERS
 
 
+pytestmark = pytest.mark.slow
+
+
 def run_on_replicas(*names):
     command = [sys.executable, "-m", "tests.optimizers.mirrored", *names]
     root = Path(__file__).parents[2]

@@ -244,6 +244,7 @@ def baseline_forecasts(values, origins):
     return {name: forecasts for name, _, forecasts in found}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_pieces")
 def test_no_forecast_knows_what_comes_after_its_origin():
     origins = range(195, 231, 5)

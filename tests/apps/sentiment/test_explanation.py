@@ -82,6 +82,7 @@ def test_a_word_of_a_long_text_is_replaced_by_one_that_was_not_read():
         np.testing.assert_allclose(effects, whole - np.array(rest), rtol=1e-2, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_texts_together_and_in_parts_as_alone(monkeypatch):
     """One has no words, one more words than are computed together."""
     monkeypatch.setattr(explanation, "ROWS", 6)
