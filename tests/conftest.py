@@ -17,6 +17,14 @@ tf.config.threading.set_intra_op_parallelism_threads(1)
 tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
+def pytest_configure(config):
+    """Let the quick suite spend its time on our code, not on making that of TensorFlow faster."""
+    if config.option.markexpr == "not slow":
+        options = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+        os.environ.setdefault("XLA_FLAGS", options)
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+
+
 def pytest_collection_modifyitems(items):
     skipped = {
         "gpu": (not tf.config.list_physical_devices("GPU"), "needs a GPU"),

@@ -10,7 +10,6 @@ import pytest
 
 from tests.optimizers.mirrored import OPTIMIZERS
 
-
 pytestmark = pytest.mark.slow
 
 
