@@ -33,7 +33,14 @@ DECODERS = {
         keras.layers.LayerNormalization(),
     ],
 }
-each_decoder = pytest.mark.parametrize("decoder", DECODERS.values(), ids=DECODERS)
+SLOW = ("input feeding", "no attention")  # a stack has layers without attention, too
+each_decoder = pytest.mark.parametrize(
+    "decoder",
+    [
+        pytest.param(make, id=name, marks=pytest.mark.slow if name in SLOW else ())
+        for name, make in DECODERS.items()
+    ],
+)
 
 
 def make_encoder():
