@@ -257,7 +257,7 @@ def write_pictures(folder: Path, count: int = 3) -> Sequence[str]:
     return (str(folder),)
 
 
-DEMO = Demo(seconds=80, inputs=write_pictures)
+DEMO = Demo(inputs=write_pictures)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -12,11 +12,9 @@ class Demo:
     """How `apps.demo` shows an application; its `app.py` has one, called `DEMO`.
 
     Args:
-        seconds: How long the demonstration takes on two cores; the quickest comes first.
         inputs: Returns inputs for `predict`. Its argument is a folder for those that are files.
     """
 
-    seconds: int
     inputs: Callable[[Path], Sequence[str]]
 
 

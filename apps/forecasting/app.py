@@ -51,7 +51,7 @@ from apps.forecasting.sources import (
     load_series_of,
 )
 
-DEMO = Demo(seconds=62, inputs=lambda folder: ())
+DEMO = Demo(inputs=lambda folder: ())
 
 
 # Training

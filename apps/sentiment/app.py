@@ -43,7 +43,6 @@ from apps.sentiment.words import SPECIAL_IDS, Vectorizer
 from rnnlayers.optimizers import ClippingLogger
 
 DEMO = Demo(
-    seconds=46,
     inputs=lambda folder: (
         "The plot was anything but dull.",
         "Although the music was superb, the film as a whole was forgettable.",

@@ -36,7 +36,7 @@ from apps.textgen.model import build_model, split_layers, with_explicit_states
 from apps.textgen.settings import Settings
 from apps.textgen.vocabulary import SPECIAL_IDS, Characters
 
-DEMO = Demo(seconds=55, inputs=lambda folder: ("The plot was", "My sister chose it"))
+DEMO = Demo(inputs=lambda folder: ("The plot was", "My sister chose it"))
 
 MAX_SEED = 2**31 - 1  # of the graph
 CHARACTERS = "characters.txt"  # of a run: the code point of a character a line

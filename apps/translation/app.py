@@ -52,7 +52,6 @@ from rnnlayers.decoding import Greedy
 from rnnlayers.optimizers import ClippingLogger
 
 DEMO = Demo(
-    seconds=74,
     inputs=lambda folder: (
         "My cat is near this strange car.",
         "I do not love some old trees.",

@@ -1,6 +1,7 @@
 """The demonstration: which applications it finds, and the table that it ends in."""
 
 import importlib
+import io
 
 import pytest
 
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from apps.common.applications import Demo
 
-DEMO = Demo(seconds=1, inputs=lambda folder: ("a", "b"))
+DEMO = Demo(inputs=lambda folder: ("a", "b"))
 
 
 def main(argv):
@@ -51,7 +52,6 @@ def test_every_application_says_how_to_show_it():
     for name in find_applications():
         shown = importlib.import_module(f"apps.{name}.app").DEMO
         assert isinstance(shown, Demo)
-        assert 0 < shown.seconds < 100
 
 
 @pytest.mark.parametrize("argv", [["nothing"], ["sentiment", "nothing"]])
@@ -62,6 +62,15 @@ def test_what_is_no_application_is_refused(argv, capsys):
     error = capsys.readouterr().err
     assert error.startswith("error: applications must be some of captioning, ")
     assert error.endswith("received nothing\n")
+
+
+def test_lines_of_applications_that_run_together_have_their_names():
+    printed = io.StringIO()
+    one, other = (demo.NamedLines(printed, name) for name in ("one", "other"))
+    one.write("be")
+    other.write("10%\r100%\n\nleft")
+    one.write("gun\n")
+    assert printed.getvalue() == "other       | 100%\nother       |\none         | begun\n"
 
 
 def test_the_table_reads_on_100_columns():
