@@ -2,17 +2,26 @@
 
 from rnnlayers.cells.attention import AdditiveAttention, MultiplicativeAttention
 from rnnlayers.cells.attentive import AttentionCell
-from rnnlayers.cells.base import RecurrentCell
+from rnnlayers.cells.base import Cell
 from rnnlayers.cells.elman import ElmanCell
+from rnnlayers.cells.gated import GatedCell
 from rnnlayers.cells.gru import GRUCell
 from rnnlayers.cells.lstm import LSTMCell
+from rnnlayers.cells.parts import Fused, Noise, Product
+
+RecurrentCell = GatedCell  # the name up to version 0.1
 
 __all__ = [
     "AdditiveAttention",
     "AttentionCell",
+    "Cell",
     "ElmanCell",
+    "Fused",
     "GRUCell",
+    "GatedCell",
     "LSTMCell",
     "MultiplicativeAttention",
+    "Noise",
+    "Product",
     "RecurrentCell",
 ]

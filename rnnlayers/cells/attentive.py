@@ -12,7 +12,8 @@ from rnnlayers.cells.attention import (
     Memory,
     MultiplicativeAttention,
 )
-from rnnlayers.cells.base import RecurrentCell
+from rnnlayers.cells.base import Cell
+from rnnlayers.cells.gated import GatedCell
 from rnnlayers.checks import check_one_of, check_positive_integer
 from rnnlayers.types import States, Tensor
 
@@ -63,7 +64,7 @@ class AttentionCell(keras.Layer):
     `(features + units of the cell, units)`.
 
     Args:
-        cell: A `RecurrentCell`, such as `GRUCell(512)`.
+        cell: A `Cell`, such as `GRUCell(512)`.
         attention: "general", "dot", "additive" (or "concat", Luong's name for it), or an
             `AdditiveAttention` or `MultiplicativeAttention`.
         units: Positive integer, the size of the output y; by default the units of the cell.
@@ -105,7 +106,7 @@ class AttentionCell(keras.Layer):
 
     def __init__(
         self,
-        cell: RecurrentCell,
+        cell: Cell,
         attention: str | Attention = "general",
         units: int | None = None,
         activation: Any = "tanh",
@@ -114,9 +115,9 @@ class AttentionCell(keras.Layer):
         kernel_initializer: Any = "glorot_uniform",
         **kwargs: Any,
     ) -> None:
-        if not isinstance(cell, RecurrentCell):
+        if not isinstance(cell, Cell):
             raise ValueError(
-                "`cell` must be an `rnnlayers.RecurrentCell`, such as GRUCell(512); received "
+                "`cell` must be an `rnnlayers.Cell`, such as GRUCell(512); received "
                 f"{cell!r}."
             )
         if attention not in _BY_NAME and not isinstance(attention, Attention):
@@ -270,7 +271,7 @@ class AttentionCell(keras.Layer):
     @property
     def _is_linear(self) -> bool:
         """Whether inputs and what is fed back can be projected separately."""
-        return type(self.cell).project is RecurrentCell.project
+        return type(self.cell).project is GatedCell.project
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make an equal cell."""

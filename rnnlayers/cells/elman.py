@@ -1,18 +1,45 @@
 """The simple recurrent cell of Elman (1990)."""
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import keras
-from keras import ops
 
-from rnnlayers.cells.base import Gates, RecurrentCell
+from rnnlayers.cells.gated import GatedCell
+from rnnlayers.cells.parts import Multiply, add
 from rnnlayers.cells.slopes import has_slope, slope
 from rnnlayers.types import States, Tensor
 
 
+class ElmanDerivative:
+    """The derivative of `ElmanCell.step`, see `rnnlayers.cells.lstm.LSTMDerivative`."""
+
+    needs_products = False
+
+    def __init__(self, cell: "ElmanCell") -> None:
+        self.cell = cell
+
+    @staticmethod
+    def fits(cell: "ElmanCell") -> bool:
+        """Return whether the slope of the activation can be computed from its output."""
+        return has_slope(cell.activation)
+
+    def linearize(self, x: Any, products: Any, previous: States, states: States) -> Sequence[Tensor]:
+        """Return dh/dz of each step."""
+        (h,) = states
+        return (slope(self.cell.activation, h),)
+
+    def pull_back(
+        self, factors: Sequence[Tensor], d_states: States, back: Multiply, constants: tuple
+    ) -> tuple[Any, States]:
+        """Return the gradients of `x` and of the previous states."""
+        (h_by_z,), (d_h,) = factors, d_states
+        d_z = [d_h * h_by_z]
+        return d_z, (self.cell.drop(back(d_z), constants),)
+
+
 @keras.saving.register_keras_serializable(package="rnnlayers")
-class ElmanCell(RecurrentCell):
+class ElmanCell(GatedCell):
     """One step of Elman's network, the twin of `keras.layers.SimpleRNNCell`.
 
     The state is one vector, rewritten at each step. It is the cheapest cell and the textbook
@@ -27,9 +54,9 @@ class ElmanCell(RecurrentCell):
     Args:
         units: Positive integer, the size of the output and of the state.
         activation: "tanh", "relu", "sigmoid" or anything `keras.activations.get` takes.
-        **kwargs: All other arguments of `RecurrentCell`.
+        **kwargs: All other arguments of `GatedCell`.
 
-    Call arguments, returns and errors are those of `RecurrentCell`.
+    Call arguments, returns and errors are those of `GatedCell`.
 
     Example:
 
@@ -41,31 +68,12 @@ class ElmanCell(RecurrentCell):
     """
 
     gates: ClassVar[tuple[str, ...]] = ("h",)
-    sums_gates: ClassVar[bool] = True
-    linearizes_states: ClassVar[bool] = True
+    derivatives = (ElmanDerivative,)
 
-    def update(self, projected: Gates, recurrent: Gates, states: States) -> States:
-        """Return the new states; see `RecurrentCell.update`."""
-        (x,) = self.split(projected)
-        (u,) = self.split(recurrent)
-        return (self.activation(x + u),)
-
-    @property
-    def has_own_derivative(self) -> bool:
-        """Whether the slope of the activation can be computed from its output."""
-        return has_slope(self.activation)
-
-    def linearize(
-        self, projected: Gates, recurrent: Gates, previous: States, states: States
-    ) -> tuple[Tensor, ...]:
-        """Return dh/dz of each step; see `RecurrentCell.linearize`."""
-        (h,) = states
-        return (slope(self.activation, h),)
-
-    def pull_back(
-        self, factors: Sequence[Tensor], d_states: States
-    ) -> tuple[Sequence[Tensor], Sequence[Tensor], States]:
-        """Return the gradients of one step; see `RecurrentCell.pull_back`."""
-        (h_by_z,), (d_h,) = factors, d_states
-        d_gates = [d_h * h_by_z]
-        return d_gates, d_gates, (ops.zeros_like(d_h),)
+    def step(
+        self, x: Any, states: States, product: Multiply, constants: tuple[Tensor, ...] = ()
+    ) -> States:
+        """Return the new state; see `Cell.step`."""
+        (h_prev,) = states
+        (z,) = add(x, product(self.drop(h_prev, constants)))
+        return (self.activation(z),)

@@ -1,18 +1,83 @@
 """The gated recurrent unit: Cho et al. (2014), in both of its forms."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import keras
 from keras import ops
 
-from rnnlayers.cells.base import Gates, RecurrentCell, passed_on
+from rnnlayers.cells.base import passed_on
+from rnnlayers.cells.gated import GatedCell
+from rnnlayers.cells.parts import Multiply, Noise, Product
 from rnnlayers.cells.slopes import has_slope, slope
 from rnnlayers.types import States, Tensor
 
 
+class GRUDerivative:
+    """The derivative of `GRUCell.step`, see `rnnlayers.cells.lstm.LSTMDerivative`."""
+
+    needs_products = True
+
+    def __init__(self, cell: "GRUCell") -> None:
+        self.cell = cell
+
+    @staticmethod
+    def fits(cell: "GRUCell") -> bool:
+        """Return whether this is the form of the cell, and the slopes are known."""
+        return cell.reset_after and has_slope(cell.activation, cell.recurrent_activation)
+
+    def linearize(self, x: Any, products: Any, previous: States, states: States) -> Sequence[Tensor]:
+        """Return dh/dz of z, r, n, and dh/dh_prev = z and dn/du_n = r of each step."""
+        (h_prev,), (x_z, x_r, x_n), (u_z, u_r, u_n) = previous, x, products[0]
+        gate, activation = self.cell.recurrent_activation, self.cell.activation
+        z, r = gate(x_z + u_z), gate(x_r + u_r)
+        n = activation(x_n + r * u_n)
+        h_by_n = (1 - z) * slope(activation, n)
+        return (h_prev - n) * slope(gate, z), h_by_n * u_n * slope(gate, r), h_by_n, z, r
+
+    def pull_back(
+        self, factors: Sequence[Tensor], d_states: States, back: Multiply, constants: tuple
+    ) -> tuple[Any, States]:
+        """Return the gradients of `x` and of the previous state."""
+        h_by_z, h_by_r, h_by_n, z, r = factors
+        (d_h,) = d_states
+        d_z, d_r, d_n = d_h * h_by_z, d_h * h_by_r, d_h * h_by_n
+        d_masked = back([d_z, d_r, d_n * r])
+        return [d_z, d_r, d_n], (d_h * z + self.cell.drop(d_masked, constants),)
+
+
+class ResetBeforeDerivative(GRUDerivative):
+    """The derivative of the paper's form, in which the reset gate comes before the product."""
+
+    @staticmethod
+    def fits(cell: "GRUCell") -> bool:
+        """Return whether this is the form of the cell, and the slopes are known."""
+        return not cell.reset_after and has_slope(cell.activation, cell.recurrent_activation)
+
+    def linearize(self, x: Any, products: Any, previous: States, states: States) -> Sequence[Tensor]:
+        """Return dh/dz of z and n, d(r h)/dz of r, and dh/dh_prev = z and r of each step."""
+        (h_prev,), (x_z, x_r, x_n), ((u_z, u_r), u_n) = previous, x, products
+        gate, activation = self.cell.recurrent_activation, self.cell.activation
+        z, r = gate(x_z + u_z), gate(x_r + u_r)
+        n = activation(x_n + u_n)
+        h_by_n = (1 - z) * slope(activation, n)
+        return (h_prev - n) * slope(gate, z), h_prev * slope(gate, r), h_by_n, z, r
+
+    def pull_back(
+        self, factors: Sequence[Tensor], d_states: States, back: Multiply, constants: tuple
+    ) -> tuple[Any, States]:
+        """Return the gradients of `x` and of the previous state."""
+        h_by_z, rh_by_r, h_by_n, z, r = factors
+        (d_h,) = d_states
+        d_z, d_n = d_h * h_by_z, d_h * h_by_n
+        d_rh = back(d_n, "n")
+        d_r = self.cell.drop(d_rh * rh_by_r, constants)
+        d_masked = d_rh * r + back([d_z, d_r])
+        return [d_z, d_r, d_n], (d_h * z + self.cell.drop(d_masked, constants),)
+
+
 @keras.saving.register_keras_serializable(package="rnnlayers")
-class GRUCell(RecurrentCell):
+class GRUCell(GatedCell):
     """One step of the gated recurrent unit, the twin of `keras.layers.GRUCell`.
 
     The update gate mixes the previous state with a candidate. The reset gate decides how much of
@@ -37,9 +102,9 @@ class GRUCell(RecurrentCell):
         activation: Function of the candidate.
         recurrent_activation: Function of the two gates.
         reset_after: Whether the reset gate applies after the recurrent product, or before it.
-        **kwargs: All other arguments of `RecurrentCell`.
+        **kwargs: All other arguments of `GatedCell`.
 
-    Call arguments, returns and errors are those of `RecurrentCell`.
+    Call arguments, returns and errors are those of `GatedCell`.
 
     Example:
 
@@ -52,7 +117,8 @@ class GRUCell(RecurrentCell):
     """
 
     gates: ClassVar[tuple[str, ...]] = ("z", "r", "n")
-    fixed_by_weights: ClassVar[tuple[str, ...]] = (*RecurrentCell.fixed_by_weights, "reset_after")
+    derivatives = (GRUDerivative, ResetBeforeDerivative)
+    fixed_by_weights: ClassVar[tuple[str, ...]] = (*GatedCell.fixed_by_weights, "reset_after")
 
     def __init__(
         self,
@@ -95,72 +161,25 @@ class GRUCell(RecurrentCell):
         """The part of `bias` that is added to the recurrent product, or None."""
         return self.bias[1] if self.reset_after and self.bias is not None else None
 
-    @property
-    def is_cut_in_three(self) -> bool:
-        """Whether one product in each step is enough, which is not so for the paper's form."""
-        as_written = type(self).step is GRUCell.step and type(self).recur is RecurrentCell.recur
-        return self.reset_after and as_written
-
-    def activate(self, projected: Gates, recurrent: Gates) -> list[Tensor]:
-        """Return the gates z, r, n of the form with `reset_after=True`."""
-        x_z, x_r, x_n = self.split(projected)
-        u_z, u_r, u_n = self.split(recurrent)
-        z = self.recurrent_activation(x_z + u_z)
-        r = self.recurrent_activation(x_r + u_r)
-        n = self.activation(x_n + r * u_n)
-        return [z, r, n]
-
-    def update(self, projected: Gates, recurrent: Gates, states: States) -> States:
-        """Return the new states; see `RecurrentCell.update`."""
-        (h_prev,) = states
-        z, _, n = self.activate(projected, recurrent)
-        return (z * h_prev + (1 - z) * n,)
+    def products(self, noise: Noise | None = None) -> Mapping[str, Product]:
+        """Return the recurrent kernel, cut into gates; the paper's form multiplies twice."""
+        if self.reset_after:
+            return super().products(noise)
+        U_zr, U_n = ops.split(self.recurrent_kernel, [2 * self.units], axis=-1)
+        return {"": Product(U_zr, parts=2), "n": Product(U_n)}
 
     def step(
-        self, projected: Tensor, states: States, recurrent_dropout_mask: Tensor | None = None
+        self, x: Any, states: States, product: Multiply, constants: tuple[Tensor, ...] = ()
     ) -> States:
-        """Return the states after one step. The paper's form needs a second product, for n."""
-        if self.reset_after:
-            return super().step(projected, states, recurrent_dropout_mask)
+        """Return the new state; see `Cell.step`."""
         (h_prev,) = states
-        h_masked = h_prev if recurrent_dropout_mask is None else h_prev * recurrent_dropout_mask
-        U_zr, U_n = ops.split(self.recurrent_kernel, [2 * self.units], axis=-1)
-        x_z, x_r, x_n = self.split(projected)
-        u_z, u_r = ops.split(ops.matmul(h_masked, U_zr), 2, axis=-1)
+        h_masked = self.drop(h_prev, constants)
+        x_z, x_r, x_n = x
+        u_z, u_r, *u_n = product(h_masked)
         z = self.recurrent_activation(x_z + u_z)
         r = self.recurrent_activation(x_r + u_r)
-        n = self.activation(x_n + ops.matmul(r * h_masked, U_n))
+        n = self.activation(x_n + (r * u_n[0] if self.reset_after else product(r * h_masked, "n")))
         return (z * h_prev + (1 - z) * n,)
-
-    @property
-    def has_own_derivative(self) -> bool:
-        """Whether the slopes of the activations can be computed from their outputs."""
-        return has_slope(self.activation, self.recurrent_activation)
-
-    def linearize(
-        self, projected: Gates, recurrent: Gates, previous: States, states: States
-    ) -> tuple[Tensor, ...]:
-        """Return dh/dz of z, r, n, and dh/dh_prev = z and dn/du_n = r of each step."""
-        (h_prev,) = previous
-        *_, u_n = self.split(recurrent)
-        z, r, n = self.activate(projected, recurrent)
-        h_by_n = (1 - z) * slope(self.activation, n)
-        return (
-            (h_prev - n) * slope(self.recurrent_activation, z),
-            h_by_n * u_n * slope(self.recurrent_activation, r),
-            h_by_n,
-            z,
-            r,
-        )
-
-    def pull_back(
-        self, factors: Sequence[Tensor], d_states: States
-    ) -> tuple[Sequence[Tensor], Sequence[Tensor], States]:
-        """Return the gradients of one step; see `RecurrentCell.pull_back`."""
-        h_by_z, h_by_r, h_by_n, z, r = factors
-        (d_h,) = d_states
-        d_z, d_r, d_n = d_h * h_by_z, d_h * h_by_r, d_h * h_by_n
-        return [d_z, d_r, d_n], [d_z, d_r, d_n * r], (d_h * z,)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make an equal cell."""

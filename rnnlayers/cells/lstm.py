@@ -6,13 +6,83 @@ from typing import Any, ClassVar
 import keras
 from keras import ops
 
-from rnnlayers.cells.base import Gates, RecurrentCell, passed_on
+from rnnlayers.cells.base import passed_on
+from rnnlayers.cells.gated import GatedCell
+from rnnlayers.cells.parts import Multiply, add
 from rnnlayers.cells.slopes import has_slope, slope
 from rnnlayers.types import States, Tensor
 
 
+class LSTMDerivative:
+    """The derivative of `LSTMCell.step`, written by hand.
+
+    The compiled engine can derive any step automatically. A derivative written by hand runs
+    somewhat faster. It has two parts, so that the loop back through time computes as little as
+    possible.
+
+    Class attributes:
+        needs_products: Whether `linearize` reads the products. If not, they are not saved.
+
+    Args:
+        cell: The cell, which `fits` has accepted.
+    """
+
+    needs_products = True
+
+    def __init__(self, cell: "LSTMCell") -> None:
+        self.cell = cell
+
+    @staticmethod
+    def fits(cell: "LSTMCell") -> bool:
+        """Return whether the slopes of the activations can be computed from their outputs."""
+        return has_slope(cell.activation, cell.recurrent_activation)
+
+    def linearize(self, x: Any, products: Any, previous: States, states: States) -> Sequence[Tensor]:
+        """Return every factor of the derivative that needs no incoming gradient, for all steps.
+
+        Here they are dc/dz of i, f, g, dh/dz of o, dh/dc and dc/dc_prev.
+
+        Args:
+            x: What `step` received of the inputs, with a leading axis `time`.
+            products: What each call of `product` returned, with a leading axis `time`.
+            previous: The states before each step, `(time, batch, units)` each.
+            states: The states after each step.
+        """
+        (_, c_prev), (_, c) = previous, states
+        gate, activation = self.cell.recurrent_activation, self.cell.activation
+        i, f, g, o = add(x, products[0])
+        i, f, g, o = gate(i), gate(f), activation(g), gate(o)
+        output = activation(c)  # before the output gate
+        return (
+            g * slope(gate, i),
+            c_prev * slope(gate, f),
+            i * slope(activation, g),
+            output * slope(gate, o),
+            o * slope(activation, output),
+            f,
+        )
+
+    def pull_back(
+        self, factors: Sequence[Tensor], d_states: States, back: Multiply, constants: tuple
+    ) -> tuple[Any, States]:
+        """Return the gradients of `x` and of the previous states.
+
+        Args:
+            factors: Those of `linearize` at one step, `(batch, units)` each.
+            d_states: The gradients of the new states.
+            back: `back(d, name)` takes the gradient of a product and returns that of its operand.
+                It must be called as often as `step` calls `product`, in the reverse order.
+            constants: As for `step`.
+        """
+        c_by_i, c_by_f, c_by_g, h_by_o, h_by_c, f = factors
+        d_h, d_c = d_states
+        d_c = d_c + d_h * h_by_c
+        d_gates = [d_c * c_by_i, d_c * c_by_f, d_c * c_by_g, d_h * h_by_o]
+        return d_gates, (self.cell.drop(back(d_gates), constants), d_c * f)
+
+
 @keras.saving.register_keras_serializable(package="rnnlayers")
-class LSTMCell(RecurrentCell):
+class LSTMCell(GatedCell):
     """One step of long short-term memory, the twin of `keras.layers.LSTMCell`.
 
     A sum carries the cell state `c` from step to step, so that gradients survive long spans. Three
@@ -34,9 +104,9 @@ class LSTMCell(RecurrentCell):
         activation: Function of the candidate and of the cell state in the output.
         recurrent_activation: Function of the three gates.
         unit_forget_bias: Whether the forget gate's bias starts at one (Jozefowicz et al., 2015).
-        **kwargs: All other arguments of `RecurrentCell`.
+        **kwargs: All other arguments of `GatedCell`.
 
-    Call arguments, returns and errors are those of `RecurrentCell`.
+    Call arguments, returns and errors are those of `GatedCell`.
 
     Example:
 
@@ -50,7 +120,7 @@ class LSTMCell(RecurrentCell):
 
     gates: ClassVar[tuple[str, ...]] = ("i", "f", "g", "o")
     state_names: ClassVar[tuple[str, ...]] = ("h", "c")
-    sums_gates: ClassVar[bool] = True
+    derivatives = (LSTMDerivative,)
 
     def __init__(
         self,
@@ -85,55 +155,16 @@ class LSTMCell(RecurrentCell):
         i, g_and_o = (self.bias_initializer((n * self.units,), dtype=dtype) for n in (1, 2))
         return ops.concatenate([i, ops.ones((self.units,), dtype), g_and_o])
 
-    def activate(self, projected: Gates, recurrent: Gates) -> list[Tensor]:
-        """Return the gates i, f, g, o."""
-        x_i, x_f, x_g, x_o = self.split(projected)
-        u_i, u_f, u_g, u_o = self.split(recurrent)
-        return [
-            self.recurrent_activation(x_i + u_i),
-            self.recurrent_activation(x_f + u_f),
-            self.activation(x_g + u_g),
-            self.recurrent_activation(x_o + u_o),
-        ]
-
-    def update(self, projected: Gates, recurrent: Gates, states: States) -> States:
-        """Return the new states; see `RecurrentCell.update`."""
-        _, c_prev = states
-        i, f, g, o = self.activate(projected, recurrent)
-        c = f * c_prev + i * g
+    def step(
+        self, x: Any, states: States, product: Multiply, constants: tuple[Tensor, ...] = ()
+    ) -> States:
+        """Return the new states; see `Cell.step`."""
+        h_prev, c_prev = states
+        i, f, g, o = add(x, product(self.drop(h_prev, constants)))
+        i, f, o = map(self.recurrent_activation, (i, f, o))
+        c = f * c_prev + i * self.activation(g)
         h = o * self.activation(c)
         return h, c
-
-    @property
-    def has_own_derivative(self) -> bool:
-        """Whether the slopes of the activations can be computed from their outputs."""
-        return has_slope(self.activation, self.recurrent_activation)
-
-    def linearize(
-        self, projected: Gates, recurrent: Gates, previous: States, states: States
-    ) -> tuple[Tensor, ...]:
-        """Return dc/dz of i, f, g, dh/dz of o, dh/dc and dc/dc_prev of each step."""
-        (_, c_prev), (_, c) = previous, states
-        i, f, g, o = self.activate(projected, recurrent)
-        output = self.activation(c)  # before the output gate
-        return (
-            g * slope(self.recurrent_activation, i),
-            c_prev * slope(self.recurrent_activation, f),
-            i * slope(self.activation, g),
-            output * slope(self.recurrent_activation, o),
-            o * slope(self.activation, output),
-            f,
-        )
-
-    def pull_back(
-        self, factors: Sequence[Tensor], d_states: States
-    ) -> tuple[Sequence[Tensor], Sequence[Tensor], States]:
-        """Return the gradients of one step; see `RecurrentCell.pull_back`."""
-        c_by_i, c_by_f, c_by_g, h_by_o, h_by_c, f = factors
-        d_h, d_c = d_states
-        d_c = d_c + d_h * h_by_c
-        d_gates = [d_c * c_by_i, d_c * c_by_f, d_c * c_by_g, d_h * h_by_o]
-        return d_gates, d_gates, (ops.zeros_like(d_h), d_c * f)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make an equal cell."""

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from rnnlayers.cells.base import RecurrentCell
+from rnnlayers.cells.base import Cell
 from rnnlayers.checks import check_one_of
 from rnnlayers.engines.compiled import run_compiled
 from rnnlayers.engines.graph_cache import call_in_graph
@@ -88,7 +88,7 @@ def _numerics_are_checked() -> bool:
     return False
 
 
-def run_on(engine: str, cell: RecurrentCell, *tensors: Any, **options: Any) -> tuple[Any, States]:
+def run_on(engine: str, cell: Cell, *tensors: Any, **options: Any) -> tuple[Any, States]:
     """Run a cell over time on an engine, given by its name; see `run_stepwise`."""
     if engine == "stepwise" and tf.executing_eagerly():
         return call_in_graph(cell, "stepwise", run_stepwise, *tensors, **options)

@@ -3,17 +3,20 @@
 `program.py` has the two passes; this module makes one differentiable function of them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import tensorflow as tf
+from keras import ops
 
-from rnnlayers.cells.base import RecurrentCell
+from rnnlayers.cells.base import Cell
+from rnnlayers.cells.parts import Fused, Noise, Product, leaves, rebuild
 from rnnlayers.engines.derivatives import Tensors
 from rnnlayers.engines.gradients import with_gradient
-from rnnlayers.engines.graph_cache import cached
-from rnnlayers.engines.program import Masks, Program, Weights
+from rnnlayers.engines.graph_cache import cached, values_of
+from rnnlayers.engines.plan import make_plan
+from rnnlayers.engines.program import Arguments, Gradients, Masks, Program, Saved, shifted
 from rnnlayers.engines.segments import run_in_segments
 from rnnlayers.engines.stepwise import run_stepwise
 from rnnlayers.types import States, Tensor
@@ -22,12 +25,12 @@ ThroughTime = Callable[..., tuple[Tensor | None, States]]
 
 
 def run_compiled(
-    cell: RecurrentCell,
+    cell: Cell,
     inputs: Tensor,
     initial_states: States,
     *,
+    noise: Noise | None = None,
     mask: Tensor | None = None,
-    recurrent_dropout_mask: Tensor | None = None,
     reverse: bool = False,
     return_sequences: bool = True,
     training: bool = False,
@@ -35,15 +38,12 @@ def run_compiled(
     remat: int | None = None,
 ) -> tuple[Tensor | None, States]:
     """Run a cell over time; see `run_stepwise`. XLA compiles it once for each (batch, time)."""
-    options: dict[str, Any] = {
-        "recurrent_dropout_mask": recurrent_dropout_mask,
-        "return_sequences": return_sequences,
-    }
+    options: dict[str, Any] = {"return_sequences": return_sequences}
     through_time: ThroughTime = partial(_through_time, cell, **options)
     steps = inputs.shape[0]
     span = remat or truncate or _segment_length(steps)
     if span is None or (steps is not None and steps <= span):
-        return through_time(inputs, initial_states, mask, reverse=reverse, training=training)
+        return through_time(inputs, initial_states, mask, noise, reverse=reverse, training=training)
     return run_in_segments(
         through_time,
         partial(run_stepwise, cell, truncate=truncate, **options),
@@ -51,6 +51,7 @@ def run_compiled(
         inputs,
         initial_states,
         mask,
+        noise,
         reverse=reverse,
         return_sequences=return_sequences,
         span=span,
@@ -59,76 +60,157 @@ def run_compiled(
 
 
 def _through_time(
-    cell: RecurrentCell,
+    cell: Cell,
     inputs: Tensor,
     initial_states: States,
     mask: Tensor | None,
+    noise: Noise | None,
     *,
-    recurrent_dropout_mask: Tensor | None,
     reverse: bool = False,
     return_sequences: bool,
     training: bool,
 ) -> tuple[Tensor | None, States]:
     """Run a cell over all steps in one pass that saves all states."""
-    projected = cell.project(inputs)
-    if recurrent_dropout_mask is not None:  # no tape may watch it in the compiled passes
-        recurrent_dropout_mask = tf.stop_gradient(recurrent_dropout_mask)
-    time, length = None, _length_to_pad_to(projected)
+    x, constants = cell.prepare(inputs, noise)
+    steps = [leaf.tensor if isinstance(leaf, Fused) else leaf for leaf in leaves(x)]
+    time, length = None, _length_to_pad_to(steps[0])
     if length is not None:
-        time = tf.shape(projected)[0]
-        projected, mask = (_pad_to(x, length) for x in (projected, mask))
-    masks = Masks(mask, recurrent_dropout_mask, time)
-    program = _program_of(cell)
-    count = len(initial_states)
+        time = tf.shape(steps[0])[0]
+        steps = [_pad_to(leaf, length) for leaf in steps]
+        mask = _pad_to(mask, length)
+    products = {name: _as_tensors(product) for name, product in cell.products(noise).items()}
+    program = _program_of(cell, _like(x, steps), initial_states, products, constants)
+    plan, masks = program.plan, Masks(mask, time)
+    # How many of the states are returned for all steps.
+    kept = len(initial_states) if cell.reads else int(return_sequences)
+    layout = _Layout(steps, initial_states, products, constants, plan.constants)
 
-    def unpack(inputs: Tensors) -> tuple[Tensor, States, Weights]:
-        projected, *tensors = inputs
-        return projected, tuple(tensors[:count]), program.arrange(tensors[count:])
+    def forward(*inputs: Tensor) -> tuple[Tensors, Saved]:
+        saved, after = program.forward(layout.read(inputs), masks, reverse, kept, training)
+        return (*saved.states[:kept], *after), saved
 
-    def forward(*inputs: Tensor) -> tuple[Tensors, Tensors]:
-        sequences, after = program.forward(
-            *unpack(inputs), masks, reverse, outputs=return_sequences, save=training
-        )
-        return (*sequences[: int(return_sequences)], *after), sequences
-
-    def backward(inputs: Tensors, saved: Tensors, upstream: Tensors) -> Tensors:
-        projected, before, weights = unpack(inputs)
+    def backward(inputs: Tensors, saved: Saved, upstream: Tensors) -> Tensors:
+        given = layout.read(inputs)
         if not training:  # a call without `training` may be differentiated too
-            saved, _ = program.forward(
-                projected, before, weights, masks, reverse, outputs=False, save=True
-            )
-        d_outputs = upstream[0] if return_sequences else None
-        d_after = tuple(upstream[-count:])
+            saved, _ = program.forward(given, masks, reverse, 0, True)
         gradients = program.backward(
-            projected, before, weights, masks, saved, d_outputs, d_after, reverse
+            given, masks, saved, list(upstream[:kept]), tuple(upstream[kept:]), reverse
         )
         # TensorFlow's own large products are faster than those of the compiled part.
-        d_products = program.sum_over_time(gradients, before[0], saved[0], weights, masks, reverse)
-        return (gradients.projected, *gradients.before, *d_products, *gradients.others)
+        sums = program.sum_over_time(gradients, given, saved, masks, reverse)
+        return layout.gradients(given, gradients, sums, plan.leaves)
 
     def plain(*inputs: Tensor) -> Tensors:
-        sequences, after = program.plain(
-            *unpack(inputs), masks, reverse, outputs=return_sequences, save=False
-        )
-        return (*sequences, *after)
+        saved, after = program.plain(layout.read(inputs), masks, reverse, kept, False)
+        return (*saved.states, *after)
 
     function = with_gradient(forward, backward, plain)
-    results = function(projected, *initial_states, *program.weights())
-    if not return_sequences:
-        return None, tuple(results)
-    outputs, *after = results
-    return outputs if time is None else outputs[:time], tuple(after)
+    results = function(*layout.tensors, *values_of(plan.variables))
+    sequences, after = results[:kept], tuple(results[kept:])
+    if not kept:
+        return None, after
+    if cell.reads:
+        before = shifted(sequences, initial_states, reverse, time)
+        outputs = cell.read(plan.view(steps), tuple(sequences), before, constants)
+    else:
+        (outputs,) = sequences
+    return outputs if time is None else outputs[:time], after
 
 
-def _program_of(cell: RecurrentCell) -> Program:
+class _Layout:
+    """The order of the tensors that the differentiable function takes, and of their gradients."""
+
+    def __init__(
+        self,
+        steps: Tensors,
+        before: States,
+        products: Mapping[str, Product],
+        constants: tuple[Tensor, ...],
+        differentiable: Sequence[int],
+    ) -> None:
+        self.products = products
+        self.constants = constants
+        self.differentiable = differentiable
+        weights = [w for product in products.values() for w in product[:2] if w is not None]
+        moving = [constants[number] for number in differentiable]
+        self.tensors = [*steps, *before, *weights, *moving]
+        self.cuts = len(steps), len(before), len(weights), len(moving)
+
+    def read(self, inputs: Tensors) -> Arguments:
+        """Arrange the arguments of the function."""
+        left = iter(inputs)
+        x, before, weights, moving = ([next(left) for _ in range(cut)] for cut in self.cuts)
+        constants, tensors = list(self.constants), iter(weights)
+        for number, value in zip(self.differentiable, moving, strict=True):
+            constants[number] = value
+        products = {
+            name: Product(next(tensors), None if p.bias is None else next(tensors), p.parts)
+            for name, p in self.products.items()
+        }
+        return Arguments(x, tuple(before), products, tuple(constants), list(left))
+
+    def gradients(
+        self,
+        given: Arguments,
+        found: Gradients,
+        sums: Mapping[str, Product],
+        leaves: Sequence[int],
+    ) -> Tensors:
+        """Arrange the gradients in the order of the arguments."""
+        by_leaf = dict(zip(leaves, found.x, strict=True))
+        d_x = [by_leaf.get(n, tf.zeros_like(leaf)) for n, leaf in enumerate(given.x)]
+        d_weights = [
+            tf.zeros_like(weight) if name not in sums else d
+            for name, product in given.products.items()
+            for weight, d in zip(product[:2], sums.get(name, product)[:2], strict=True)
+            if weight is not None
+        ]
+        return (*d_x, *found.before, *d_weights, *found.constants, *found.weights)
+
+
+def _as_tensors(product: Product) -> Product:
+    kernel, bias = (
+        None if weight is None else tf.convert_to_tensor(ops.convert_to_tensor(weight))
+        for weight in product[:2]
+    )
+    return Product(kernel, bias, product.parts)
+
+
+def _like(x: Any, tensors: Tensors) -> Any:
+    """Return `x` with other tensors in its leaves."""
+    return rebuild(
+        x,
+        (
+            Fused(tensor, leaf.parts) if isinstance(leaf, Fused) else tensor
+            for leaf, tensor in zip(leaves(x), tensors, strict=True)
+        ),
+    )
+
+
+def _program_of(
+    cell: Cell,
+    x: Any,
+    before: States,
+    products: Mapping[str, Product],
+    constants: tuple[Tensor, ...],
+) -> Program:
     """Return the compiled passes of a cell, in eager calls those of an earlier call.
 
     Eager calls put no graph around the passes: under several tapes TensorFlow would prepare to
     differentiate that graph again, which it cannot do with loops that XLA compiles.
     """
-    if tf.executing_eagerly():
-        return cached(cell, "program", partial(Program, cell))
-    return Program(cell)
+
+    def make() -> Program:
+        return Program(cell, make_plan(cell, x, before, products, constants))
+
+    if not tf.executing_eagerly():
+        return make()
+    programs: dict[str, Program] = cached(cell, "programs", dict)
+    tensors = tf.nest.flatten((x, before, products, constants))
+    kinds = str([getattr(tensor, "shape", tensor) for tensor in tensors])
+    if kinds not in programs:
+        programs[kinds] = make()
+    return programs[kinds]
 
 
 def _segment_length(steps: int | None) -> int | None:
@@ -161,4 +243,5 @@ def _pad_to(sequence: Tensor | None, length: Tensor) -> Tensor | None:
     """Return a sequence `(time, batch, ...)` with zeros at its end, up to a length."""
     if sequence is None:
         return None
-    return tf.pad(sequence, [[0, length - tf.shape(sequence)[0]], [0, 0], [0, 0]])
+    edges = [[0, length - tf.shape(sequence)[0]], *([0, 0] for _ in sequence.shape[1:])]
+    return tf.pad(sequence, edges)

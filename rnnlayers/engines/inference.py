@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from rnnlayers.cells.base import RecurrentCell
+from rnnlayers.cells.base import Cell
 from rnnlayers.engines.choose import FULL_BATCH, EngineChoice
 from rnnlayers.engines.derivatives import Tensors
 from rnnlayers.engines.gradients import with_gradient
@@ -15,7 +15,7 @@ from rnnlayers.types import States, Tensor
 
 
 def run_inference(
-    cell: RecurrentCell,
+    cell: Cell,
     choice: EngineChoice,
     through_time: Callable[..., tuple[Tensor, States]],
     sequences: Tensor,

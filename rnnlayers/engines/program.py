@@ -1,250 +1,287 @@
 """The forward and the backward pass of a cell over time, each compiled with XLA.
 
 The textbook's sum over time, dL/dU = sum over t of h_{t-1}^T dz_t, is computed after the loop as
-one matrix product, and so is every other product that need not wait for a step. Two products must
-wait and stay in the loops: with U in each forward step, and with U^T in each backward step.
+one matrix product, and so is every other product that need not wait for a step. Two kinds must wait
+and stay in the loops: with U in each forward step, and with U^T in each backward step.
 docs/backpropagation_through_time.md derives each line.
 """
 
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from rnnlayers.cells.base import RecurrentCell
+from rnnlayers.cells.base import Cell
+from rnnlayers.cells.parts import Product, multiply
 from rnnlayers.engines.arrays import unstack
-from rnnlayers.engines.derivatives import Tensors, advance, declares, derivative_of
-from rnnlayers.engines.graph_cache import values_of
+from rnnlayers.engines.derivatives import Step, Tensors, advance
+from rnnlayers.engines.plan import Plan
 from rnnlayers.types import States, Tensor
 
 
-class Masks(NamedTuple):
-    """The masks of steps `(time, batch, 1)` and of dropout `(batch, units)`, and the steps to run.
+class Arguments(NamedTuple):
+    """What both passes read, in the compute dtype."""
 
-    Sequences may be padded. `time` is the number of steps to run; None runs all.
+    x: Tensors  # one for each leaf of what the cell has prepared, (time, batch, ...)
+    before: States  # the states before the first step
+    products: Mapping[str, Product]
+    constants: tuple[Tensor, ...]
+    weights: Tensors  # that the step itself reads
+
+
+class Masks(NamedTuple):
+    """The mask of the steps, `(time, batch, 1)` or None, and the number of steps to run.
+
+    Sequences may be padded: None runs all steps.
     """
 
     steps: Tensor | None
-    dropout: Tensor | None
     time: Tensor | None = None
 
 
-class Weights(NamedTuple):
-    """The weights of a cell in the form that the loops use, in the compute dtype."""
+class Saved(NamedTuple):
+    """Sequences that a forward pass returns, `(time, batch, ...)` each."""
 
-    kernel: Tensor | None  # (units, gates * units); None if the step computes its products
-    transposed: Tensor | None  # the same, (gates * units, units)
-    bias: Tensor | None  # (gates * units,), added to the product
-    others: Tensors  # weights that the step itself reads
+    states: Tensors  # after each step: all, or the first, or none
+    products: Tensors = ()  # if the derivative needs them
+    operands: Tensors = ()  # of the products whose operand is no state
 
 
 class Gradients(NamedTuple):
     """The result of a backward pass."""
 
-    projected: Tensor
-    recurrent: Tensor | None  # of all products; None if equal to those of `projected`
+    x: Tensors  # of the leaves that have a gradient
+    products: Tensors  # of each product, unless it is that of a leaf
     before: States
-    others: Tensors
+    constants: Tensors
+    weights: Tensors
 
 
 class Program:
     """Both passes of one cell, as compiled functions of tensors.
 
-    A forward pass saves for the backward pass the states of all steps, `time * batch * units`
-    numbers for each state, and the recurrent products, the same number for each gate, if the
-    derivative needs them.
+    A forward pass saves for the backward pass the states of all steps, `time * batch * size`
+    numbers for each state, and the products, if the derivative needs them.
     """
 
-    def __init__(self, cell: RecurrentCell) -> None:
+    def __init__(self, cell: Cell, plan: Plan) -> None:
         self.cell = cell
-        self.whole_step = not cell.is_cut_in_three
-        # Whether the gradients of the projected inputs and of the products are equal.
-        self.shared = self.whole_step or declares(cell, "sums_gates")
-        used = [cell.kernel] if self.whole_step else [cell.kernel, cell.recurrent_kernel, cell.bias]
-        # The weights that the step reads; the others are used outside the step.
-        self.variables = [v for v in cell.weights if not any(v is other for other in used)]
-        self.derivative = derivative_of(cell, self.variables, self.whole_step)
+        self.plan = plan
         self.plain = self._forward  # for automatic derivatives
-        self.forward = tf.function(self._forward, jit_compile=True, autograph=False)
-        self.backward = tf.function(self._backward, jit_compile=True, autograph=False)
-
-    def weights(self) -> Tensors:
-        """Return the weights that get gradients: those of products, then those of the step."""
-        products = [] if self.whole_step else [self.cell.recurrent_kernel, self.cell.recurrent_bias]
-        return values_of([w for w in (*products, *self.variables) if w is not None])
-
-    def arrange(self, weights: Tensors) -> Weights:
-        """Arrange the tensors of `weights` in the form that the loops use."""
-        count = len(weights) - len(self.variables)
-        kernel, bias = (*weights[:count], None, None)[:2]
-        # Transposed once, outside the loop: a product with a transposed operand is slower.
-        transposed = None if kernel is None else tf.transpose(kernel)
-        return Weights(kernel, transposed, bias, list(weights[count:]))
+        # TensorFlow warns of retracing for all functions with the same code together, and so for a
+        # model of many layers. A partial function has no code of its own.
+        self.forward, self.backward = (
+            tf.function(partial(run), jit_compile=True, autograph=False)
+            for run in (self._forward, self._backward)
+        )
 
     def _forward(
-        self,
-        projected: Tensor,
-        before: States,
-        weights: Weights,
-        masks: Masks,
-        reverse: bool,
-        outputs: bool,
-        save: bool,
-    ) -> tuple[Tensors, States]:
-        """Return sequences and the final states. The first sequence is the outputs, if asked for.
+        self, given: Arguments, masks: Masks, reverse: bool, outputs: int, save: bool
+    ) -> tuple[Saved, States]:
+        """Return sequences and the final states.
 
-        With `save`, the sequences are the states of all steps and, if the derivative needs them,
-        the recurrent products.
+        Args:
+            given: The arguments.
+            masks: The masks.
+            reverse: Whether to begin with the last step.
+            outputs: How many of the states to return for all steps, if `save` does not say all.
+            save: Whether to return what the backward pass needs.
         """
-        length = _length(projected)
+        calls, before = self.plan.calls, given.before
+        length = _length(given.x[0])
         time = length if masks.time is None else masks.time
-        inputs = [unstack(gate) for gate in self._cut(projected)]
+        inputs = self._arrays(given.x)
         valid = None if masks.steps is None else unstack(masks.steps)
-        kinds = list(before) if save else [before[0]] if outputs else []
-        if save and self.derivative.needs_products:
-            kinds.append(projected[0])
-        arrays = tuple(
-            tf.TensorArray(kind.dtype, length, element_shape=kind.shape) for kind in kinds
-        )
+        shapes = [state.shape for state in before[: len(before) if save else outputs]]
+        rows = before[0].shape[:1]
+        if save and self.plan.derivative.needs_products:
+            shapes += [(*rows, call.sizes[1]) for call in calls]
+        if save:
+            shapes += [(*rows, call.sizes[0]) for call in calls if call.state is None]
+        dtype = before[0].dtype
+        arrays = tuple(tf.TensorArray(dtype, length, element_shape=shape) for shape in shapes)
 
         def step(index: Tensor, states: States, arrays: Any) -> tuple[Tensor, States, Any]:
             now = time - 1 - index if reverse else index
-            product = self._multiply(states[0], weights, masks.dropout)
-            new = advance(
-                self.cell,
-                self.variables,
-                self.whole_step,
-                [gate.read(now) for gate in inputs],
-                [] if product is None else self._cut(product),
-                states,
-                weights.others,
-                dropout_mask=masks.dropout,
-            )
+            new, (operands, products) = self._step(_read(inputs, now), states, given)
             if valid is not None:
                 new = _where(valid.read(now), new, states)
-            values = (*new, product) if save else new
-            arrays = tuple(
-                array.write(now, value) for array, value in zip(arrays, values, strict=False)
-            )
+            values = list(new)
+            if save and self.plan.derivative.needs_products:
+                values += products
+            if save:
+                values += [v for v, c in zip(operands, calls, strict=True) if c.state is None]
+            # Without `save`, only the first states are kept.
+            arrays = tuple(a.write(now, value) for a, value in zip(arrays, values, strict=False))
             return index + 1, new, arrays
 
         _, after, arrays = tf.while_loop(
             lambda index, *_: index < time, step, (0, before, arrays), maximum_iterations=length
         )
-        return tuple(array.stack() for array in arrays), after
+        sequences = [array.stack() for array in arrays]
+        if not save:
+            return Saved(sequences), after
+        cut = len(before)
+        last = cut + (len(calls) if self.plan.derivative.needs_products else 0)
+        return Saved(sequences[:cut], sequences[cut:last], sequences[last:]), after
+
+    def _step(
+        self, tensors: Tensors, states: States, given: Arguments
+    ) -> tuple[States, tuple[list[Tensor], list[Tensor]]]:
+        """Return the new states, and the operands and the results of the products."""
+        operands: list[Tensor] = []
+        results: list[Tensor] = []
+
+        def product(v: Tensor, name: str = "") -> Any:
+            operands.append(v)
+            results.append(given.products[name].of(v))
+            return given.products[name].cut(results[-1])
+
+        here = Step(tensors, states, [], given.constants, given.weights)
+        return advance(self.cell, self.plan.variables, here, product), (operands, results)
 
     def _backward(
         self,
-        projected: Tensor,
-        before: States,
-        weights: Weights,
+        given: Arguments,
         masks: Masks,
-        saved: Tensors,
-        d_outputs: Tensor | None,
+        saved: Saved,
+        d_states: Tensors,
         d_after: States,
         reverse: bool,
     ) -> Gradients:
-        """Return all gradients except those that `sum_over_time` computes."""
-        length = _length(projected)
-        time = length if masks.time is None else masks.time
-        states = tuple(saved[: len(before)])
-        # Everything that does not depend on the incoming gradient, for all steps at once.
-        previous = tuple(
-            _shift(s, first, reverse, masks.time) for s, first in zip(states, before, strict=True)
-        )
-        recurrent = self._cut(saved[-1]) if self.derivative.needs_products else []
-        factors = [
-            unstack(factor)
-            for factor in self.derivative.linearize(
-                self._cut(projected), recurrent, previous, states
-            )
-        ]
-        incoming = None if d_outputs is None else unstack(d_outputs)
-        valid = None if masks.steps is None else unstack(masks.steps)
-        arrays = tuple(
-            tf.TensorArray(projected.dtype, length, element_shape=projected.shape[1:])
-            for _ in range(1 if self.shared else 2)
-        )
+        """Return all gradients except those that `sum_over_time` computes.
 
-        def step(index: Tensor, d_states: States, d_others: Tensors, arrays: Any) -> Any:
+        Args:
+            given: The arguments of the forward pass.
+            masks: As there.
+            saved: What it has saved.
+            d_states: The gradients of the first states after each step, `(time, batch, size)`.
+            d_after: The gradients of the final states.
+            reverse: As there.
+        """
+        plan, products = self.plan, given.products
+        length = _length(given.x[0])
+        time = length if masks.time is None else masks.time
+        # Everything that does not depend on the incoming gradient, for all steps at once.
+        previous = shifted(saved.states, given.before, reverse, masks.time)
+        known = [
+            products[call.name].cut(product)
+            for call, product in zip(plan.calls, saved.products, strict=False)
+        ]
+        given_steps = Step(plan.view(given.x), previous, known, given.constants, given.weights)
+        factors = tf.nest.map_structure(
+            unstack, plan.derivative.linearize(given_steps, tuple(saved.states))
+        )
+        incoming = [unstack(d) for d in d_states]
+        valid = None if masks.steps is None else unstack(masks.steps)
+        # Transposed once, outside the loop: a product with a transposed operand is slower.
+        transposed = {name: _transpose(product.kernel) for name, product in products.items()}
+        own = [number for number, call in enumerate(plan.calls) if call.leaf is None]
+        shapes = [given.x[number].shape[1:] for number in plan.leaves]
+        shapes += [(*given.before[0].shape[:1], plan.calls[number].sizes[1]) for number in own]
+        dtype = given.before[0].dtype
+        arrays = tuple(tf.TensorArray(dtype, length, element_shape=shape) for shape in shapes)
+
+        def step(index: Tensor, d_new: States, totals: Tensors, arrays: Any) -> Any:
             now = time - 1 - index if reverse else index
-            if incoming is not None:
-                d_states = (d_states[0] + incoming.read(now), *d_states[1:])
+            d_new = tuple(
+                d + incoming[number].read(now) if number < len(incoming) else d
+                for number, d in enumerate(d_new)
+            )
             if valid is not None:
                 here = valid.read(now)
-                zeros = tuple(tf.zeros_like(d) for d in d_states)
-                d_skipped = _where(here, zeros, d_states)
-                d_states = _where(here, d_states, zeros)
-            pulled = self.derivative.pull_back(
-                [factor.read(now) for factor in factors], d_states, weights.others, masks.dropout
-            )
-            d_states = pulled.states
-            if valid is not None:
-                d_states = tuple(d + skip for d, skip in zip(d_states, d_skipped, strict=True))
-            parts = [tf.concat(pulled.projected, -1)]
-            if not self.shared:
-                parts.append(tf.concat(pulled.recurrent, -1))
-            if weights.transposed is not None:
-                d_h = tf.matmul(parts[-1], weights.transposed)
-                d_h = d_h if masks.dropout is None else d_h * masks.dropout
-                d_states = (d_states[0] + d_h, *d_states[1:])
-            d_others = tuple(total + d for total, d in zip(d_others, pulled.weights, strict=True))
-            arrays = tuple(a.write(now, part) for a, part in zip(arrays, parts, strict=True))
-            return index - 1, d_states, d_others, arrays
+                zeros = tuple(tf.zeros_like(d) for d in d_new)
+                d_skipped = _where(here, zeros, d_new)
+                d_new = _where(here, d_new, zeros)
+            d_products: list[Any] = [None] * len(plan.calls)
 
-        _, d_before, d_others, arrays = tf.while_loop(
+            def back(number: int, d: Any) -> Tensor:
+                d_products[number] = d = tf.concat(d, -1) if isinstance(d, list) else d
+                return multiply(d, transposed[plan.calls[number].name])
+
+            one = Step(None, (), [], given.constants, given.weights)
+            here_factors = tf.nest.map_structure(lambda factor: factor.read(now), factors)
+            pulled = plan.derivative.pull_back(here_factors, one, d_new, back)
+            d_new = tuple(pulled.states)
+            if valid is not None:
+                d_new = tuple(d + skip for d, skip in zip(d_new, d_skipped, strict=True))
+            parts = [pulled.x[number] for number in plan.leaves]
+            parts = [tf.concat(d, -1) if isinstance(d, list) else d for d in parts]
+            parts += [d_products[number] for number in own]
+            found = [pulled.constants[number] for number in plan.constants]
+            found += [d for d in pulled.weights if d is not None]
+            totals = tuple(total + d for total, d in zip(totals, found, strict=True))
+            arrays = tuple(a.write(now, part) for a, part in zip(arrays, parts, strict=True))
+            return index - 1, d_new, totals, arrays
+
+        totals = [given.constants[number] for number in plan.constants] + list(given.weights)
+        _, d_before, totals, arrays = tf.while_loop(
             lambda index, *_: index >= 0,
             step,
-            (time - 1, d_after, tuple(tf.zeros_like(w) for w in weights.others), arrays),
+            (time - 1, tuple(d_after), tuple(map(tf.zeros_like, totals)), arrays),
             maximum_iterations=length,
         )
-        d_projected, *rest = (array.stack() for array in arrays)
-        return Gradients(d_projected, rest[0] if rest else None, d_before, d_others)
+        stacked = [array.stack() for array in arrays]
+        cut, middle = len(plan.leaves), len(plan.constants)
+        return Gradients(stacked[:cut], stacked[cut:], d_before, totals[:middle], totals[middle:])
 
     def sum_over_time(
-        self,
-        gradients: Gradients,
-        first: Tensor,
-        outputs: Tensor,
-        weights: Weights,
-        masks: Masks,
-        reverse: bool,
-    ) -> Tensors:
+        self, gradients: Gradients, given: Arguments, saved: Saved, masks: Masks, reverse: bool
+    ) -> dict[str, Product]:
         """Return dL/dU, the sum over time of h_{t-1}^T dz_t, as one product, and dL/dbias.
 
         Args:
             gradients: Of a backward pass.
-            first: `(batch, units)`, the output before the first step.
-            outputs: `(time, batch, units)`, the output after each step.
-            weights: As in the pass.
+            given: As in the pass.
+            saved: As in the pass.
             masks: As in the pass.
             reverse: As in the pass.
+
+        Returns:
+            The gradients of the kernel and the bias of each product, under its name.
         """
-        if weights.kernel is None:
-            return ()
-        h = _shift(outputs, first, reverse, masks.time)
-        h = h if masks.dropout is None else h * masks.dropout
-        d_z = gradients.projected if self.shared else gradients.recurrent
-        d_kernel = tf.matmul(_rows(h), _rows(d_z), transpose_a=True)
-        return (d_kernel,) if weights.bias is None else (d_kernel, tf.reduce_sum(d_z, [0, 1]))
+        by_leaf = dict(zip(self.plan.leaves, gradients.x, strict=True))
+        own, operands = iter(gradients.products), iter(saved.operands)
+        totals: dict[str, Product] = {}
+        for name, state, leaf, _ in self.plan.calls:
+            if state is None:
+                v = next(operands)
+            else:
+                (v,) = shifted(
+                    saved.states[state : state + 1], given.before[state:], reverse, masks.time
+                )
+            d = next(own) if leaf is None else by_leaf[leaf]
+            product = given.products[name]
+            d_bias = None if product.bias is None else tf.reduce_sum(d, [0, 1])
+            found = Product(_kernel_gradient(v, d, product.kernel), d_bias)
+            if name in totals:
+                before = totals[name]
+                d_bias = None if d_bias is None else before.bias + d_bias
+                found = Product(before.kernel + found.kernel, d_bias)
+            totals[name] = found
+        return totals
 
-    def _cut(self, fused: Tensor) -> Tensors:
-        """Cut the gates before the loop, since XLA cuts slowly inside it."""
-        return [fused] if self.whole_step else self.cell.split(fused)
-
-    def _multiply(self, h: Tensor, weights: Weights, dropout_mask: Tensor | None) -> Tensor | None:
-        """Return the recurrent product of one step."""
-        if weights.kernel is None:
-            return None
-        product = tf.matmul(h if dropout_mask is None else h * dropout_mask, weights.kernel)
-        return product if weights.bias is None else product + weights.bias
+    def _arrays(self, x: Tensors) -> Any:
+        """Return the steps of the inputs, cut before the loop: XLA cuts slowly inside it."""
+        return tf.nest.map_structure(unstack, self.plan.view(x))
 
 
-def _where(condition: Tensor, one: States, other: States) -> States:
-    return tuple(tf.where(condition, a, b) for a, b in zip(one, other, strict=True))
+def shifted(
+    states: Tensors, first: Sequence[Tensor], reverse: bool, time: Tensor | None = None
+) -> tuple[Tensor, ...]:
+    """Return the states before each step, from the states after each step.
+
+    Args:
+        states: `(time, batch, size)` each.
+        first: The states before the first step.
+        reverse: Whether the last step is computed first.
+        time: The number of steps that were computed, None for all.
+    """
+    return tuple(_shift(s, f, reverse, time) for s, f in zip(states, first, strict=False))
 
 
 def _shift(states: Tensor, first: Tensor, reverse: bool, time: Tensor | None) -> Tensor:
-    """Return the state before each step, from the states after each step."""
     if not reverse:
         return tf.concat([first[None], states[:-1]], 0)
     before = tf.concat([states[1:], first[None]], 0)
@@ -254,9 +291,30 @@ def _shift(states: Tensor, first: Tensor, reverse: bool, time: Tensor | None) ->
     return tf.where(begins[:, None, None], first, before)
 
 
+def _kernel_gradient(v: Tensor, d: Tensor, kernel: Tensor) -> Tensor:
+    """Return the gradient of a kernel, see `Product`, from all operands and gradients."""
+    v, d = (tf.reshape(tensor, (-1, tensor.shape[-1])) for tensor in (v, d))
+    rank = len(kernel.shape)
+    if rank == 2:
+        return tf.matmul(v, d, transpose_a=True)
+    if rank == 1:
+        return tf.reduce_sum(v * d, 0)
+    blocks, size, width = kernel.shape
+    v, d = tf.reshape(v, (-1, blocks, size)), tf.reshape(d, (-1, blocks, width))
+    return tf.einsum("rbi,rbo->bio", v, d)
+
+
+def _transpose(kernel: Tensor) -> Tensor:
+    return kernel if len(kernel.shape) == 1 else tf.linalg.matrix_transpose(kernel)
+
+
+def _read(arrays: Any, now: Tensor) -> Any:
+    return tf.nest.map_structure(lambda array: array.read(now), arrays)
+
+
+def _where(condition: Tensor, one: Sequence[Tensor], other: Sequence[Tensor]) -> States:
+    return tuple(tf.where(condition, a, b) for a, b in zip(one, other, strict=True))
+
+
 def _length(sequence: Tensor) -> Tensor:
     return sequence.shape[0] or tf.shape(sequence)[0]
-
-
-def _rows(tensor: Tensor) -> Tensor:
-    return tf.reshape(tensor, (-1, tensor.shape[-1]))

@@ -11,7 +11,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from rnnlayers.cells.base import RecurrentCell
+from rnnlayers.cells.base import Cell
+from rnnlayers.cells.parts import Noise
 from rnnlayers.engines.derivatives import Tensors
 from rnnlayers.engines.gradients import with_gradient
 from rnnlayers.engines.graph_cache import call_with_weights, values_of
@@ -21,10 +22,11 @@ from rnnlayers.types import States, Tensor
 def run_in_segments(
     through_time: Callable[..., tuple[Tensor | None, States]],
     reference: Callable[..., tuple[Tensor | None, States]],
-    cell: RecurrentCell,
+    cell: Cell,
     inputs: Tensor,
     initial_states: States,
     mask: Tensor | None,
+    noise: Noise | None,
     *,
     reverse: bool,
     return_sequences: bool,
@@ -34,30 +36,37 @@ def run_in_segments(
     """Run a cell over time, segment by segment.
 
     Args:
-        through_time: Runs the cell over `(inputs, initial_states, mask, training=...)`, forwards.
+        through_time: Runs the cell over `(inputs, initial_states, mask, noise, training=...)`,
+            forwards.
         reference: The same for the whole sequence, truncated, for TensorFlow to differentiate.
         cell: The cell.
         inputs: `(time, batch, features)`.
-        initial_states: One tensor `(batch, units)` for each of `cell.state_names`.
+        initial_states: One tensor `(batch, size)` for each of `cell.state_names`.
         mask: Booleans `(time, batch, 1)`, or None.
+        noise: From `cell.draw`, or None.
         reverse: Whether to begin with the last step. Outputs stay at their steps.
-        return_sequences: Whether `through_time` returns the output of each step.
+        return_sequences: Whether the output of each step is asked for.
         span: The length of a segment in steps.
         truncate: Stop the gradient every `truncate` steps, a multiple of `span`, or None.
 
     Returns:
-        The outputs `(time, batch, units)`, or None, and the final states.
+        The outputs `(time, batch, output_size)`, or None, and the final states.
     """
+    noise = Noise() if noise is None else noise
     if reverse:  # segments are counted from the first step that is computed
         inputs, mask = _flip(inputs), None if mask is None else _flip(mask)
+        noise = noise._replace(steps=tuple(map(_flip, noise.steps)))
     time = inputs.shape[0] if inputs.shape[0] is not None else tf.shape(inputs)[0]
     count = -(-time // span)
     if not isinstance(count, int):
         count = tf.maximum(count, 1)  # an empty array cannot be stacked
-    inputs, mask = pad(inputs, mask, count * span - time)
+    more = count * span - time
+    inputs, mask = pad(inputs, mask, more)
+    noise = noise._replace(steps=tuple(_pad_end(drawn, more) for drawn in noise.steps))
+    return_sequences = return_sequences or cell.reads
     weights = values_of(cell.weights)
     function = _differentiable(
-        through_time, reference, cell, mask, count, return_sequences, span, truncate
+        through_time, reference, cell, mask, noise, count, return_sequences, span, truncate
     )
     results = function(inputs, *initial_states, *weights)
     if not return_sequences:
@@ -70,8 +79,9 @@ def run_in_segments(
 def _differentiable(
     through_time: Callable[..., tuple[Tensor | None, States]],
     reference: Callable[..., tuple[Tensor | None, States]],
-    cell: RecurrentCell,
+    cell: Cell,
     mask: Tensor | None,
+    noise: Noise,
     count: Tensor,
     return_sequences: bool,
     span: int,
@@ -82,20 +92,27 @@ def _differentiable(
     It returns the outputs, if asked for, and the final states.
     """
     n_states = len(cell.state_names)
+    any_noise = bool(noise.steps or noise.sequence)
 
     def through_segment(
         index: Tensor, part: Tensor, states: States, weights: Tensors, training: bool
     ) -> tuple[Tensor | None, States]:
         here = None if mask is None else _segment(mask, index, span)
+        drawn = noise._replace(steps=tuple(_segment(d, index, span) for d in noise.steps))
         return call_with_weights(
-            cell, cell.weights, weights, lambda: through_time(part, states, here, training=training)
+            cell,
+            cell.weights,
+            weights,
+            lambda: through_time(
+                part, states, here, drawn if any_noise else None, training=training
+            ),
         )
 
     def forward(inputs: Tensor, *tensors: Tensor) -> tuple[Tensors, Tensors]:
         before, weights = tensors[:n_states], tensors[n_states:]
         shapes = [state.shape for state in before]
         if return_sequences:
-            shapes.append((span, *shapes[0]))
+            shapes.append((span, shapes[0][0], cell.output_size))
         arrays = tuple(tf.TensorArray(before[0].dtype, count, element_shape=s) for s in shapes)
 
         def step(index: Tensor, states: States, arrays: Any) -> tuple[Tensor, States, Any]:
@@ -151,7 +168,10 @@ def _differentiable(
     def plain(inputs: Tensor, *tensors: Tensor) -> Tensors:
         before, weights = tensors[:n_states], tensors[n_states:]
         outputs, after = call_with_weights(
-            cell, cell.weights, weights, lambda: reference(inputs, before, mask=mask)
+            cell,
+            cell.weights,
+            weights,
+            lambda: reference(inputs, before, mask=mask, noise=noise if any_noise else None),
         )
         return (outputs, *after) if return_sequences else after
 
@@ -163,8 +183,11 @@ def pad(sequence: Tensor, mask: Tensor | None, more: Tensor) -> tuple[Tensor, Te
     if isinstance(more, int) and not more:
         return sequence, mask
     valid = tf.ones_like(sequence[..., :1], "bool") if mask is None else mask
-    edges = [[0, more], [0, 0], [0, 0]]
-    return tf.pad(sequence, edges), tf.pad(valid, edges)
+    return _pad_end(sequence, more), _pad_end(valid, more)
+
+
+def _pad_end(sequence: Tensor, more: Tensor) -> Tensor:
+    return tf.pad(sequence, [[0, more], *([0, 0] for _ in sequence.shape[1:])])
 
 
 def _flip(sequence: Tensor) -> Tensor:

@@ -8,18 +8,19 @@ be differentiated under XLA.
 import tensorflow as tf
 from keras import ops
 
-from rnnlayers.cells.base import RecurrentCell
+from rnnlayers.cells.base import Cell
+from rnnlayers.cells.parts import Noise, by, for_step
 from rnnlayers.engines.arrays import empty_array, unstack
 from rnnlayers.types import States, Tensor
 
 
 def run_stepwise(
-    cell: RecurrentCell,
+    cell: Cell,
     inputs: Tensor,
     initial_states: States,
     *,
+    noise: Noise | None = None,
     mask: Tensor | None = None,
-    recurrent_dropout_mask: Tensor | None = None,
     reverse: bool = False,
     return_sequences: bool = True,
     training: bool = False,
@@ -31,24 +32,29 @@ def run_stepwise(
     Args:
         cell: A built cell.
         inputs: `(time, batch, features)`.
-        initial_states: One tensor `(batch, units)` for each of `cell.state_names`.
+        initial_states: One tensor `(batch, size)` for each of `cell.state_names`.
+        noise: From `cell.draw`, None in inference.
         mask: Booleans `(time, batch, 1)`, or None. A masked step, False, keeps the states.
-        recurrent_dropout_mask: `(batch, units)`, from `cell.draw_recurrent_dropout_mask`, or None.
         reverse: Whether to begin with the last step. Outputs stay at their steps.
-        return_sequences: Whether to return the output of each step.
+        return_sequences: Whether to return the output of each step. A cell that reads its outputs
+            from all steps at once returns them anyway.
         training: Whether gradients will be computed; a hint for engines that save states.
         truncate: Stop the gradient every `truncate` steps, in the order of computation, or None.
         remat: Save the states every `remat` steps only, and compute the others again. This too is
             a hint, and this engine ignores it.
 
     Returns:
-        The outputs `(time, batch, units)`, or None without `return_sequences`, and the final
-        states. The number of steps may be zero.
+        The outputs `(time, batch, output_size)`, or None, and the final states. The number of
+        steps may be zero. At a masked step the first state of the step before is the output, unless
+        the cell reads it otherwise.
     """
     time = ops.shape(inputs)[0]
-    projected = unstack(cell.project(inputs))
+    x, constants = cell.prepare(inputs, noise)
+    product = by(cell.products(noise))
+    arrays_of_x = [unstack(leaf) for leaf in tf.nest.flatten(x) if not isinstance(leaf, int)]
     masks = None if mask is None else unstack(mask)
-    arrays = (empty_array(time, initial_states[0]),) if return_sequences else ()
+    kept = len(initial_states) if cell.reads else int(return_sequences)
+    arrays = tuple(empty_array(time, state) for state in initial_states[:kept])
 
     def step(
         index: Tensor, states: States, arrays: tuple[tf.TensorArray, ...]
@@ -57,12 +63,14 @@ def run_stepwise(
         if truncate is not None:
             cut = ops.logical_and(index % truncate == 0, index > 0)
             states = tuple(ops.where(cut, ops.stop_gradient(s), s) for s in states)
-        new = cell.step(projected.read(now), states, recurrent_dropout_mask)
+        left = iter(arrays_of_x)
+        new = cell.step(for_step(x, lambda _: next(left).read(now)), states, product, constants)
         if masks is not None:
             valid = masks.read(now)
             new = tuple(ops.where(valid, n, s) for n, s in zip(new, states, strict=True))
         # In the order of computation: other runtimes support no other order.
-        return index + 1, new, tuple(array.write(index, new[0]) for array in arrays)
+        arrays = tuple(array.write(index, s) for array, s in zip(arrays, new, strict=False))
+        return index + 1, tuple(new), arrays
 
     _, states, arrays = tf.while_loop(
         lambda index, *_: index < time,
@@ -70,7 +78,16 @@ def run_stepwise(
         (0, tuple(initial_states), arrays),
         maximum_iterations=time,  # XLA differentiates only loops with a bound
     )
-    if not return_sequences:
+    if not kept:
         return None, states
-    outputs = arrays[0].stack()[:time]
-    return (ops.flip(outputs, 0) if reverse else outputs), states
+    sequences = tuple(array.stack()[:time] for array in arrays)
+    if not cell.reads:
+        (outputs,) = sequences
+        return (ops.flip(outputs, 0) if reverse else outputs), states
+    before = tuple(
+        ops.concatenate([ops.expand_dims(first, 0), after[:-1]])
+        for first, after in zip(initial_states, sequences, strict=True)
+    )
+    if reverse:
+        sequences, before = (tuple(ops.flip(s, 0) for s in all_) for all_ in (sequences, before))
+    return cell.read(for_step(x), sequences, before, constants), states

@@ -81,7 +81,7 @@ def to_keras(layer: keras.Layer) -> keras.Layer:
 
     Args:
         layer: An `Elman`, `LSTM`, `GRU`, `Recurrent` of `ElmanCell`, `LSTMCell` or `GRUCell`,
-            `Bidirectional` of these, or one of the three cells. Any other `RecurrentCell` needs no
+            `Bidirectional` of these, or one of the three cells. Any other `Cell` needs no
             conversion: `keras.layers.RNN(cell)` runs it.
 
     Returns:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import keras
 
-from rnnlayers.cells import ElmanCell, GRUCell, LSTMCell, RecurrentCell
+from rnnlayers.cells import Cell, ElmanCell, GatedCell, GRUCell, LSTMCell
 from rnnlayers.checks import check_one_of
 from rnnlayers.layers.recurrent import Recurrent
 
@@ -25,12 +25,12 @@ class CellLayer(Recurrent):
     it. The arguments of the cell can be read from the layer, as in Keras: `layer.units`.
     """
 
-    cell_class: ClassVar[type[RecurrentCell]]
+    cell_class: ClassVar[type[Cell]]
     _of_cell: ClassVar[frozenset[str]]  # names of the arguments of the cell
     __signature__: ClassVar["_OfClass"]  # what `help` shows
 
     def __init_subclass__(
-        cls, cell: type[RecurrentCell] | None = None, last: Sequence[str] = (), **kwargs: Any
+        cls, cell: type[Cell] | None = None, last: Sequence[str] = (), **kwargs: Any
     ) -> None:
         """Give a layer the signature of its cell over time.
 
@@ -131,7 +131,7 @@ class _OfClass:
         return self.signature
 
 
-def _signature(cell: type[RecurrentCell], last: Sequence[str]) -> inspect.Signature:
+def _signature(cell: type[Cell], last: Sequence[str]) -> inspect.Signature:
     """Return the arguments of a cell over time in the order of Keras."""
     of_cell = dict(inspect.signature(cell).parameters)
     of_cell.pop("implementation", None)
@@ -150,7 +150,7 @@ def _signature(cell: type[RecurrentCell], last: Sequence[str]) -> inspect.Signat
     use_cudnn = Parameter("use_cudnn", Parameter.POSITIONAL_OR_KEYWORD, default="auto")
     by_name_only = [
         *(of_layer[name] for name in ("zero_output_for_mask", "engine", "truncate", "remat")),
-        inspect.signature(RecurrentCell).parameters["implementation"],
+        inspect.signature(GatedCell).parameters["implementation"],
     ]
     return inspect.Signature(
         [

@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from rnnlayers.cells.base import RecurrentCell
+from rnnlayers.cells.base import Cell
 from rnnlayers.checks import check_positive_integer
 from rnnlayers.engines.choose import check_engine, choose, run_on
 from rnnlayers.engines.inference import run_inference
@@ -33,7 +33,7 @@ class Recurrent(keras.Layer):
     is passed on reversed, as the outputs are.
 
     Args:
-        cell: A `RecurrentCell`.
+        cell: A `Cell`.
         return_sequences: Whether to return the output of each step instead of the last output.
         return_state: Whether to return the final states too.
         go_backwards: Whether to begin with the last step. The outputs come in the order in which
@@ -90,7 +90,7 @@ class Recurrent(keras.Layer):
 
     def __init__(
         self,
-        cell: RecurrentCell,
+        cell: Cell,
         return_sequences: bool = False,
         return_state: bool = False,
         go_backwards: bool = False,
@@ -102,14 +102,14 @@ class Recurrent(keras.Layer):
         remat: int | None = None,
         **kwargs: Any,
     ) -> None:
-        if not isinstance(cell, RecurrentCell):
+        if not isinstance(cell, Cell):
             raise ValueError(
-                f"`cell` must be an `rnnlayers.RecurrentCell`; received {cell!r}. "
+                f"`cell` must be an `rnnlayers.Cell`; received {cell!r}. "
                 "`keras.layers.RNN` runs other cells."
             )
-        if type(cell).call is not RecurrentCell.call:
+        if type(cell).call is not Cell.call:
             raise ValueError(
-                "`cell` must define its step in `update` or `step`, which engines run; received a "
+                "`cell` must define its equations in `step`, which engines run; received a "
                 f"{type(cell).__name__}, which overrides `call`. `keras.layers.RNN` runs `call`."
             )
         engine = check_engine(engine)
@@ -199,17 +199,14 @@ class Recurrent(keras.Layer):
         if mask is not None:
             # A product with the mask would not do: 0 * NaN is NaN, in gradients too.
             inputs = ops.where(mask, inputs, ops.zeros_like(inputs))
-        recurrent_dropout_mask = None
-        if training:
-            inputs = self.cell.drop_inputs(inputs)
-            recurrent_dropout_mask = self.cell.draw_recurrent_dropout_mask(states[0])
+        noise = self.cell.draw(inputs) if training else None
         outputs, states = run_on(
             engine,
             self.cell,
             inputs,
             states,
             mask=mask,
-            recurrent_dropout_mask=recurrent_dropout_mask,
+            noise=noise,
             reverse=self.go_backwards,
             return_sequences=self.return_sequences,
             training=training or to_differentiate,
@@ -254,7 +251,7 @@ class Recurrent(keras.Layer):
         own = type(self).get_initial_state, type(self.cell).get_initial_state
         return not self.stateful and own == (
             Recurrent.get_initial_state,
-            RecurrentCell.get_initial_state,
+            Cell.get_initial_state,
         )
 
     def compute_mask(self, sequences: Any, mask: Any = None) -> Any:
