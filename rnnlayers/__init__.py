@@ -13,9 +13,9 @@ from rnnlayers.cells import (
     GRUCell,
     LSTMCell,
     MultiplicativeAttention,
-    Noise,
     Product,
     RecurrentCell,
+    SideInputs,
 )
 from rnnlayers.engines.choose import explain_engine
 from rnnlayers.export import (
@@ -48,11 +48,11 @@ __all__ = [
     "GatedCell",
     "LSTMCell",
     "MultiplicativeAttention",
-    "Noise",
     "Product",
     "Recurrent",
     "RecurrentCell",
     "SelfCritical",
+    "SideInputs",
     "StepEndpoints",
     "UnsupportedOperatorError",
     "accelerate",

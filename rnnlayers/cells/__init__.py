@@ -7,7 +7,7 @@ from rnnlayers.cells.elman import ElmanCell
 from rnnlayers.cells.gated import GatedCell
 from rnnlayers.cells.gru import GRUCell
 from rnnlayers.cells.lstm import LSTMCell
-from rnnlayers.cells.parts import Fused, Noise, Product
+from rnnlayers.cells.parts import Fused, Product, SideInputs
 
 RecurrentCell = GatedCell  # the name up to version 0.1
 
@@ -21,7 +21,7 @@ __all__ = [
     "GatedCell",
     "LSTMCell",
     "MultiplicativeAttention",
-    "Noise",
     "Product",
     "RecurrentCell",
+    "SideInputs",
 ]

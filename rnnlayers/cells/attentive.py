@@ -1,7 +1,7 @@
 """One step of a recurrent decoder that attends to a memory."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import keras
 from keras import ops
@@ -14,6 +14,7 @@ from rnnlayers.cells.attention import (
 )
 from rnnlayers.cells.base import Cell
 from rnnlayers.cells.gated import GatedCell
+from rnnlayers.cells.parts import Fused, Multiply, Product, SideInputs, add, by, for_step
 from rnnlayers.checks import check_one_of, check_positive_integer
 from rnnlayers.types import States, Tensor
 
@@ -23,17 +24,6 @@ _BY_NAME: dict[str, Callable[..., Attention]] = {
     "dot": lambda **kwargs: MultiplicativeAttention("dot", **kwargs),
     "general": lambda **kwargs: MultiplicativeAttention("general", **kwargs),
 }
-
-
-class DropoutMasks(NamedTuple):
-    """The dropout masks of a sequence, the same for all its steps; None for no dropout."""
-
-    inputs: Tensor | None = None  # (batch, features)
-    fed: Tensor | None = None  # (batch, fed size), of the context or output that is fed back
-    recurrent: Tensor | None = None  # (batch, units)
-
-
-NO_DROPOUT = DropoutMasks()
 
 
 @keras.saving.register_keras_serializable(package="rnnlayers")
@@ -117,8 +107,7 @@ class AttentionCell(keras.Layer):
     ) -> None:
         if not isinstance(cell, Cell):
             raise ValueError(
-                "`cell` must be an `rnnlayers.Cell`, such as GRUCell(512); received "
-                f"{cell!r}."
+                f"`cell` must be an `rnnlayers.Cell`, such as GRUCell(512); received {cell!r}."
             )
         if attention not in _BY_NAME and not isinstance(attention, Attention):
             raise ValueError(
@@ -127,6 +116,11 @@ class AttentionCell(keras.Layer):
             )
         check_positive_integer("units", units, "the size of the output", or_none=True)
         check_one_of("attend", attend, ("after", "before"))
+        if cell.reads:
+            raise ValueError(
+                "`cell` must be one whose output is its first state, such as GRUCell(512); the "
+                f"output of {type(cell).__name__} is another."
+            )
         if input_feeding and attend == "before":
             raise ValueError(
                 "`input_feeding` must be False with attend='before', since the context enters the "
@@ -137,7 +131,7 @@ class AttentionCell(keras.Layer):
             attention = _BY_NAME[attention](dtype=self.dtype_policy, name="attention")
         self.cell = cell
         self.attention = attention
-        self.units = cell.units if units is None else int(units)
+        self.units = cell.output_size if units is None else int(units)
         self.activation = keras.activations.get(activation)
         self.attend = attend
         self.input_feeding = input_feeding
@@ -152,6 +146,11 @@ class AttentionCell(keras.Layer):
     def feeds_back(self) -> bool:
         """Whether the context or the output enters the recurrence."""
         return self.input_feeding or self.attend == "before"
+
+    @property
+    def state_sizes(self) -> tuple[int, ...]:
+        """Size of each of `state_names`."""
+        return (*self.cell.state_sizes, self.units)[: len(self.state_names)]
 
     def build(
         self,
@@ -169,11 +168,12 @@ class AttentionCell(keras.Layer):
             fed = self.units if self.input_feeding else size if self.feeds_back else 0
             self.cell.build((None, features + fed))
         if not self.attention.built:
-            self.attention.build((None, None, self.cell.units), (None, None, size))
+            self.attention.build((None, None, self.cell.output_size), (None, None, size))
         self.features = features
+        self.fed_size = self.units if self.input_feeding else size if self.feeds_back else 0
         self.kernel = self.add_weight(
             name="kernel",
-            shape=(size + self.cell.units, self.units),
+            shape=(size + self.cell.output_size, self.units),
             initializer=self.kernel_initializer,
         )
 
@@ -197,63 +197,87 @@ class AttentionCell(keras.Layer):
         """Return the output y, from contexts `(..., features)` and outputs of the cell."""
         return self.activation(ops.matmul(ops.concatenate([contexts, h], -1), self.kernel))
 
-    def project(self, inputs: Tensor) -> Tensor:
-        """Project inputs `(..., features)`, for all steps at once.
+    def draw(self, inputs: Tensor) -> SideInputs:
+        """Return what is random in the training of inputs `(time, rows, features)`."""
+        time, rows, features = ops.shape(inputs)
+        fed = self.fed_size
+        return self.cell.draw(ops.zeros((time, rows, features + fed), inputs.dtype))
 
-        If the cell overrides `project`, return the inputs themselves: `step` then projects them.
+    def prepare_inputs(
+        self, inputs: Tensor, memory: Memory, side: SideInputs | None
+    ) -> tuple[Any, tuple[Tensor, ...]]:
+        """Return what steps read, and what is the same for all steps; see `Cell.prepare`.
+
+        Args:
+            inputs: `(time, rows, features)`.
+            memory: From `prepare`.
+            side: From `draw`, or None.
         """
-        if not self._is_linear:
-            return inputs
+        side = SideInputs() if side is None else side
+        constants = tuple(map(_filled, (*memory, *side.sequence)))
+        if not self._is_linear:  # what is fed back enters the inputs before they are prepared
+            return (inputs, *side.steps), constants
+        dropped = side.sequence[0] if side.sequence else None
+        inputs = inputs if dropped is None else inputs * dropped[..., : self.features]
         projected = ops.matmul(inputs, self.cell.kernel[: self.features])
-        return projected if self.cell.input_bias is None else projected + self.cell.input_bias
+        bias = self.cell.input_bias
+        return Fused(
+            projected if bias is None else projected + bias, len(self.cell.gates)
+        ), constants
 
-    def step(
-        self,
-        projected: Tensor,
-        states: States,
-        memory: Memory,
-        dropout_masks: DropoutMasks = NO_DROPOUT,
-    ) -> tuple[Tensor, States, Tensor]:
-        """Return the output, the states and the weights after one step of projected inputs."""
-        inner, before = states[: len(self.cell.state_names)], states[-1]
-        weights = context = None
+    def products(self, side: SideInputs | None = None) -> Mapping[str, Product]:
+        """Return the matrices that a step multiplies with, by name; see `Cell.products`."""
+        products = dict(self.cell.products(side))
+        if self.feeds_back and self._is_linear:
+            fed = self.cell.kernel[self.features :]
+            products["attention/fed"] = Product(fed, parts=len(self.cell.gates))
+        if self.input_feeding:
+            products["attention/combine"] = Product(self.kernel)
+        return products
+
+    def advance(
+        self, x: Any, states: States, product: Multiply, constants: tuple[Tensor, ...]
+    ) -> States:
+        """Return the states after one step; see `Cell.step`."""
+        inner, before = tuple(states[: len(self.cell.state_names)]), states[-1]
+        values, keys, mask, *drawn = map(_none_if_empty, constants)
+        memory = Memory(values, keys, mask)
         if self.attend == "before":
-            context, weights = self._attend(inner[0], memory)
-            before = context
-        if self.feeds_back:
-            before = before if dropout_masks.fed is None else before * dropout_masks.fed
-            projected = (
-                projected + ops.matmul(before, self.cell.kernel[self.features :])
-                if self._is_linear
-                else self.cell.project(ops.concatenate([projected, before], -1))
-            )
-        elif not self._is_linear:
-            projected = self.cell.project(projected)
-        inner = self.cell.step(projected, inner, dropout_masks.recurrent)
-        if context is None:
-            context, weights = self._attend(inner[0], memory)
-        y = self.combine(context, inner[0])
-        return y, (*inner, y) if self.input_feeding else inner, weights
-
-    def draw_dropout_masks(self, h: Tensor) -> DropoutMasks:
-        """Draw the dropout masks of a sequence, for states of the shape of `h` `(rows, units)`."""
-        recurrent = self.cell.draw_recurrent_dropout_mask(h)
-        width = self.cell.kernel.shape[0]
-        mask = self.cell.drop_inputs(ops.ones((ops.shape(h)[0], width), h.dtype))
-        if not self.cell.dropout:
-            return DropoutMasks(recurrent=recurrent)
-        return DropoutMasks(mask[:, : self.features], mask[:, self.features :], recurrent)
+            before, _ = self._attend(inner[0], memory)
+        if self._is_linear:
+            on_inputs, on_state = drawn or (None, None)
+            if self.feeds_back:
+                if on_inputs is not None:
+                    before = before * on_inputs[0, :, self.features :]
+                x = add(x, product(before, "attention/fed"))
+            of_cell = () if on_state is None else (on_state,)
+        else:
+            inputs, *steps = (ops.expand_dims(tensor, 0) for tensor in x)
+            if self.feeds_back:
+                inputs = ops.concatenate([inputs, ops.expand_dims(before, 0)], -1)
+            side = SideInputs(tuple(steps), tuple(drawn)) if steps or drawn else None
+            prepared, of_cell = self.cell.prepare(inputs, side)
+            x = for_step(prepared, lambda tensor: tensor[0])
+        inner = tuple(self.cell.step(x, inner, product, of_cell))
+        if not self.input_feeding:
+            return inner
+        context, _ = self._attend(inner[0], memory)
+        together = ops.concatenate([context, inner[0]], -1)
+        return (*inner, self.activation(product(together, "attention/combine")))
 
     def call(
         self, inputs: Tensor, states: Any, memory: Memory, training: bool = False
     ) -> tuple[Tensor, list[Tensor], Tensor]:
         """Take one step."""
-        dropout_masks = self.draw_dropout_masks(states[0]) if training else NO_DROPOUT
-        if dropout_masks.inputs is not None:
-            inputs = inputs * dropout_masks.inputs
-        y, new, weights = self.step(
-            self.project(inputs), tuple(states), Memory(*memory), dropout_masks
-        )
+        memory, states = Memory(*memory), tuple(states)
+        sequence = ops.expand_dims(inputs, 0)
+        side = self.draw(sequence) if training else None
+        x, constants = self.prepare_inputs(sequence, memory, side)
+        now = for_step(x, lambda tensor: tensor[0])
+        new = self.advance(now, states, by(self.products(side)), constants)
+        queries = states[0] if self.attend == "before" else new[0]
+        context, weights = self._attend(queries, memory)
+        y = new[-1] if self.input_feeding else self.combine(context, new[0])
         return y, list(new), weights
 
     def _attend(self, h: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
@@ -271,7 +295,10 @@ class AttentionCell(keras.Layer):
     @property
     def _is_linear(self) -> bool:
         """Whether inputs and what is fed back can be projected separately."""
-        return type(self.cell).project is GatedCell.project
+        return isinstance(self.cell, GatedCell) and all(
+            getattr(type(self.cell), name) is getattr(GatedCell, name)
+            for name in ("project", "prepare", "draw")
+        )
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make an equal cell."""
@@ -294,3 +321,88 @@ class AttentionCell(keras.Layer):
             for name in ("cell", "attention")
         }
         return cls(**{**config, **inner})
+
+
+class AttentionSteps(Cell):
+    """An `AttentionCell` over time, as engines run it.
+
+    The memory comes first in `side.sequence`, see `memory_of`. The outputs are the queries of the
+    attention and, next to them, the outputs of the cell or, with input feeding, those that were fed
+    back.
+
+    Args:
+        attentive: A built `AttentionCell`.
+    """
+
+    def __init__(self, attentive: AttentionCell) -> None:
+        super().__init__(attentive.units, dtype=attentive.dtype_policy, name=attentive.name)
+        self.attentive = attentive
+        self.built = True
+
+    @property
+    def state_names(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Names of the states."""
+        return self.attentive.state_names
+
+    @property
+    def state_sizes(self) -> tuple[int, ...]:
+        """Size of each of `state_names`."""
+        return self.attentive.state_sizes
+
+    @property
+    def output_size(self) -> int:
+        """Size of the queries and the outputs together."""
+        return self.state_sizes[0] + self.state_sizes[-1 if self.attentive.input_feeding else 0]
+
+    def get_initial_state(self, batch_size: Any = None) -> list[Tensor]:
+        """Return a zero state for each of `state_names`."""
+        return self.attentive.get_initial_state(batch_size)
+
+    def draw(self, inputs: Tensor) -> SideInputs:
+        """Return what is random in the training of inputs `(time, batch, features)`."""
+        return self.attentive.draw(inputs)
+
+    def prepare(
+        self, inputs: Tensor, side: SideInputs | None = None
+    ) -> tuple[Any, tuple[Tensor, ...]]:
+        """Return what steps read, and the memory; see `Cell.prepare`."""
+        side = SideInputs() if side is None else side
+        values, keys, mask, *drawn = side.sequence
+        memory = Memory(values, keys, mask > 0)
+        rest = SideInputs(side.steps, tuple(drawn)) if drawn or side.steps else None
+        return self.attentive.prepare_inputs(inputs, memory, rest)
+
+    def products(self, side: SideInputs | None = None) -> Mapping[str, Product]:
+        """Return the matrices that a step multiplies with, by name."""
+        drawn = SideInputs() if side is None else side._replace(sequence=side.sequence[3:])
+        return self.attentive.products(drawn if drawn.sequence or drawn.steps else None)
+
+    def step(
+        self, x: Any, states: States, product: Multiply, constants: tuple[Tensor, ...] = ()
+    ) -> States:
+        """Return the new states; see `Cell.step`."""
+        return self.attentive.advance(x, states, product, constants)
+
+    def read(
+        self, x: Any, states: States, previous: States, constants: tuple[Tensor, ...] = ()
+    ) -> Tensor:
+        """Return the queries and the outputs of all steps, side by side."""
+        queries = (previous if self.attentive.attend == "before" else states)[0]
+        return ops.concatenate([queries, states[-1 if self.attentive.input_feeding else 0]], -1)
+
+
+def memory_of(memory: Memory) -> tuple[Tensor, ...]:
+    """Return a memory as the tensors that `AttentionSteps` takes, which have gradients."""
+    values, keys, mask = memory
+    if mask is None:
+        mask = ops.ones_like(ops.transpose(values[..., :1], (0, 2, 1)))
+    return values, keys, ops.cast(mask, values.dtype)
+
+
+def _filled(tensor: Tensor | None) -> Tensor:
+    """Return a tensor; an empty one stands for None, since engines pass on tensors alone."""
+    return ops.zeros((0,)) if tensor is None else tensor
+
+
+def _none_if_empty(tensor: Tensor) -> Tensor | None:
+    return None if tuple(tensor.shape) == (0,) else tensor

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import keras
 from keras import ops
 
-from rnnlayers.cells.parts import Multiply, Noise, Product, by, for_step
+from rnnlayers.cells.parts import Multiply, Product, SideInputs, by, for_step
 from rnnlayers.checks import check_positive_integer
 from rnnlayers.types import States, Tensor
 
@@ -18,7 +18,7 @@ class Cell(keras.Layer):
     cells share. Whatever need not wait for the step before is computed for all steps at once, and
     `step` is the rest. The engines need nothing else:
 
-    1. `prepare(inputs, noise)`, before: what a step reads of the inputs, and what is the same for
+    1. `prepare(inputs, side)`, before: what a step reads of the inputs, and what is the same for
        all steps.
     2. `step(x, states, product, constants)`, during: the new states. Every product with a matrix
        goes through `product(v, name)`, so that an engine can sum up its gradient after the loop.
@@ -39,10 +39,10 @@ class Cell(keras.Layer):
     ...         )
     ...         self.rate = self.add_weight(name="rate", shape=(self.units,))
     ...
-    ...     def prepare(self, inputs, noise=None):
+    ...     def prepare(self, inputs, side=None):
     ...         return ops.matmul(inputs, self.kernel), ()
     ...
-    ...     def products(self, noise=None):
+    ...     def products(self, side=None):
     ...         return {"": Product(self.recurrent_kernel)}
     ...
     ...     def step(self, x, states, product, constants=()):
@@ -121,16 +121,18 @@ class Cell(keras.Layer):
         """Return a zero state `(batch_size, size)` for each of `state_names`."""
         return [ops.zeros((batch_size, size), self.compute_dtype) for size in self.state_sizes]
 
-    def draw(self, inputs: Tensor) -> Noise:
+    def draw(self, inputs: Tensor) -> SideInputs:
         """Return what is random in the training of inputs `(time, batch, features)`."""
-        return Noise()
+        return SideInputs()
 
-    def prepare(self, inputs: Tensor, noise: Noise | None = None) -> tuple[Any, tuple[Tensor, ...]]:
+    def prepare(
+        self, inputs: Tensor, side: SideInputs | None = None
+    ) -> tuple[Any, tuple[Tensor, ...]]:
         """Return what a step reads, for all steps at once, and what is the same for all steps.
 
         Args:
             inputs: `(time, batch, features)`; at masked steps zeros.
-            noise: From `draw`, None in inference.
+            side: From `draw` in training, otherwise None.
 
         Returns:
             A tensor `(time, batch, ...)`, a `Fused` one, or a tuple of these, of which each step
@@ -139,7 +141,7 @@ class Cell(keras.Layer):
         """
         return inputs, ()
 
-    def products(self, noise: Noise | None = None) -> Mapping[str, Product]:
+    def products(self, side: SideInputs | None = None) -> Mapping[str, Product]:
         """Return the matrices that a step multiplies with, by name."""
         return {}
 
@@ -177,10 +179,10 @@ class Cell(keras.Layer):
         nested = isinstance(states, list | tuple)
         previous = tuple(states) if nested else (states,)
         sequence = ops.expand_dims(inputs, 0)
-        noise = self.draw(sequence) if training else None
-        x, constants = self.prepare(sequence, noise)
+        side = self.draw(sequence) if training else None
+        x, constants = self.prepare(sequence, side)
         now = for_step(x, lambda tensor: tensor[0])
-        new = self.step(now, previous, by(self.products(noise)), constants)
+        new = self.step(now, previous, by(self.products(side)), constants)
         output = new[0]
         if self.reads:
             one_step = [tuple(ops.expand_dims(s, 0) for s in states) for states in (new, previous)]

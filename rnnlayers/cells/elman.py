@@ -24,7 +24,9 @@ class ElmanDerivative:
         """Return whether the slope of the activation can be computed from its output."""
         return has_slope(cell.activation)
 
-    def linearize(self, x: Any, products: Any, previous: States, states: States) -> Sequence[Tensor]:
+    def linearize(
+        self, x: Any, products: Any, previous: States, states: States
+    ) -> Sequence[Tensor]:
         """Return dh/dz of each step."""
         (h,) = states
         return (slope(self.cell.activation, h),)

@@ -1,4 +1,4 @@
-"""The base class of the cells that Keras has and of their relatives: arguments, weights, dropout."""
+"""The base class of cells with gates: the arguments and weights that Keras' cells share."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -8,7 +8,7 @@ from keras import ops
 
 from rnnlayers.cells.base import Cell, check_features
 from rnnlayers.cells.old_contract import OldContract
-from rnnlayers.cells.parts import Fused, Noise, Product
+from rnnlayers.cells.parts import Fused, Product, SideInputs
 from rnnlayers.checks import check_rate
 from rnnlayers.types import Tensor
 
@@ -167,19 +167,21 @@ class GatedCell(OldContract, Cell):
         """The part of `bias` that is added to the recurrent product, or None."""
         return None
 
-    def draw(self, inputs: Tensor) -> Noise:
+    def draw(self, inputs: Tensor) -> SideInputs:
         """Return the dropout masks of inputs `(time, batch, features)`, None for no dropout."""
         on_inputs = self.drop_inputs(ops.ones_like(inputs[:1])) if self.dropout else None
         rows = ops.ones((ops.shape(inputs)[1], self.state_sizes[0]), inputs.dtype)
-        return Noise(sequence=(on_inputs, self.draw_recurrent_dropout_mask(rows)))
+        return SideInputs(sequence=(on_inputs, self.draw_recurrent_dropout_mask(rows)))
 
-    def prepare(self, inputs: Tensor, noise: Noise | None = None) -> tuple[Any, tuple[Tensor, ...]]:
+    def prepare(
+        self, inputs: Tensor, side: SideInputs | None = None
+    ) -> tuple[Any, tuple[Tensor, ...]]:
         """Return the part of the inputs in the gates, and the mask of the recurrent dropout."""
-        on_inputs, on_state = (None, None) if noise is None else noise.sequence
+        on_inputs, on_state = (None, None) if side is None else side.sequence
         projected = self.project(inputs if on_inputs is None else inputs * on_inputs)
         return Fused(projected, len(self.gates)), () if on_state is None else (on_state,)
 
-    def products(self, noise: Noise | None = None) -> Mapping[str, Product]:
+    def products(self, side: SideInputs | None = None) -> Mapping[str, Product]:
         """Return the recurrent kernel, cut into gates."""
         return {"": Product(self.recurrent_kernel, self.recurrent_bias, len(self.gates))}
 

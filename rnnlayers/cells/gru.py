@@ -8,7 +8,7 @@ from keras import ops
 
 from rnnlayers.cells.base import passed_on
 from rnnlayers.cells.gated import GatedCell
-from rnnlayers.cells.parts import Multiply, Noise, Product
+from rnnlayers.cells.parts import Multiply, Product, SideInputs
 from rnnlayers.cells.slopes import has_slope, slope
 from rnnlayers.types import States, Tensor
 
@@ -26,7 +26,9 @@ class GRUDerivative:
         """Return whether this is the form of the cell, and the slopes are known."""
         return cell.reset_after and has_slope(cell.activation, cell.recurrent_activation)
 
-    def linearize(self, x: Any, products: Any, previous: States, states: States) -> Sequence[Tensor]:
+    def linearize(
+        self, x: Any, products: Any, previous: States, states: States
+    ) -> Sequence[Tensor]:
         """Return dh/dz of z, r, n, and dh/dh_prev = z and dn/du_n = r of each step."""
         (h_prev,), (x_z, x_r, x_n), (u_z, u_r, u_n) = previous, x, products[0]
         gate, activation = self.cell.recurrent_activation, self.cell.activation
@@ -54,7 +56,9 @@ class ResetBeforeDerivative(GRUDerivative):
         """Return whether this is the form of the cell, and the slopes are known."""
         return not cell.reset_after and has_slope(cell.activation, cell.recurrent_activation)
 
-    def linearize(self, x: Any, products: Any, previous: States, states: States) -> Sequence[Tensor]:
+    def linearize(
+        self, x: Any, products: Any, previous: States, states: States
+    ) -> Sequence[Tensor]:
         """Return dh/dz of z and n, d(r h)/dz of r, and dh/dh_prev = z and r of each step."""
         (h_prev,), (x_z, x_r, x_n), ((u_z, u_r), u_n) = previous, x, products
         gate, activation = self.cell.recurrent_activation, self.cell.activation
@@ -161,10 +165,10 @@ class GRUCell(GatedCell):
         """The part of `bias` that is added to the recurrent product, or None."""
         return self.bias[1] if self.reset_after and self.bias is not None else None
 
-    def products(self, noise: Noise | None = None) -> Mapping[str, Product]:
+    def products(self, side: SideInputs | None = None) -> Mapping[str, Product]:
         """Return the recurrent kernel, cut into gates; the paper's form multiplies twice."""
         if self.reset_after:
-            return super().products(noise)
+            return super().products(side)
         U_zr, U_n = ops.split(self.recurrent_kernel, [2 * self.units], axis=-1)
         return {"": Product(U_zr, parts=2), "n": Product(U_n)}
 

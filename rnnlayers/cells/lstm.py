@@ -37,7 +37,9 @@ class LSTMDerivative:
         """Return whether the slopes of the activations can be computed from their outputs."""
         return has_slope(cell.activation, cell.recurrent_activation)
 
-    def linearize(self, x: Any, products: Any, previous: States, states: States) -> Sequence[Tensor]:
+    def linearize(
+        self, x: Any, products: Any, previous: States, states: States
+    ) -> Sequence[Tensor]:
         """Return every factor of the derivative that needs no incoming gradient, for all steps.
 
         Here they are dc/dz of i, f, g, dh/dz of o, dh/dc and dc/dc_prev.

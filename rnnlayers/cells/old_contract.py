@@ -56,7 +56,9 @@ class OldContract:
 
     def split(self, fused: Any) -> list[Tensor]:
         """Cut `(..., gates * units)` into one tensor `(..., units)` for each of `gates`."""
-        return list(fused) if isinstance(fused, list | tuple) else Fused(fused, len(self.gates)).cut()
+        return (
+            list(fused) if isinstance(fused, list | tuple) else Fused(fused, len(self.gates)).cut()
+        )
 
 
 def _from_update(
@@ -119,5 +121,3 @@ def _warn(cls: type, name: str) -> None:
         DeprecationWarning,
         stacklevel=4,
     )
-
-

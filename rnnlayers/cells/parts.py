@@ -1,4 +1,4 @@
-"""What a cell hands to an engine: parts of inputs and products, and the noise of a sequence."""
+"""What a cell hands to an engine: parts of inputs and products, and side inputs."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
@@ -42,11 +42,11 @@ class Product(NamedTuple):
         return product if self.parts is None else Fused(product, self.parts).cut()
 
 
-class Noise(NamedTuple):
-    """What is random in the training of a sequence, drawn once by `Cell.draw`."""
+class SideInputs(NamedTuple):
+    """What `Cell.prepare` gets besides the inputs: dropout masks of `Cell.draw`, or a memory."""
 
-    steps: tuple[Tensor, ...] = ()  # (time, batch, ...), other at each step
-    sequence: tuple[Tensor, ...] = ()  # the same at all steps
+    steps: tuple[Any, ...] = ()  # tensors (time, batch, ...), other at each step; without gradients
+    sequence: tuple[Any, ...] = ()  # tensors that are the same at all steps, or None
 
 
 def multiply(v: Tensor, kernel: Tensor) -> Tensor:

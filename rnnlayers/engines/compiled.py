@@ -11,7 +11,7 @@ import tensorflow as tf
 from keras import ops
 
 from rnnlayers.cells.base import Cell
-from rnnlayers.cells.parts import Fused, Noise, Product, leaves, rebuild
+from rnnlayers.cells.parts import Fused, Product, SideInputs, leaves, rebuild
 from rnnlayers.engines.derivatives import Tensors
 from rnnlayers.engines.gradients import with_gradient
 from rnnlayers.engines.graph_cache import cached, values_of
@@ -29,7 +29,7 @@ def run_compiled(
     inputs: Tensor,
     initial_states: States,
     *,
-    noise: Noise | None = None,
+    side: SideInputs | None = None,
     mask: Tensor | None = None,
     reverse: bool = False,
     return_sequences: bool = True,
@@ -43,7 +43,7 @@ def run_compiled(
     steps = inputs.shape[0]
     span = remat or truncate or _segment_length(steps)
     if span is None or (steps is not None and steps <= span):
-        return through_time(inputs, initial_states, mask, noise, reverse=reverse, training=training)
+        return through_time(inputs, initial_states, mask, side, reverse=reverse, training=training)
     return run_in_segments(
         through_time,
         partial(run_stepwise, cell, truncate=truncate, **options),
@@ -51,7 +51,7 @@ def run_compiled(
         inputs,
         initial_states,
         mask,
-        noise,
+        side,
         reverse=reverse,
         return_sequences=return_sequences,
         span=span,
@@ -64,21 +64,21 @@ def _through_time(
     inputs: Tensor,
     initial_states: States,
     mask: Tensor | None,
-    noise: Noise | None,
+    side: SideInputs | None,
     *,
     reverse: bool = False,
     return_sequences: bool,
     training: bool,
 ) -> tuple[Tensor | None, States]:
     """Run a cell over all steps in one pass that saves all states."""
-    x, constants = cell.prepare(inputs, noise)
+    x, constants = cell.prepare(inputs, side)
     steps = [leaf.tensor if isinstance(leaf, Fused) else leaf for leaf in leaves(x)]
     time, length = None, _length_to_pad_to(steps[0])
     if length is not None:
         time = tf.shape(steps[0])[0]
         steps = [_pad_to(leaf, length) for leaf in steps]
         mask = _pad_to(mask, length)
-    products = {name: _as_tensors(product) for name, product in cell.products(noise).items()}
+    products = {name: _as_tensors(product) for name, product in cell.products(side).items()}
     program = _program_of(cell, _like(x, steps), initial_states, products, constants)
     plan, masks = program.plan, Masks(mask, time)
     # How many of the states are returned for all steps.

@@ -17,7 +17,6 @@ import keras
 import tensorflow as tf
 
 from rnnlayers.cells.base import Cell
-from rnnlayers.cells.parts import leaves
 from rnnlayers.engines.graph_cache import call_with_weights
 from rnnlayers.types import States, Tensor
 
@@ -112,19 +111,22 @@ class AutomaticDerivative:
 
             return function(v)
 
-        sources = x, tuple(previous), given.constants, tuple(given.weights)
+        moving = [constant for constant in given.constants if constant.dtype.is_floating]
+        sources = x, tuple(previous), moving, tuple(given.weights)
         with tf.GradientTape() as tape:
             tape.watch(sources)
             new = advance(
                 self.cell, self.variables, given._replace(x=x, states=tuple(previous)), recall
             )
-        d_x, d_previous, d_constants, d_weights = tape.gradient(
+        d_x, d_previous, d_moving, d_weights = tape.gradient(
             list(new), sources, output_gradients=list(d_states)
         )
         d_previous = tuple(
             tf.zeros_like(state) if d is None else d
             for d, state in zip(d_previous, previous, strict=True)
         )
+        left = iter(d_moving)
+        d_constants = [next(left) if c.dtype.is_floating else None for c in given.constants]
         return StepGradients(_by_leaf(x, d_x), d_previous, d_constants, d_weights)
 
 

@@ -21,6 +21,7 @@ def run_inference(
     sequences: Tensor,
     states: States,
     mask: Tensor | None,
+    memory: tuple[Tensor, ...] = (),
 ) -> tuple[Tensor, States]:
     """Compile `through_time` and call it.
 
@@ -31,20 +32,24 @@ def run_inference(
     Args:
         cell: The cell whose weights `through_time` reads.
         choice: The engine.
-        through_time: Takes the name of an engine, sequences, states, mask and `to_differentiate`;
-            returns the outputs and the final states.
+        through_time: Takes the name of an engine, sequences, states, mask, memory and
+            `to_differentiate`; returns the outputs and the final states.
         sequences: `(batch, timesteps, features)`.
         states: The states before the first step, `(batch, units)` each.
         mask: Booleans `(timesteps, batch, 1)`, or None.
+        memory: Tensors that come first in `side.sequence` of the cell.
     """
     count = len(states)
+    cut = count + len(memory)
 
     def run(engine: str, sequences: Tensor, *tensors: Tensor, **how: Any) -> Sequence[Tensor]:
         outputs, after = call_with_weights(
             cell,
             cell.weights,
-            tensors[count:],
-            lambda: through_time(engine, sequences, tensors[:count], mask, **how),
+            tensors[cut:],
+            lambda: through_time(
+                engine, sequences, tensors[:count], mask, tensors[count:cut], **how
+            ),
         )
         return (outputs, *after)
 
@@ -63,5 +68,5 @@ def run_inference(
         return tape.gradient(results, inputs, upstream, unconnected_gradients="zero")
 
     function = with_gradient(forward, backward, partial(run, "stepwise"))
-    outputs, *after = function(sequences, *states, *values_of(cell.weights))
+    outputs, *after = function(sequences, *states, *memory, *values_of(cell.weights))
     return outputs, tuple(after)

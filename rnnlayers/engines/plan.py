@@ -88,7 +88,9 @@ def make_plan(
 
     def pull_back(derivative: OwnDerivative | AutomaticDerivative, given: Step) -> StepGradients:
         one = [tf.nest.map_structure(lambda t: t[None], part) for part in given[:3]]
-        factors = derivative.linearize(given._replace(x=one[0], states=one[1], products=one[2]), one[1])
+        factors = derivative.linearize(
+            given._replace(x=one[0], states=one[1], products=one[2]), one[1]
+        )
         now = tf.nest.map_structure(lambda t: t[0], factors)
 
         def back(number: int, d: Any) -> Tensor:
@@ -103,7 +105,7 @@ def make_plan(
     derivative = derivative_of(cell, variables, names)
     gradients = pull_back(derivative, given._replace(weights=[given.weights[n] for n in read]))
     return Plan(
-        rebuild(x, (Fused(None, l.parts) if isinstance(l, Fused) else None for l in leaves(x))),
+        rebuild(x, map(_kind, leaves(x))),
         [
             Call(
                 name,
@@ -118,6 +120,10 @@ def make_plan(
         [number for number, d in enumerate(gradients.x) if d is not None],
         derivative,
     )
+
+
+def _kind(leaf: Tensor | Fused) -> Fused | None:
+    return Fused(None, leaf.parts) if isinstance(leaf, Fused) else None
 
 
 def _place(wanted: Any, among: Sequence[Any]) -> int | None:

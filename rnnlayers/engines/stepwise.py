@@ -9,7 +9,7 @@ import tensorflow as tf
 from keras import ops
 
 from rnnlayers.cells.base import Cell
-from rnnlayers.cells.parts import Noise, by, for_step
+from rnnlayers.cells.parts import SideInputs, by, for_step
 from rnnlayers.engines.arrays import empty_array, unstack
 from rnnlayers.types import States, Tensor
 
@@ -19,7 +19,7 @@ def run_stepwise(
     inputs: Tensor,
     initial_states: States,
     *,
-    noise: Noise | None = None,
+    side: SideInputs | None = None,
     mask: Tensor | None = None,
     reverse: bool = False,
     return_sequences: bool = True,
@@ -33,7 +33,7 @@ def run_stepwise(
         cell: A built cell.
         inputs: `(time, batch, features)`.
         initial_states: One tensor `(batch, size)` for each of `cell.state_names`.
-        noise: From `cell.draw`, None in inference.
+        side: What `cell.prepare` gets besides the inputs: from `cell.draw` in training, or None.
         mask: Booleans `(time, batch, 1)`, or None. A masked step, False, keeps the states.
         reverse: Whether to begin with the last step. Outputs stay at their steps.
         return_sequences: Whether to return the output of each step. A cell that reads its outputs
@@ -49,8 +49,8 @@ def run_stepwise(
         the cell reads it otherwise.
     """
     time = ops.shape(inputs)[0]
-    x, constants = cell.prepare(inputs, noise)
-    product = by(cell.products(noise))
+    x, constants = cell.prepare(inputs, side)
+    product = by(cell.products(side))
     arrays_of_x = [unstack(leaf) for leaf in tf.nest.flatten(x) if not isinstance(leaf, int)]
     masks = None if mask is None else unstack(mask)
     kept = len(initial_states) if cell.reads else int(return_sequences)
@@ -85,7 +85,7 @@ def run_stepwise(
         (outputs,) = sequences
         return (ops.flip(outputs, 0) if reverse else outputs), states
     before = tuple(
-        ops.concatenate([ops.expand_dims(first, 0), after[:-1]])
+        ops.concatenate([ops.expand_dims(first, 0), after[:-1]])[:time]
         for first, after in zip(initial_states, sequences, strict=True)
     )
     if reverse:

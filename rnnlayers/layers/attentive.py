@@ -6,9 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from rnnlayers.cells.attention import Memory, hide
-from rnnlayers.cells.attentive import NO_DROPOUT, AttentionCell
-from rnnlayers.engines.attentive import run_attentive
+from rnnlayers.cells.attentive import AttentionCell, AttentionSteps, memory_of
 from rnnlayers.engines.choose import check_engine
 from rnnlayers.layers.recurrent import Recurrent
 from rnnlayers.types import Tensor
@@ -18,16 +16,16 @@ from rnnlayers.types import Tensor
 class AttentiveDecoder(keras.Layer):
     """An `AttentionCell` over a known target sequence: teacher forcing.
 
-    It gives the numbers that the cell gives step by step. If the cell feeds neither context nor
-    output back, the recurrence runs like any `Recurrent` layer, and attention is computed for all
-    steps in one product. Otherwise the steps run one after another. To produce a sequence instead,
+    It gives the numbers that the cell gives step by step. The recurrence runs like that of any
+    `Recurrent` layer, and all attention that is not fed back is computed for all steps in one
+    product. To produce a sequence instead,
     pass steps of `cell` to `rnnlayers.decoding.decode`.
 
     Args:
         cell: An `AttentionCell`.
         return_state: Whether to return the final states too.
         return_attention: Whether to return the weights of the attention too.
-        engine: How the recurrence runs if nothing is fed back, see `Recurrent`.
+        engine: How the recurrence runs, see `Recurrent`.
         **kwargs: `name`, `dtype`, `trainable` of `keras.Layer`.
 
     Call arguments:
@@ -86,16 +84,6 @@ class AttentiveDecoder(keras.Layer):
         self.return_state = return_state
         self.return_attention = return_attention
         self.engine = engine
-        self.recurrent: Recurrent | None = None
-        if not cell.feeds_back:
-            self.recurrent = Recurrent(
-                cell.cell,
-                return_sequences=True,
-                return_state=True,
-                engine=engine,
-                dtype=self.dtype_policy,
-                name="recurrent",
-            )
         self.supports_masking = True
         self.input_spec = keras.layers.InputSpec(ndim=3)
 
@@ -113,8 +101,6 @@ class AttentiveDecoder(keras.Layer):
             )
         if not self.cell.built:
             self.cell.build((None, sequences_shape[-1]), (None, None, memory_shape[-1]))
-        if self.recurrent is not None and not self.recurrent.built:
-            self.recurrent.build((None, None, sequences_shape[-1]))
         self.input_spec = keras.layers.InputSpec(ndim=3, axes={-1: sequences_shape[-1]})
 
     def call(
@@ -131,45 +117,40 @@ class AttentiveDecoder(keras.Layer):
         mask = _booleans(mask if mask is not None else sequences_mask, sequences)
         states = self._states_before(sequences, initial_state)
         prepared = self.cell.prepare(memory, memory_mask)
-        if self.recurrent is None:
-            outputs, weights, states = self._step_by_step(
-                sequences, states, prepared, mask, training
-            )
-        else:
-            self.recurrent.engine = self.engine
-            h, *states = self.recurrent(sequences, states, mask=mask, training=training)
-            contexts, weights = self.cell.attention.attend(h, prepared)
-            outputs = self.cell.combine(contexts, h)
+        found, states = self._over_time().run(
+            sequences, states, mask, training=training, memory=memory_of(prepared)
+        )
+        queries, h = found[..., : self.cell.state_sizes[0]], found[..., self.cell.state_sizes[0] :]
+        contexts, weights = self.cell.attention.attend(queries, prepared)
+        outputs = h if self.cell.input_feeding else self.cell.combine(contexts, h)
         if mask is not None:
             valid = ops.expand_dims(mask, -1)
             outputs = ops.where(valid, outputs, ops.zeros_like(outputs))
             weights = ops.where(valid, weights, ops.zeros_like(weights))
         results = [outputs]
-        results += states if self.return_state else []
+        results += list(states) if self.return_state else []
         results += [weights] if self.return_attention else []
         return tuple(results) if len(results) > 1 else outputs
 
-    def _step_by_step(
-        self, sequences: Tensor, states: list[Tensor], memory: Memory, mask: Any, training: bool
-    ) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Return outputs, weights and states of a cell that feeds context or output back."""
-        if mask is not None:
-            sequences = hide(sequences, mask)
-        inputs = ops.transpose(sequences, (1, 0, 2))
-        dropout_masks = self.cell.draw_dropout_masks(states[0]) if training else NO_DROPOUT
-        if dropout_masks.inputs is not None:
-            inputs = inputs * dropout_masks.inputs
-        if mask is not None:
-            mask = ops.expand_dims(ops.transpose(mask), -1)
-        outputs, weights, after = run_attentive(
-            self.cell,
-            self.cell.project(inputs),
-            tuple(states),
-            memory,
-            mask=mask,
-            dropout_masks=dropout_masks,
-        )
-        return ops.transpose(outputs, (1, 0, 2)), ops.transpose(weights, (1, 0, 2)), list(after)
+    def _over_time(self) -> Recurrent:
+        """Return the recurrent layer that runs the cell.
+
+        Hidden from Keras, which would save the weights of the cell with it once more.
+        """
+        hidden: list[Recurrent] = self.__dict__.setdefault("_recurrent", _Hidden())
+        if not hidden:
+            hidden.append(
+                Recurrent(
+                    AttentionSteps(self.cell),
+                    return_sequences=True,
+                    return_state=True,
+                    dtype=self.dtype_policy,
+                    name="recurrent",
+                )
+            )
+            hidden[0].built = True
+        hidden[0].engine = self.engine
+        return hidden[0]
 
     def _states_before(self, sequences: Tensor, initial_state: Any) -> list[Tensor]:
         """Return the states before the first step, checked, in the compute dtype."""
@@ -206,10 +187,8 @@ class AttentiveDecoder(keras.Layer):
     ) -> Any:
         """Return the shape of each output."""
         batch, target, _ = sequences_shape
-        sizes = [self.cell.cell.units] * len(self.cell.cell.state_names)
-        sizes += [self.cell.units] if self.cell.input_feeding else []
         shapes: list[tuple[int | None, ...]] = [(batch, target, self.cell.units)]
-        shapes += [(batch, size) for size in sizes] if self.return_state else []
+        shapes += [(batch, size) for size in self.cell.state_sizes] if self.return_state else []
         shapes += [(batch, target, memory_shape[1])] if self.return_attention else []
         return tuple(shapes) if len(shapes) > 1 else shapes[0]
 
@@ -228,6 +207,16 @@ class AttentiveDecoder(keras.Layer):
         """Create a layer from the result of `get_config`."""
         cell = keras.saving.deserialize_keras_object(config["cell"])
         return cls(**{**config, "cell": cell})
+
+
+class _Hidden(list[Recurrent]):
+    """A list that Keras does not track, and that is not copied with its layer."""
+
+    def __deepcopy__(self, memo: Any) -> "_Hidden":
+        return _Hidden()
+
+    def __reduce__(self) -> Any:
+        return _Hidden, ()
 
 
 def _booleans(mask: Any, sequences: Tensor) -> Tensor | None:

@@ -9,11 +9,14 @@ import tensorflow as tf
 from keras import ops
 
 from rnnlayers.cells.base import Cell
+from rnnlayers.cells.parts import SideInputs
 from rnnlayers.checks import check_positive_integer
 from rnnlayers.engines.choose import check_engine, choose, run_on
 from rnnlayers.engines.inference import run_inference
 from rnnlayers.layers.masks import (
     first_mask,
+    last_output,
+    repeat_at_masked_steps,
     time_major_mask,
     zero_before_first_step,
     zero_where_false,
@@ -163,7 +166,41 @@ class Recurrent(keras.Layer):
         """Run the cell over `sequences`."""
         starts_at_zero = initial_state is None and self._makes_zeros
         states = self._states_before(sequences, initial_state)
-        mask = time_major_mask(mask if mask is not None else sequences_mask, sequences)
+        outputs, states = self.run(
+            sequences,
+            states,
+            mask if mask is not None else sequences_mask,
+            training=training,
+            starts_at_zero=starts_at_zero,
+            in_time_order=in_time_order,
+        )
+        if self.stateful:
+            self._carried.assign(states)
+        return (outputs, *states) if self.return_state else outputs
+
+    def run(
+        self,
+        sequences: Tensor,
+        states: States,
+        mask: Any = None,
+        *,
+        training: bool = False,
+        memory: tuple[Tensor, ...] = (),
+        starts_at_zero: bool = False,
+        in_time_order: bool = False,
+    ) -> tuple[Tensor, States]:
+        """Return the outputs and the final states, from states before the first step.
+
+        Args:
+            sequences: As for `call`.
+            states: One tensor `(batch, size)` for each state of the cell.
+            mask: As for `call`.
+            training: As for `call`.
+            memory: Tensors that come first in `side.sequence` of the cell.
+            starts_at_zero: Whether `states` are zeros.
+            in_time_order: As for `call`.
+        """
+        mask = time_major_mask(mask, sequences)
         batch, time, _ = sequences.shape
         choice = choose(self.engine, batch, time, training)
         through_time = partial(
@@ -173,14 +210,10 @@ class Recurrent(keras.Layer):
             in_time_order=in_time_order,
         )
         if choice.engine == "compiled" and not training and not tf.executing_eagerly():
-            outputs, states = run_inference(
-                self.cell, choice, through_time, sequences, states, mask
+            return run_inference(
+                self.cell, choice, through_time, sequences, tuple(states), mask, memory
             )
-        else:
-            outputs, states = through_time(choice.engine, sequences, states, mask)
-        if self.stateful:
-            self._carried.assign(states)
-        return (outputs, *states) if self.return_state else outputs
+        return through_time(choice.engine, sequences, tuple(states), mask, memory)
 
     def _through_time(
         self,
@@ -188,6 +221,7 @@ class Recurrent(keras.Layer):
         sequences: Tensor,
         states: States,
         mask: Tensor | None,
+        memory: tuple[Tensor, ...],
         *,
         training: bool,
         starts_at_zero: bool,
@@ -199,25 +233,33 @@ class Recurrent(keras.Layer):
         if mask is not None:
             # A product with the mask would not do: 0 * NaN is NaN, in gradients too.
             inputs = ops.where(mask, inputs, ops.zeros_like(inputs))
-        noise = self.cell.draw(inputs) if training else None
+        side = self.cell.draw(inputs) if training else None
+        if memory:
+            drawn = SideInputs() if side is None else side
+            side = SideInputs(drawn.steps, (*memory, *drawn.sequence))
         outputs, states = run_on(
             engine,
             self.cell,
             inputs,
             states,
             mask=mask,
-            noise=noise,
+            side=side,
             reverse=self.go_backwards,
             return_sequences=self.return_sequences,
             training=training or to_differentiate,
             truncate=self.truncate,
             remat=self.remat,
         )
-        if not self.return_sequences:
+        if self.cell.reads:
+            if mask is not None:
+                outputs = repeat_at_masked_steps(outputs, mask, reverse=self.go_backwards)
+            if not self.return_sequences:
+                outputs = last_output(outputs, reverse=self.go_backwards)
+        elif not self.return_sequences:
             outputs = states[0]
         if mask is not None:
             how = {"reverse": self.go_backwards, "over_time": self.return_sequences}
-            # The engine repeats the output before a masked step.
+            # A masked step repeats the output before it.
             if self.zero_output_for_mask:
                 outputs = zero_where_false(outputs, mask, **how)
             elif not starts_at_zero:
@@ -269,9 +311,10 @@ class Recurrent(keras.Layer):
     ) -> Any:
         """Return the shape of each output."""
         batch, timesteps, _ = sequences_shape
-        state = (batch, self.cell.output_size)
-        outputs = (batch, timesteps, self.cell.output_size) if self.return_sequences else state
-        return (outputs, *(state for _ in self.cell.state_names)) if self.return_state else outputs
+        output = (batch, self.cell.output_size)
+        outputs = (batch, timesteps, self.cell.output_size) if self.return_sequences else output
+        states = [(batch, size) for size in self.cell.state_sizes]
+        return (outputs, *states) if self.return_state else outputs
 
     def get_initial_state(self, batch_size: Any) -> list[Tensor]:
         """Return the states before the first step, `(batch_size, units)` for each of the cell's."""

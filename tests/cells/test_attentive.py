@@ -161,11 +161,11 @@ def test_dropout_applies_while_training(way):
     calm = cell(x[:, 0], states, prepared)[0]
     assert_same(cell(x[:, 0], states, prepared)[0], calm)
     assert np.max(np.abs(cell(x[:, 0], states, prepared, training=True)[0] - calm)) > 0.01
-    drops = cell.draw_dropout_masks(tf.zeros((1000, UNITS), "float64"))
     fed = {"before": SIZE}.get(way.get("attend"), 6 if way else 0)
-    assert (drops.inputs.shape, drops.fed.shape) == ((1000, FEATURES), (1000, fed))
-    assert set(np.unique(tf.concat(drops, -1))) == {0.0, 2.0}
-    assert abs(np.mean(drops.inputs) - 1) < 0.1
+    on_inputs, on_state = cell.draw(tf.zeros((5, 1000, FEATURES), "float64")).sequence
+    assert (on_inputs.shape, on_state.shape) == ((1, 1000, FEATURES + fed), (1000, UNITS))
+    assert set(np.unique(on_inputs)) == set(np.unique(on_state)) == {0.0, 2.0}
+    assert abs(np.mean(on_inputs) - 1) < 0.1
 
 
 @each_way
