@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
+from rnnlayers.cells.base import clone
 from rnnlayers.checks import check_one_of, check_positive_integer
 from rnnlayers.types import Tensor
 
@@ -266,8 +267,3 @@ def multiply(tensor: Tensor, kernel: Tensor) -> Tensor:
     *shape, size = ops.shape(tensor)
     product = ops.matmul(ops.reshape(tensor, (-1, size)), kernel)
     return ops.reshape(product, (*shape, kernel.shape[-1]))
-
-
-def clone(initializer: Any) -> Any:
-    """Return a copy of an initializer that draws numbers of its own."""
-    return initializer.clone() if hasattr(initializer, "clone") else initializer

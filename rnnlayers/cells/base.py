@@ -214,3 +214,8 @@ def check_features(features: int | None, shape: Sequence[int | None], name: str)
             f"received shape {tuple(shape)}. Give it in `keras.Input`."
         )
     return features
+
+
+def clone(initializer: Any) -> Any:
+    """Return a copy of an initializer that draws numbers of its own."""
+    return initializer.clone() if hasattr(initializer, "clone") else initializer

@@ -1,12 +1,13 @@
 """The base class of cells with gates: the arguments and weights that Keras' cells share."""
 
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import keras
 from keras import ops
 
-from rnnlayers.cells.base import Cell, check_features
+from rnnlayers.cells.base import Cell, check_features, clone
 from rnnlayers.cells.old_contract import OldContract
 from rnnlayers.cells.parts import Fused, Product, SideInputs
 from rnnlayers.checks import check_rate
@@ -40,7 +41,8 @@ class GatedCell(OldContract, Cell):
     Class attributes:
         gates: Names of the gates in the order in which they lie in the fused kernels. The order is
             that of Keras, so that weights interchange.
-        state_names, derivative, fixed_by_weights: As in `Cell`.
+        recurrent_gates: How many gates the recurrent kernel has, None for all.
+        state_names, derivatives, fixed_by_weights: As in `Cell`.
 
     Weights:
         kernel: `(features, gates * units)`.
@@ -74,7 +76,14 @@ class GatedCell(OldContract, Cell):
     """
 
     gates: ClassVar[tuple[str, ...]] = ()
+    recurrent_gates: ClassVar[int | None] = None
     fixed_by_weights: ClassVar[tuple[str, ...]] = ("units", "use_bias")
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Show in `help` the arguments that a class passes on by `**kwargs`."""
+        super().__init_subclass__(**kwargs)
+        if "__init__" in vars(cls):
+            cls.__signature__ = _with_inherited(cls)  # type: ignore[attr-defined]
 
     def __init__(
         self,
@@ -116,14 +125,29 @@ class GatedCell(OldContract, Cell):
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     @property
+    def gate_size(self) -> int:
+        """Size of a gate."""
+        return self.units
+
+    @property
+    def recurrent_shape(self) -> tuple[int, ...]:
+        """Shape of `recurrent_kernel`."""
+        return (self.state_sizes[0], self.recurrent_parts * self.gate_size)
+
+    @property
+    def recurrent_parts(self) -> int:
+        """Number of gates in the recurrent kernel."""
+        return len(self.gates) if self.recurrent_gates is None else self.recurrent_gates
+
+    @property
     def bias_shape(self) -> tuple[int, ...]:
         """Shape of `bias`."""
-        return (len(self.gates) * self.units,)
+        return (len(self.gates) * self.gate_size,)
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         """Create the weights for inputs of shape `(..., features)`."""
         features = check_features(input_shape[-1], input_shape, self.name)
-        width = len(self.gates) * self.units
+        width = len(self.gates) * self.gate_size
         self.kernel = self.add_weight(
             name="kernel",
             shape=(features, width),
@@ -133,7 +157,7 @@ class GatedCell(OldContract, Cell):
         )
         self.recurrent_kernel = self.add_weight(
             name="recurrent_kernel",
-            shape=(self.units, width),
+            shape=self.recurrent_shape,
             initializer=self.recurrent_initializer,
             regularizer=self.recurrent_regularizer,
             constraint=self.recurrent_constraint,
@@ -152,6 +176,26 @@ class GatedCell(OldContract, Cell):
         for function in vars(self).values():
             if isinstance(function, keras.Layer) and not function.built:
                 function.build((None, self.units))
+
+    def add_input_kernel(self, name: str, shape: Sequence[int | None]) -> keras.Variable:
+        """Return a weight that is treated as `kernel` is."""
+        return self.add_weight(
+            name=name,
+            shape=tuple(shape),
+            initializer=clone(self.kernel_initializer),
+            regularizer=self.kernel_regularizer,
+            constraint=self.kernel_constraint,
+        )
+
+    def add_recurrent(self, name: str, shape: Sequence[int | None]) -> keras.Variable:
+        """Return a weight that is treated as `recurrent_kernel` is."""
+        return self.add_weight(
+            name=name,
+            shape=tuple(shape),
+            initializer=clone(self.recurrent_initializer),
+            regularizer=self.recurrent_regularizer,
+            constraint=self.recurrent_constraint,
+        )
 
     def initial_bias(self, shape: Sequence[int], dtype: Any = None) -> Tensor:
         """Return the bias of a new cell."""
@@ -177,13 +221,20 @@ class GatedCell(OldContract, Cell):
         self, inputs: Tensor, side: SideInputs | None = None
     ) -> tuple[Any, tuple[Tensor, ...]]:
         """Return the part of the inputs in the gates, and the mask of the recurrent dropout."""
+        inputs, constants = self.drop_all(inputs, side)
+        return Fused(self.project(inputs), len(self.gates)), constants
+
+    def drop_all(
+        self, inputs: Tensor, side: SideInputs | None
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Return the inputs with dropout applied, and the constants that `drop` takes."""
         on_inputs, on_state = (None, None) if side is None else side.sequence
-        projected = self.project(inputs if on_inputs is None else inputs * on_inputs)
-        return Fused(projected, len(self.gates)), () if on_state is None else (on_state,)
+        dropped = inputs if on_inputs is None else inputs * on_inputs
+        return dropped, () if on_state is None else (on_state,)
 
     def products(self, side: SideInputs | None = None) -> Mapping[str, Product]:
         """Return the recurrent kernel, cut into gates."""
-        return {"": Product(self.recurrent_kernel, self.recurrent_bias, len(self.gates))}
+        return {"": Product(self.recurrent_kernel, self.recurrent_bias, self.recurrent_parts)}
 
     def project(self, inputs: Tensor) -> Tensor:
         """Return the part of inputs `(..., features)` in the gates, `(..., gates * units)`."""
@@ -231,3 +282,44 @@ class GatedCell(OldContract, Cell):
             "recurrent_dropout": self.recurrent_dropout,
             "seed": self.seed,
         }
+
+
+def _with_inherited(cls: type) -> inspect.Signature:
+    """Return the signature of a class, with those of its parent in place of `**kwargs`."""
+    _, *own = inspect.signature(cls.__init__).parameters.values()
+    if not own or own[-1].kind is not inspect.Parameter.VAR_KEYWORD:
+        return inspect.Signature(own)
+    names = {parameter.name for parameter in own}
+    parent = inspect.signature(cls.__mro__[1]).parameters.values()
+    more = [
+        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for parameter in parent
+        if parameter.name not in names
+    ]
+    return inspect.Signature([*own[:-1], *more, own[-1]])
+
+
+class SigmoidGatedCell(GatedCell):
+    """A `GatedCell` with a function for its gates, besides that of the candidate.
+
+    Args:
+        units: Positive integer, the size of the output.
+        activation: Function of the candidate.
+        recurrent_activation: Function of the gates.
+        **kwargs: All other arguments of `GatedCell`.
+    """
+
+    def __init__(
+        self,
+        units: int,
+        activation: Any = "tanh",
+        recurrent_activation: Any = "sigmoid",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(units, activation, **kwargs)
+        self.recurrent_activation = keras.activations.get(recurrent_activation)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make an equal cell."""
+        gate = keras.activations.serialize(self.recurrent_activation)
+        return {**super().get_config(), "recurrent_activation": gate}

@@ -262,7 +262,7 @@ class Recurrent(keras.Layer):
             # A masked step repeats the output before it.
             if self.zero_output_for_mask:
                 outputs = zero_where_false(outputs, mask, **how)
-            elif not starts_at_zero:
+            elif self.cell.reads or not starts_at_zero:
                 outputs = zero_before_first_step(outputs, mask, **how)
         if self.return_sequences:
             if self.go_backwards and not in_time_order:
