@@ -136,9 +136,10 @@ def sample(batch=6, timesteps=6, features=3, dtype="float32", seed=1):
 
 
 def sample_states(layer, batch=6, dtype="float32", seed=2):
-    """Return random states `(batch, units)`, one for each state of the layer."""
+    """Return random states `(batch, size)`, one for each state of the layer."""
     rng = np.random.default_rng(seed)
-    return [rng.normal(size=(batch, 4)).astype(dtype) for _ in layer.get_initial_state(1)]
+    sizes = [state.shape[-1] for state in layer.get_initial_state(1)]
+    return [rng.normal(size=(batch, size)).astype(dtype) for size in sizes]
 
 
 MASKS = {

@@ -9,9 +9,10 @@ from keras import ops
 
 import rnnlayers
 from rnnlayers.cells import ElmanCell, GRUCell
-from rnnlayers.engines.derivatives import AutomaticDerivative, OwnDerivative, derivative_of
+from rnnlayers.engines.derivatives import AutomaticDerivative, OwnDerivative
 from tests.cases import MASKS, each_case, sample, sample_states
 from tests.engines import custom_cells
+from tests.engines.test_plan import plan_of
 from tests.engines.twins import assert_engines_agree, twins
 
 pytestmark = pytest.mark.usefixtures("either_way")
@@ -22,44 +23,53 @@ CELLS = {
     "reads a weight": (custom_cells.PeepholeCell, AutomaticDerivative),
     "units meet": (custom_cells.LayerNormLSTMCell, AutomaticDerivative),
     "second product": (custom_cells.DeepCell, AutomaticDerivative),
-    "step overridden": (custom_cells.LazyCell, AutomaticDerivative),
-    "recur overridden": (custom_cells.DampedCell, AutomaticDerivative),
-    "update overridden": (custom_cells.CoupledCell, AutomaticDerivative),
-    "gates overridden": (custom_cells.HalvedCell, AutomaticDerivative),
-    "derivative overridden": (custom_cells.ShiftedCell, OwnDerivative),
+    "step extended": (custom_cells.CoupledCell, AutomaticDerivative),
+    "products changed": (custom_cells.DampedCell, AutomaticDerivative),
+    "read": (custom_cells.ReadingCell, AutomaticDerivative),
+    "states of two sizes": (custom_cells.ProjectedLSTMCell, AutomaticDerivative),
+    "diagonal": (custom_cells.DiagonalCell, AutomaticDerivative),
+    "blocks": (custom_cells.BlockCell, AutomaticDerivative),
+    "many parts": (custom_cells.ManyPartsCell, AutomaticDerivative),
+    "noise": (custom_cells.NoisyCell, AutomaticDerivative),
+    "by hand": (custom_cells.TwiceCell, OwnDerivative),
     "only a name": (custom_cells.RenamedCell, OwnDerivative),
 }
 
 
-def make(cell, engine, recurrent_dropout=0.0, dtype=None, **options):
-    cell = cell(4, recurrent_dropout=recurrent_dropout, seed=5, dtype=dtype)
-    return rnnlayers.Recurrent(cell, engine=engine, dtype=dtype, **options)
+def make(cell, engine, **options):
+    """Return a layer; under dropout, most operands of products are no states."""
+    drops = not issubclass(getattr(cell, "func", cell), custom_cells.PlainCell)
+    dropout = {"recurrent_dropout": 0.4, "seed": 5} if drops else {}
+    cell = cell(4, dtype="float64", **dropout)
+    return rnnlayers.Recurrent(cell, engine=engine, dtype="float64", **options)
+
+
+def double(layer):
+    return sample(dtype="float64"), sample_states(layer, dtype="float64")
 
 
 @pytest.mark.parametrize(("cell", "derivative"), CELLS.values(), ids=CELLS.keys())
 def test_any_cell_equals_stepwise(cell, derivative):
-    options = {"return_sequences": True, "return_state": True, "recurrent_dropout": 0.4}
+    layers = twins(functools.partial(make, cell), return_sequences=True, return_state=True)
+    call = {"mask": MASKS["every pattern"], "training": True}
+    assert_engines_agree(layers, *double(layers[0]), dtype="float64", **call)
+    assert type(plan_of(layers[0].cell).derivative) is derivative
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        custom_cells.ManyPartsCell,
+        custom_cells.NoisyCell,
+        custom_cells.PeepholeCell,
+        custom_cells.ReadingCell,
+    ],
+)
+def test_it_equals_stepwise_in_segments_too(cell):
+    options = {"return_sequences": True, "remat": 4, "go_backwards": True}
     layers = twins(functools.partial(make, cell), **options)
     call = {"mask": MASKS["every pattern"], "training": True}
-    assert_engines_agree(layers, states=sample_states(layers[0]), **call)
-    built = layers[0].cell
-    assert type(derivative_of(built, [], not built.is_cut_in_three)) is derivative
-
-
-@pytest.mark.parametrize("options", [{}, {"remat": 4, "go_backwards": True}], ids=str)
-def test_units_of_a_row_may_meet(options):
-    make_layer = functools.partial(make, custom_cells.LayerNormLSTMCell)
-    layers = twins(make_layer, dtype="float64", return_sequences=True, **options)
-    x, states = sample(dtype="float64"), sample_states(layers[0], dtype="float64")
-    assert_engines_agree(layers, x, states, dtype="float64", mask=MASKS["every pattern"])
-
-
-@pytest.mark.parametrize("remat", [None, 4])
-def test_weights_that_a_step_reads(remat):
-    layers = twins(
-        functools.partial(make, custom_cells.PeepholeCell), remat=remat, go_backwards=True
-    )
-    assert_engines_agree(layers, mask=MASKS["every pattern"])
+    assert_engines_agree(layers, *double(layers[0]), dtype="float64", **call)
 
 
 @each_case
