@@ -194,10 +194,13 @@ class DiagonalCell(PlainCell):
 
 @keras.saving.register_keras_serializable("custom cells")
 class BlockCell(PlainCell):
-    """Two blocks of units that never meet, with two gates in each product."""
+    """Two blocks of units that never meet, two gates in each product, of the state before last."""
+
+    state_names = ("h", "before")
 
     def shapes(self, features, units):
-        return {"kernel": (features, units), "blocks": (2, units // 2, units), "bias": (8,)}
+        blocks = (2, units // 2, units)
+        return {"kernel": (features, units), "blocks": blocks, "bias": (2 * units,)}
 
     def prepare(self, inputs, side=None):
         return ops.matmul(inputs, self.kernel), ()
@@ -206,9 +209,9 @@ class BlockCell(PlainCell):
         return {"blocks": Product(self.blocks, self.bias, parts=2)}
 
     def step(self, x, states, product, constants=()):
-        (h,) = states
-        gate, candidate = product(h, "blocks")
-        return (h + ops.sigmoid(gate) * (ops.tanh(x + candidate) - h),)
+        h, before = states
+        gate, candidate = product(before, "blocks")
+        return h + ops.sigmoid(gate) * (ops.tanh(x + candidate) - h), h
 
 
 @keras.saving.register_keras_serializable("custom cells")

@@ -15,11 +15,13 @@ import pytest
 import tensorflow as tf
 
 import rnnlayers
-from rnnlayers import cells
 from rnnlayers.cells import slopes
+from rnnlayers.cells.elman import ElmanDerivative
+from rnnlayers.cells.gru import GRUDerivative, ResetBeforeDerivative
+from rnnlayers.cells.lstm import LSTMDerivative
 from rnnlayers.engines import compiled, program, segments
 from tests.cases import CASES, MASKS, randomize, sample, sample_states
-from tests.engines.custom_cells import PeepholeCell
+from tests.engines import custom_cells
 from tests.numbers import assert_same, differentiate, differentiate_twice
 
 MAKE = {case.name: case.make_layer for case in CASES}
@@ -27,8 +29,8 @@ ALL = {"return_sequences": True, "return_state": True, "recurrent_dropout": 0.4,
 MASKED = {"mask": MASKS["every pattern"], "training": True}
 
 
-def make_peephole(**options):
-    return rnnlayers.Recurrent(PeepholeCell(4, dtype="float64"), **options)
+def of(cell):
+    return lambda **options: rnnlayers.Recurrent(cell(4, dtype="float64"), **options)
 
 
 # What the changed functions run through: a layer, its options and those of its call.
@@ -38,16 +40,21 @@ RUNS = {
     "sigmoid": (MAKE["elman-sigmoid-no-bias"], {}, {"training": True}),
     "lstm": (MAKE["lstm"], ALL, MASKED),
     "gru": (MAKE["gru"], ALL, MASKED),
+    "reset before": (MAKE["gru-reset-before"], ALL, MASKED),
+    "many parts": (of(custom_cells.ManyPartsCell), {}, MASKED),
+    "product of a product": (of(custom_cells.TwiceCell), {}, {"training": True}),
+    "blocks": (of(custom_cells.BlockCell), {}, {"training": True}),
     "backwards": (MAKE["gru"], {"go_backwards": True}, {}),
     "truncated": (MAKE["gru"], {**ALL, "truncate": 4, "remat": 2}, MASKED),
     "rematerialised": (MAKE["lstm"], {**ALL, "remat": 4, "go_backwards": True}, {"training": True}),
-    "weights of its own": (make_peephole, {}, MASKED),
-    "rematerialised weights": (make_peephole, {"remat": 4}, MASKED),
+    "weights of its own": (of(custom_cells.PeepholeCell), {}, MASKED),
+    "rematerialised weights": (of(custom_cells.PeepholeCell), {"remat": 4}, MASKED),
 }
 PADDED = {"padded": (MAKE["lstm"], ALL, MASKED), "padded backwards": RUNS["backwards"]}
 # Those that notice most at the least cost come first: a change that is noticed is not run again.
 CELLS = ("gru", "relu", "elman", "sigmoid", "lstm")
 FIRST = ("elman", "padded backwards", "weights of its own")
+PRODUCTS = ("product of a product", "blocks", "elman", "many parts")
 EVERY = tuple(dict.fromkeys((*FIRST, *RUNS, *PADDED)))
 TWICE = ("truncated twice", "rematerialised weights twice")
 SEGMENTED = ("truncated", "rematerialised weights", "rematerialised", *TWICE)
@@ -96,6 +103,8 @@ def alternatives(node):
             return [left, ast.BinOp(left, ast.Add(), right)]
         case ast.Compare(left, [ast.Gt() | ast.Lt() | ast.GtE() | ast.Eq()], _):
             return [ast.UnaryOp(ast.Not(), node)]
+        case ast.IfExp(test, _, other) if "isinstance" in ast.unparse(test):
+            return [other]  # `tf.concat` of one tensor is that tensor
         case ast.IfExp(_, one, other) if not {"None", "[]"} & {*map(ast.unparse, (one, other))}:
             return [one, other]
         case ast.Call(function, [condition, one, other], []) if "where" in ast.unparse(function):
@@ -151,14 +160,17 @@ def mutants(owner, name):
     ("owner", "name", "runs"),
     [
         (slopes, "_SLOPES", CELLS),
-        (cells.ElmanCell, "linearize", ("elman",)),
-        (cells.ElmanCell, "pull_back", ("elman",)),
-        (cells.LSTMCell, "linearize", ("lstm",)),
-        (cells.LSTMCell, "pull_back", ("lstm",)),
-        (cells.GRUCell, "linearize", ("gru",)),
-        (cells.GRUCell, "pull_back", ("gru",)),
-        (program, "_shift", EVERY),
-        (program.Program, "sum_over_time", EVERY),
+        (ElmanDerivative, "linearize", ("elman",)),
+        (ElmanDerivative, "pull_back", ("elman",)),
+        (LSTMDerivative, "linearize", ("lstm",)),
+        (LSTMDerivative, "pull_back", ("lstm",)),
+        (GRUDerivative, "linearize", ("gru",)),
+        (GRUDerivative, "pull_back", ("gru",)),
+        (ResetBeforeDerivative, "linearize", ("reset before",)),
+        (ResetBeforeDerivative, "pull_back", ("reset before",)),
+        (program, "_shift", ("elman", "backwards", "padded backwards")),
+        (program, "_kernel_gradient", PRODUCTS),
+        (program.Program, "sum_over_time", PRODUCTS),
         (program.Program, "_backward", EVERY),
         pytest.param(segments, "_differentiable", SEGMENTED, marks=pytest.mark.slow),
     ],
@@ -177,6 +189,6 @@ def test_every_change_is_noticed(owner, name, runs, monkeypatch):
 
 
 def test_all_that_can_be_changed_is_found():
-    found = [words for words, _ in mutants(cells.LSTMCell, "pull_back")]
+    found = [words for words, _ in mutants(LSTMDerivative, "pull_back")]
     assert "d_c + d_h * h_by_c  ->  d_c" in found
     assert len(found) == 2 * 7

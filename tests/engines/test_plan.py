@@ -12,7 +12,7 @@ from tests.engines import custom_cells
 
 def plan_of(cell):
     """Return the plan of a built cell of three features."""
-    x, constants = cell.prepare(ops.ones((1, 2, 3)))
+    x, constants = cell.prepare(ops.ones((1, 2, 3), cell.compute_dtype))
     return make_plan(cell, x, tuple(cell.get_initial_state(2)), cell.products(), constants)
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from rnnlayers.cells import SideInputs
 from rnnlayers.engines.stepwise import run_stepwise
 from tests import equations
 from tests.cases import (
@@ -132,12 +133,24 @@ def test_one_step_no_step_one_row_and_no_row(case, batch, timesteps):
 def test_a_recurrent_dropout_mask_scales_the_rows_of_the_recurrent_kernel(case):
     cell, sequences, states = make(case)
     scale = np.array([0.0, 2.0, 0.5, 1.0])
-    dropped = run(
-        cell, sequences, states, recurrent_dropout_mask=tf.constant(np.tile(scale, (6, 1)))
-    )
-    ones = run(cell, sequences, states, recurrent_dropout_mask=tf.ones((6, 4), "float64"))
-    assert_same(ones, run(cell, sequences, states), "float64")
+
+    def masked(mask):
+        side = SideInputs(sequence=(None, tf.constant(np.tile(mask, (6, 1)))))
+        return run(cell, sequences, states, side=side)
+
+    dropped = masked(scale)
+    assert_same(masked(np.ones(4)), run(cell, sequences, states), "float64")
     cell.recurrent_kernel.assign(scale[:, None] * cell.recurrent_kernel.numpy())
+    assert_same(dropped, run(cell, sequences, states), "float64")
+
+
+@each_case
+def test_a_dropout_mask_scales_the_rows_of_the_kernel(case):
+    cell, sequences, states = make(case)
+    scale = np.array([0.0, 2.0, 0.5])
+    side = SideInputs(sequence=(tf.constant(np.tile(scale, (1, 6, 1))), None))
+    dropped = run(cell, sequences, states, side=side)
+    cell.kernel.assign(scale[:, None] * cell.kernel.numpy())
     assert_same(dropped, run(cell, sequences, states), "float64")
 
 
