@@ -185,8 +185,8 @@ class Cell(keras.Layer):
         new = self.step(now, previous, by(self.products(side)), constants)
         output = new[0]
         if self.reads:
-            one_step = [tuple(ops.expand_dims(s, 0) for s in states) for states in (new, previous)]
-            output = self.read(for_step(x), *one_step, constants)[0]
+            after, before = (tuple(ops.expand_dims(s, 0) for s in ss) for ss in (new, previous))
+            output = self.read(for_step(x), after, before, constants)[0]
         return output, list(new) if nested else new[0]
 
     def get_config(self) -> dict[str, Any]:

@@ -32,7 +32,11 @@ class ElmanDerivative:
         return (slope(self.cell.activation, h),)
 
     def pull_back(
-        self, factors: Sequence[Tensor], d_states: States, back: Multiply, constants: tuple
+        self,
+        factors: Sequence[Tensor],
+        d_states: States,
+        back: Multiply,
+        constants: tuple[Tensor, ...],
     ) -> tuple[Any, States]:
         """Return the gradients of `x` and of the previous states."""
         (h_by_z,), (d_h,) = factors, d_states

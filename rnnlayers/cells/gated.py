@@ -83,7 +83,7 @@ class GatedCell(OldContract, Cell):
         """Show in `help` the arguments that a class passes on by `**kwargs`."""
         super().__init_subclass__(**kwargs)
         if "__init__" in vars(cls):
-            cls.__signature__ = _with_inherited(cls)  # type: ignore[attr-defined]
+            cls.__signature__ = _with_inherited(cls)
 
     def __init__(
         self,
@@ -135,6 +135,11 @@ class GatedCell(OldContract, Cell):
         return (self.state_sizes[0], self.recurrent_parts * self.gate_size)
 
     @property
+    def kernel_parts(self) -> int:
+        """Number of gates in the kernel."""
+        return len(self.gates)
+
+    @property
     def recurrent_parts(self) -> int:
         """Number of gates in the recurrent kernel."""
         return len(self.gates) if self.recurrent_gates is None else self.recurrent_gates
@@ -147,7 +152,7 @@ class GatedCell(OldContract, Cell):
     def build(self, input_shape: Sequence[int | None]) -> None:
         """Create the weights for inputs of shape `(..., features)`."""
         features = check_features(input_shape[-1], input_shape, self.name)
-        width = len(self.gates) * self.gate_size
+        width = self.kernel_parts * self.gate_size
         self.kernel = self.add_weight(
             name="kernel",
             shape=(features, width),
@@ -155,13 +160,7 @@ class GatedCell(OldContract, Cell):
             regularizer=self.kernel_regularizer,
             constraint=self.kernel_constraint,
         )
-        self.recurrent_kernel = self.add_weight(
-            name="recurrent_kernel",
-            shape=self.recurrent_shape,
-            initializer=self.recurrent_initializer,
-            regularizer=self.recurrent_regularizer,
-            constraint=self.recurrent_constraint,
-        )
+        self.add_recurrent_kernel()
         self.bias = None
         if self.use_bias:
             self.bias = self.add_weight(
@@ -176,6 +175,16 @@ class GatedCell(OldContract, Cell):
         for function in vars(self).values():
             if isinstance(function, keras.Layer) and not function.built:
                 function.build((None, self.units))
+
+    def add_recurrent_kernel(self) -> None:
+        """Create `recurrent_kernel`."""
+        self.recurrent_kernel = self.add_weight(
+            name="recurrent_kernel",
+            shape=self.recurrent_shape,
+            initializer=self.recurrent_initializer,
+            regularizer=self.recurrent_regularizer,
+            constraint=self.recurrent_constraint,
+        )
 
     def add_input_kernel(self, name: str, shape: Sequence[int | None]) -> keras.Variable:
         """Return a weight that is treated as `kernel` is."""
@@ -286,7 +295,7 @@ class GatedCell(OldContract, Cell):
 
 def _with_inherited(cls: type) -> inspect.Signature:
     """Return the signature of a class, with those of its parent in place of `**kwargs`."""
-    _, *own = inspect.signature(cls.__init__).parameters.values()
+    _, *own = inspect.signature(vars(cls)["__init__"]).parameters.values()
     if not own or own[-1].kind is not inspect.Parameter.VAR_KEYWORD:
         return inspect.Signature(own)
     names = {parameter.name for parameter in own}

@@ -38,7 +38,11 @@ class GRUDerivative:
         return (h_prev - n) * slope(gate, z), h_by_n * u_n * slope(gate, r), h_by_n, z, r
 
     def pull_back(
-        self, factors: Sequence[Tensor], d_states: States, back: Multiply, constants: tuple
+        self,
+        factors: Sequence[Tensor],
+        d_states: States,
+        back: Multiply,
+        constants: tuple[Tensor, ...],
     ) -> tuple[Any, States]:
         """Return the gradients of `x` and of the previous state."""
         h_by_z, h_by_r, h_by_n, z, r = factors
@@ -68,7 +72,11 @@ class ResetBeforeDerivative(GRUDerivative):
         return (h_prev - n) * slope(gate, z), h_prev * slope(gate, r), h_by_n, z, r
 
     def pull_back(
-        self, factors: Sequence[Tensor], d_states: States, back: Multiply, constants: tuple
+        self,
+        factors: Sequence[Tensor],
+        d_states: States,
+        back: Multiply,
+        constants: tuple[Tensor, ...],
     ) -> tuple[Any, States]:
         """Return the gradients of `x` and of the previous state."""
         h_by_z, rh_by_r, h_by_n, z, r = factors

@@ -65,7 +65,11 @@ class LSTMDerivative:
         )
 
     def pull_back(
-        self, factors: Sequence[Tensor], d_states: States, back: Multiply, constants: tuple
+        self,
+        factors: Sequence[Tensor],
+        d_states: States,
+        back: Multiply,
+        constants: tuple[Tensor, ...],
     ) -> tuple[Any, States]:
         """Return the gradients of `x` and of the previous states.
 

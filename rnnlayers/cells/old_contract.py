@@ -8,7 +8,7 @@ import functools
 import inspect
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from keras import ops
 
@@ -19,9 +19,10 @@ from rnnlayers.types import States, Tensor
 class OldContract:
     """Adapts cells that define `update`, `recur`, or `step` without `product`."""
 
-    gates: Any
+    gates: ClassVar[tuple[str, ...]]
     products: Callable[..., Any]
     drop: Callable[..., Tensor]
+    step: Callable[..., States]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Adapt the methods that a class defines."""

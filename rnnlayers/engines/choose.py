@@ -6,22 +6,37 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from rnnlayers.cells.base import Cell
+from rnnlayers.cells.linear import LinearCell
 from rnnlayers.checks import check_one_of
 from rnnlayers.engines.compiled import run_compiled
 from rnnlayers.engines.graph_cache import call_in_graph
+from rnnlayers.engines.scan import run_scan
 from rnnlayers.engines.stepwise import run_stepwise
 from rnnlayers.engines.target import Target, traced_for
 from rnnlayers.types import States, Tensor
 
-Engine = Callable[..., tuple[Tensor | None, States]]
-
-# A cuDNN engine for GPUs will be one more entry here and one more rule in `choose`.
-ENGINES: dict[str, Engine] = {"compiled": run_compiled, "stepwise": run_stepwise}
 OLD_NAMES = {"fused": "compiled"}  # in older code and saved configurations
 
 # Compiling takes a quarter of a second and saves some 40 % of the time of a batch of this size: it
 # pays after 25 batches. Each batch size is compiled for itself, so rare sizes are not compiled.
 FULL_BATCH = 32
+
+
+class Call(NamedTuple):
+    """A call of a layer."""
+
+    batch: int | None  # rows, None if their number is not known yet
+    time: int | None  # steps, None if their number is not known yet
+    training: bool  # whether gradients will be computed
+    asked: bool = False  # whether the engine was asked for by name
+
+
+class Engine(NamedTuple):
+    """A way to run a cell over time, see `run_stepwise`."""
+
+    run: Callable[..., tuple[Tensor | None, States]]
+    refuses: Callable[[Cell, Call], str | None]  # the reason in words, or None
+    reason: Callable[[Cell, Call], str]  # why it is taken if it does not refuse
 
 
 class EngineChoice(NamedTuple):
@@ -30,49 +45,92 @@ class EngineChoice(NamedTuple):
     engine: str
     reason: str
     full_batches_only: bool = False  # other batches run on the stepwise engine
+    refusals: tuple[tuple[str, str], ...] = ()  # names and reasons of engines that refuse
 
 
-def choose(asked: str, batch: int | None, time: int | None, training: bool) -> EngineChoice:
-    """Choose an engine.
+def _scan_refuses(cell: Cell, call: Call) -> str | None:
+    if not isinstance(cell, LinearCell):
+        return f"the state of {type(cell).__name__} is not linear in the state before it"
+    if traced_for() is Target.ELSEWHERE:
+        return "other runtimes get a plain loop"
+    if call.time is None:
+        return "the number of steps is not known"
+    return None
+
+
+def _compiled_refuses(cell: Cell, call: Call) -> str | None:
+    if traced_for() is Target.ELSEWHERE:
+        return "other runtimes cannot run parts that XLA compiles"
+    if call.asked:
+        return None
+    if tf.config.functions_run_eagerly():
+        return "functions run eagerly, so nothing is compiled"
+    if traced_for() is not Target.HERE:
+        return "an exported model contains no part that is compiled where it runs"
+    if _numerics_are_checked():
+        return "`tf.debugging.enable_check_numerics` cannot check compiled parts"
+    if call.time == 0:
+        return "there is no step to compile"
+    if call.training:
+        return None
+    if call.time is None:
+        return "the number of steps changes, and compiling for each would cost more"
+    if tf.executing_eagerly():
+        return "a call outside a graph seldom pays for compiling"
+    return None
+
+
+def _compiled_reason(cell: Cell, call: Call) -> str:
+    if call.training:
+        lengths = "known" if call.time is not None else "padded to one of a few"
+        return f"training is compiled with XLA; the number of steps is {lengths}"
+    if call.batch is None:
+        return f"XLA compiles it for each multiple of {FULL_BATCH} rows; others run stepwise"
+    return "the number of steps is known, so XLA compiles it once"
+
+
+# In the order of preference. A cuDNN engine for GPUs and a native one for CPUs will be two more.
+ENGINES: dict[str, Engine] = {
+    "scan": Engine(
+        run_scan, _scan_refuses, lambda cell, call: "its steps can be computed in parallel"
+    ),
+    "compiled": Engine(run_compiled, _compiled_refuses, _compiled_reason),
+    "stepwise": Engine(
+        run_stepwise, lambda cell, call: None, lambda cell, call: "it runs everything"
+    ),
+}
+
+
+def choose(
+    cell: Cell, asked: str, batch: int | None, time: int | None, training: bool
+) -> EngineChoice:
+    """Choose an engine: the first that does not refuse.
 
     Args:
+        cell: The cell.
         asked: The `engine` argument of the layer.
         batch: Number of rows, None if it is not known yet.
         time: Number of steps, None if it is not known yet.
         training: Whether gradients will be computed.
     """
     asked = current_name(asked)
-    if traced_for() is Target.ELSEWHERE:
-        return EngineChoice("stepwise", "other runtimes cannot run parts that XLA compiles")
+    refusals: list[tuple[str, str]] = []
     if asked != "auto":
-        return EngineChoice(asked, f"the layer was built with engine={asked!r}")
-    if tf.config.functions_run_eagerly():
-        return EngineChoice("stepwise", "functions run eagerly, so nothing is compiled")
-    if traced_for() is not Target.HERE:
-        return EngineChoice(
-            "stepwise", "an exported model contains no part that is compiled where it runs"
-        )
-    if _numerics_are_checked():
-        return EngineChoice(
-            "stepwise", "`tf.debugging.enable_check_numerics` cannot check compiled parts"
-        )
-    if time == 0:
-        return EngineChoice("stepwise", "there is no step to compile")
-    if training:
-        lengths = "known" if time is not None else "padded to one of a few"
-        return EngineChoice(
-            "compiled", f"training is compiled with XLA; the number of steps is {lengths}"
-        )
-    if time is None:
-        return EngineChoice(
-            "stepwise", "the number of steps changes, and compiling for each would cost more"
-        )
-    if tf.executing_eagerly():
-        return EngineChoice("stepwise", "a call outside a graph seldom pays for compiling")
-    if batch is None:
-        reason = f"XLA compiles it for each multiple of {FULL_BATCH} rows; others run stepwise"
-        return EngineChoice("compiled", reason, full_batches_only=True)
-    return EngineChoice("compiled", "the number of steps is known, so XLA compiles it once")
+        refusal = ENGINES[asked].refuses(cell, Call(batch, time, training, asked=True))
+        if refusal is None:
+            return EngineChoice(asked, f"the layer was built with engine={asked!r}")
+        refusals.append((asked, refusal))
+    call = Call(batch, time, training)
+    for name, engine in ENGINES.items():
+        if (refusal := engine.refuses(cell, call)) is not None:
+            refusals.append((name, refusal))
+            continue
+        reason = engine.reason(cell, call)
+        if name == "stepwise" and refusals:
+            reason = refusals[-1][1]
+        some = name == "compiled" and batch is None and not training
+        return EngineChoice(name, reason, some, tuple(refusals))
+    raise AssertionError("the stepwise engine refuses nothing")
 
 
 def _numerics_are_checked() -> bool:
@@ -92,7 +150,7 @@ def run_on(engine: str, cell: Cell, *tensors: Any, **options: Any) -> tuple[Any,
     """Run a cell over time on an engine, given by its name; see `run_stepwise`."""
     if engine == "stepwise" and tf.executing_eagerly():
         return call_in_graph(cell, "stepwise", run_stepwise, *tensors, **options)
-    return ENGINES[engine](cell, *tensors, **options)
+    return ENGINES[engine].run(cell, *tensors, **options)
 
 
 def current_name(asked: Any) -> Any:
@@ -100,10 +158,19 @@ def current_name(asked: Any) -> Any:
     return OLD_NAMES.get(asked, asked) if isinstance(asked, str) else asked
 
 
-def check_engine(asked: Any) -> str:
-    """Return the current name of an `engine`, or raise an error if there is none."""
+def check_engine(asked: Any, cell: Any = None) -> str:
+    """Return the current name of an `engine`.
+
+    Raises:
+        ValueError: If there is none of that name, or if it cannot run the cell.
+    """
     asked = current_name(asked)
-    check_one_of("engine", asked, ("auto", *ENGINES), "'auto' chooses by the shapes.")
+    check_one_of("engine", asked, ("auto", *ENGINES), "'auto' chooses by cell and shapes.")
+    if asked == "scan" and not isinstance(cell, LinearCell):
+        raise ValueError(
+            f"`engine='scan'` runs cells whose state is linear in the state before it, such as "
+            f"MinGRUCell; received a {type(cell).__name__}. Use 'auto'."
+        )
     return asked
 
 
@@ -116,12 +183,13 @@ def explain_engine(layer: Any, shape: tuple[int | None, ...], training: bool = T
         training: Whether the call is part of training.
 
     Returns:
-        One sentence.
+        A sentence, and then a line for each engine that would be preferred but refuses.
 
     Example:
 
-    >>> explain_engine(rnnlayers.LSTM(4, name="lstm"), shape=(32, 100, 8))
-    'lstm runs on the compiled engine: training is compiled with XLA; the number of steps is known.'
+    >>> print(explain_engine(rnnlayers.LSTM(4, name="lstm"), shape=(32, 100, 8)))
+    lstm runs on the compiled engine: training is compiled with XLA; the number of steps is known.
+    Not on scan: the state of LSTMCell is not linear in the state before it.
     """
     if len(shape) != 3:
         raise ValueError(
@@ -131,8 +199,10 @@ def explain_engine(layer: Any, shape: tuple[int | None, ...], training: bool = T
     choices: list[EngineChoice] = []
 
     def trace() -> None:
-        choices.append(choose(layer.engine, *shape[:2], training))
+        choices.append(choose(layer.cell, layer.engine, *shape[:2], training))
 
     tf.function(trace, autograph=False).get_concrete_function()
     (choice,) = choices
-    return f"{layer.name} runs on the {choice.engine} engine: {choice.reason}."
+    lines = [f"{layer.name} runs on the {choice.engine} engine: {choice.reason}."]
+    lines += [f"Not on {name}: {reason}." for name, reason in choice.refusals]
+    return "\n".join(lines)

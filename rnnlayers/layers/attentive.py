@@ -78,7 +78,7 @@ class AttentiveDecoder(keras.Layer):
                 "`cell` must be an `rnnlayers.AttentionCell`, such as AttentionCell(GRUCell(512)); "
                 f"received {cell!r}."
             )
-        engine = check_engine(engine)
+        engine = check_engine(engine, cell)
         super().__init__(**kwargs)
         self.cell = cell
         self.return_state = return_state
@@ -117,8 +117,8 @@ class AttentiveDecoder(keras.Layer):
         mask = _booleans(mask if mask is not None else sequences_mask, sequences)
         states = self._states_before(sequences, initial_state)
         prepared = self.cell.prepare(memory, memory_mask)
-        found, states = self._over_time().run(
-            sequences, states, mask, training=training, memory=memory_of(prepared)
+        found, after = self._over_time().run(
+            sequences, tuple(states), mask, training=training, memory=memory_of(prepared)
         )
         queries, h = found[..., : self.cell.state_sizes[0]], found[..., self.cell.state_sizes[0] :]
         contexts, weights = self.cell.attention.attend(queries, prepared)
@@ -128,7 +128,7 @@ class AttentiveDecoder(keras.Layer):
             outputs = ops.where(valid, outputs, ops.zeros_like(outputs))
             weights = ops.where(valid, weights, ops.zeros_like(weights))
         results = [outputs]
-        results += list(states) if self.return_state else []
+        results += list(after) if self.return_state else []
         results += [weights] if self.return_attention else []
         return tuple(results) if len(results) > 1 else outputs
 

@@ -155,13 +155,19 @@ def _signature(cell: type[Cell], last: Sequence[str]) -> inspect.Signature:
     return inspect.Signature(
         [
             *(
-                parameter.replace(annotation=Any)
-                for parameter in (*parameters, *at_the_end, use_cudnn)
+                # A cell may take by name alone what it passes on to its base class.
+                parameter.replace(annotation=Any, kind=Parameter.POSITIONAL_OR_KEYWORD)
+                for parameter in _required_first((*parameters, *at_the_end, use_cudnn))
             ),
             *(parameter.replace(kind=Parameter.KEYWORD_ONLY) for parameter in by_name_only),
             kwargs,
         ]
     )
+
+
+def _required_first(parameters: Sequence[Parameter]) -> list[Parameter]:
+    """Return parameters in their order, those without a default before the others."""
+    return sorted(parameters, key=lambda parameter: parameter.default is not Parameter.empty)
 
 
 @keras.saving.register_keras_serializable(package="rnnlayers")

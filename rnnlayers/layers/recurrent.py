@@ -115,7 +115,7 @@ class Recurrent(keras.Layer):
                 "`cell` must define its equations in `step`, which engines run; received a "
                 f"{type(cell).__name__}, which overrides `call`. `keras.layers.RNN` runs `call`."
             )
-        engine = check_engine(engine)
+        engine = check_engine(engine, cell)
         for name, steps in (("truncate", truncate), ("remat", remat)):
             check_positive_integer(name, steps, "a number of steps", or_none=True)
         if truncate is not None and remat is not None and truncate % remat:
@@ -202,14 +202,14 @@ class Recurrent(keras.Layer):
         """
         mask = time_major_mask(mask, sequences)
         batch, time, _ = sequences.shape
-        choice = choose(self.engine, batch, time, training)
+        choice = choose(self.cell, self.engine, batch, time, training)
         through_time = partial(
             self._through_time,
             training=bool(training),
             starts_at_zero=starts_at_zero,
             in_time_order=in_time_order,
         )
-        if choice.engine == "compiled" and not training and not tf.executing_eagerly():
+        if choice.engine != "stepwise" and not training and not tf.executing_eagerly():
             return run_inference(
                 self.cell, choice, through_time, sequences, tuple(states), mask, memory
             )

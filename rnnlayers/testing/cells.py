@@ -8,7 +8,7 @@ import tensorflow as tf
 from keras import ops
 
 from rnnlayers.cells.base import Cell
-from rnnlayers.cells.parts import by, for_step, leaves
+from rnnlayers.cells.parts import Fused, by, for_step, leaves
 from rnnlayers.engines.choose import ENGINES
 from rnnlayers.engines.derivatives import AutomaticDerivative, OwnDerivative, Step
 from rnnlayers.engines.plan import make_plan
@@ -127,7 +127,7 @@ def _check_parts(name: str, cell: Cell, inputs: Tensor, states: States) -> None:
             hint="A step that depends on the inputs before it keeps them in a state.",
         )
     for leaf in leaves(one):
-        shape = tuple(getattr(leaf, "tensor", leaf).shape)
+        shape = tuple((leaf.tensor if isinstance(leaf, Fused) else leaf).shape)
         if shape[:2] != (1, BATCH):
             raise ContractError(
                 f"{name}: `prepare` must return tensors (time, batch, ...), here {(1, BATCH)}, and "

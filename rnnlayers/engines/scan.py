@@ -1,0 +1,157 @@
+"""The scan engine: all steps of a linear recurrence in parallel.
+
+h_t = a_t h_(t-1) + b_t. The steps are cut into chunks. Within a chunk, each step is written as
+h_t = P_t h + S_t of the state h before the chunk; that is computed for all chunks at once, step by
+step. The states at the ends of the chunks are a recurrence of the same kind, sixteen times shorter.
+
+The gradient is a scan in the other direction: with g_t = dL/dh_t, also by way of later steps,
+g_t = d_t + a_(t+1) g_(t+1), dL/da_t = g_t h_(t-1) and dL/db_t = g_t.
+"""
+
+from typing import Any
+
+import tensorflow as tf
+
+from rnnlayers.cells.base import Cell
+from rnnlayers.cells.linear import times
+from rnnlayers.cells.parts import SideInputs, for_step
+from rnnlayers.engines.gradients import with_gradient
+from rnnlayers.engines.program import shifted
+from rnnlayers.engines.target import Target, traced_for
+from rnnlayers.types import States, Tensor
+
+CHUNK = 16  # steps
+
+
+def run_scan(
+    cell: Cell,
+    inputs: Tensor,
+    initial_states: States,
+    *,
+    side: SideInputs | None = None,
+    mask: Tensor | None = None,
+    reverse: bool = False,
+    return_sequences: bool = True,
+    training: bool = False,
+    truncate: int | None = None,
+    remat: int | None = None,
+) -> tuple[Tensor | None, States]:
+    """Run a `LinearCell` over a known number of steps; see `run_stepwise`."""
+    x, constants = cell.prepare(inputs, side)
+    (before,) = initial_states
+    a, b = cell.coefficients(for_step(x), constants)
+    if mask is not None:
+        a = tf.where(mask, a, _one(a, cell.is_complex))
+        b = tf.where(mask, b, tf.zeros_like(b))
+    if reverse:
+        a, b = tf.reverse(a, [0]), tf.reverse(b, [0])
+    compiled = _compiles()
+    states = _differentiable(cell.is_complex, truncate, compiled)(a, b, before)
+    after = (tf.concat([before[None], states], 0)[-1],)
+    if reverse:
+        states = tf.reverse(states, [0])
+    if cell.reads:
+        previous = shifted([states], initial_states, reverse)
+        return cell.read(for_step(x), (states,), previous, constants), after
+    return (states if return_sequences else None), after
+
+
+def _differentiable(is_complex: bool, truncate: int | None, compiled: bool) -> Any:
+    """Return a function of a, b and the first state that returns the states after each step."""
+
+    def forward(a: Tensor, b: Tensor, before: Tensor) -> tuple[list[Tensor], Tensor]:
+        states = scan(a, b, before, is_complex)
+        return [states], states
+
+    def backward(arguments: Any, states: Tensor, upstream: Any) -> list[Tensor]:
+        a, _, before = arguments
+        (d_states,) = upstream
+        previous = tf.concat([before[None], states[:-1]], 0)
+        a = _conjugate(a, is_complex)
+        # The factor by which a gradient goes from each step to the one before it.
+        back = a
+        if truncate is not None:
+            index = tf.range(a.shape[0])
+            cut = tf.logical_and(index % truncate == 0, index > 0)
+            back = tf.where(cut[:, None, None], tf.zeros_like(a), a)
+        later = tf.concat([back[1:], tf.zeros_like(back[:1])], 0)
+        d_b = tf.reverse(
+            scan(
+                tf.reverse(later, [0]),
+                tf.reverse(d_states, [0]),
+                tf.zeros_like(before),
+                is_complex,
+            ),
+            [0],
+        )
+        d_a = times(d_b, _conjugate(previous, is_complex), is_complex)
+        return [d_a, d_b, times(back[0], d_b[0], is_complex)]
+
+    def plain(a: Tensor, b: Tensor, before: Tensor) -> list[Tensor]:
+        return [scan(a, b, before, is_complex)]
+
+    if compiled:
+        forward, backward = (
+            tf.function(function, jit_compile=True, autograph=False)
+            for function in (forward, backward)
+        )
+    function = with_gradient(forward, backward, plain)
+    return lambda *arguments: function(*arguments)[0]
+
+
+def scan(a: Tensor, b: Tensor, before: Tensor, is_complex: bool = False) -> Tensor:
+    """Return the states after each step, `(time, batch, size)`, h_t = a_t h_(t-1) + b_t.
+
+    Args:
+        a: `(time, batch, size)`, with a known number of steps.
+        b: `(time, batch, size)`.
+        before: `(batch, size)`, the state before the first step.
+        is_complex: Whether imaginary parts lie behind the real ones.
+    """
+    steps = a.shape[0]
+    if steps == 0:
+        return tf.zeros_like(b)
+    if steps <= CHUNK:
+        states = []
+        for step in range(steps):
+            before = times(a[step], before, is_complex) + b[step]
+            states.append(before)
+        return tf.stack(states)
+    more = -steps % CHUNK
+    if more:  # steps after the last one, whose states nobody reads
+        a, b = (tf.pad(tensor, [[0, more], [0, 0], [0, 0]]) for tensor in (a, b))
+    shape = tf.concat([[(steps + more) // CHUNK, CHUNK], tf.shape(b)[1:]], 0)
+    a, b = (
+        tf.ensure_shape(tf.reshape(t, shape), ((steps + more) // CHUNK, CHUNK, *t.shape[1:]))
+        for t in (a, b)
+    )
+    factors, sums = [a[:, 0]], [b[:, 0]]
+    for step in range(1, CHUNK):
+        sums.append(times(a[:, step], sums[-1], is_complex) + b[:, step])
+        factors.append(times(a[:, step], factors[-1], is_complex))
+    ends = scan(factors[-1], sums[-1], before, is_complex)
+    starts = tf.concat([before[None], ends[:-1]], 0)
+    states = tf.stack(
+        [times(p, starts, is_complex) + s for p, s in zip(factors, sums, strict=True)], 1
+    )
+    states = tf.reshape(states, tf.concat([[steps + more], tf.shape(states)[2:]], 0))
+    return tf.ensure_shape(states, (steps + more, *b.shape[2:]))[:steps]
+
+
+def _compiles() -> bool:
+    """Return whether XLA may compile the passes, which are then several times as fast."""
+    return traced_for() is Target.HERE and not tf.executing_eagerly()
+
+
+def _conjugate(tensor: Tensor, is_complex: bool) -> Tensor:
+    if not is_complex:
+        return tensor
+    re, im = tf.split(tensor, 2, -1)
+    return tf.concat([re, -im], -1)
+
+
+def _one(like: Tensor, is_complex: bool) -> Tensor:
+    if not is_complex:
+        return tf.ones_like(like)
+    re, im = tf.split(like, 2, -1)
+    return tf.concat([tf.ones_like(re), tf.zeros_like(im)], -1)

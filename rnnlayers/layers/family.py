@@ -1,0 +1,660 @@
+"""Layers of the cells that Keras does not have."""
+
+import keras
+
+from rnnlayers.cells.elman_relatives import (
+    AntisymmetricCell,
+    ClockworkCell,
+    CoRNNCell,
+    EchoStateCell,
+    GatedAntisymmetricCell,
+    IndRNNCell,
+    IRNNCell,
+    JordanCell,
+    LEMCell,
+    RecurrentHighwayCell,
+    SCRNCell,
+    UnICORNNCell,
+)
+from rnnlayers.cells.gru_relatives import (
+    ATRCell,
+    CFNCell,
+    FastGRNNCell,
+    FastRNNCell,
+    IntersectionCell,
+    LightRecurrentCell,
+    LiGRUCell,
+    MinimalGatedCell,
+    MinimalRNNCell,
+    MUT1Cell,
+    MUT2Cell,
+    MUT3Cell,
+    RANCell,
+    STARCell,
+    UGRNNCell,
+)
+from rnnlayers.cells.linear import (
+    LRUCell,
+    MinGRUCell,
+    MinLSTMCell,
+    QRNNCell,
+    RGLRUCell,
+    SRUCell,
+)
+from rnnlayers.cells.lstm_relatives import (
+    CoupledLSTMCell,
+    JANETCell,
+    MogrifierLSTMCell,
+    MultiplicativeLSTMCell,
+    NASCell,
+    OriginalLSTMCell,
+)
+from rnnlayers.cells.lstm_variants import (
+    LayerNormGRUCell,
+    LayerNormLSTMCell,
+    PeepholeLSTMCell,
+    ProjectedLSTMCell,
+)
+from rnnlayers.layers.named import CellLayer
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class PeepholeLSTM(CellLayer, cell=PeepholeLSTMCell):
+    """An LSTM whose gates see the cell state: peepholes, for exact timing.
+
+    Equations, weights and arguments are those of `PeepholeLSTMCell`. The other arguments, call
+    arguments, returns, masking and errors are those of `Recurrent`.
+
+    Example:
+
+    >>> rnnlayers.PeepholeLSTM(4, return_sequences=True)(np.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 4])
+    """
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class ProjectedLSTM(CellLayer, cell=ProjectedLSTMCell):
+    """An LSTM with a projected output: LSTMP, PyTorch's `proj_size`.
+
+    Equations, weights and arguments are those of `ProjectedLSTMCell`. The other arguments, call
+    arguments, returns, masking and errors are those of `Recurrent`.
+
+    Example:
+
+    >>> rnnlayers.ProjectedLSTM(4, projection=2, return_sequences=True)(np.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 2])
+    """
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class LayerNormLSTM(CellLayer, cell=LayerNormLSTMCell):
+    """An LSTM with layer normalization, which trains faster and stays stable over long sequences.
+
+    Equations, weights and arguments are those of `LayerNormLSTMCell`. The other arguments, call
+    arguments, returns, masking and errors are those of `Recurrent`.
+
+    Example:
+
+    >>> rnnlayers.LayerNormLSTM(4, return_sequences=True)(np.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 4])
+    """
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class LayerNormGRU(CellLayer, cell=LayerNormGRUCell):
+    """A GRU with layer normalization.
+
+    Equations, weights and arguments are those of `LayerNormGRUCell`. The other arguments, call
+    arguments, returns, masking and errors are those of `Recurrent`.
+
+    Example:
+
+    >>> rnnlayers.LayerNormGRU(4, return_sequences=True)(np.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 4])
+    """
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class CoupledLSTM(CellLayer, cell=CoupledLSTMCell):
+    """An LSTM that forgets as much as it takes in: coupled input and forget gate.
+
+    Equations, weights and arguments are those of `CoupledLSTMCell`. The other arguments, call
+    arguments, returns, masking and errors are those of `Recurrent`.
+
+    Example:
+
+    >>> rnnlayers.CoupledLSTM(4, return_sequences=True)(np.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 4])
+    """
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class OriginalLSTM(CellLayer, cell=OriginalLSTMCell):
+    """The LSTM of 1997, without a forget gate: its cell state only ever adds up.
+
+    Equations, weights and arguments are those of `OriginalLSTMCell`. The other arguments, call
+    arguments, returns, masking and errors are those of `Recurrent`.
+
+    Example:
+
+    >>> rnnlayers.OriginalLSTM(4, return_sequences=True)(np.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 4])
+    """
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class JANET(CellLayer, cell=JANETCell):
+    """Just another network: an LSTM with nothing but its forget gate.
+
+    Equations, weights and arguments are those of `JANETCell`. The other arguments, call
+    arguments, returns, masking and errors are those of `Recurrent`.
+
+    Example:
+
+    >>> rnnlayers.JANET(4, return_sequences=True)(np.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 4])
+    """
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class NAS(CellLayer, cell=NASCell):
+    """The cell that neural architecture search found for language models.
+
+    Equations, weights and arguments are those of `NASCell`. The other arguments, call
+    arguments, returns, masking and errors are those of `Recurrent`.
+
+    Example:
+
+    >>> rnnlayers.NAS(4, return_sequences=True)(np.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 4])
+    """
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class MultiplicativeLSTM(CellLayer, cell=MultiplicativeLSTMCell):
+    """An LSTM whose recurrent product depends on the input: multiplicative LSTM.
+
+    Equations, weights and arguments are those of `MultiplicativeLSTMCell`. The other arguments,
+    call arguments, returns, masking and errors are those of `Recurrent`.
+
+    Example:
+
+    >>> rnnlayers.MultiplicativeLSTM(4, return_sequences=True)(np.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 4])
+    """
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class MogrifierLSTM(CellLayer, cell=MogrifierLSTMCell):
+    """An LSTM before which input and state gate one another, several times.
+
+    Equations, weights and arguments are those of `MogrifierLSTMCell`. The other arguments, call
+    arguments, returns, masking and errors are those of `Recurrent`.
+
+    Example:
+
+    >>> rnnlayers.MogrifierLSTM(4, return_sequences=True)(np.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 4])
+    """
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class MinimalGated(CellLayer, cell=MinimalGatedCell):
+    """The minimal gated unit: a GRU with one gate.
+
+    Equations, weights and arguments are those of `MinimalGatedCell`. The other arguments, call
+    arguments, returns, masking and errors are those of `Recurrent`.
+
+    Example:
+
+    >>> rnnlayers.MinimalGated(4, return_sequences=True)(np.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 4])
+    """
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class LiGRU(CellLayer, cell=LiGRUCell):
+    """The light GRU of speech recognition: no reset gate, and relu.
+
+    Equations, weights and arguments are those of `LiGRUCell`. The other arguments, call
+    arguments, returns, masking and errors are those of `Recurrent`.
+
+    Example:
+
+    >>> rnnlayers.LiGRU(4, return_sequences=True)(np.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 4])
+    """
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class LightRecurrent(CellLayer, cell=LightRecurrentCell):
+    """The light recurrent unit: a candidate of the inputs alone, and one gate.
+
+    Equations, weights and arguments are those of `LightRecurrentCell`. The other arguments,
+    call arguments, returns, masking and errors are those of `Recurrent`.
+
+    Example:
+
+    >>> rnnlayers.LightRecurrent(4, return_sequences=True)(np.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 4])
+    """
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class MUT1(CellLayer, cell=MUT1Cell):
+    """The first of three cells that a search over thousands found as good as the GRU.
+
+    Equations, weights and arguments are those of `MUT1Cell`. The other arguments, call
+    arguments, returns, masking and errors are those of `Recurrent`.
+
+    Example:
+
+    >>> rnnlayers.MUT1(4, return_sequences=True)(np.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 4])
+    """
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class MUT2(CellLayer, cell=MUT2Cell):
+    """The second of the cells of that search, see `MUT1Cell`.
+
+    Equations, weights and arguments are those of `MUT2Cell`. The other arguments, call
+    arguments, returns, masking and errors are those of `Recurrent`.
+
+    Example:
+
+    >>> rnnlayers.MUT2(4, return_sequences=True)(np.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 4])
+    """
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class MUT3(CellLayer, cell=MUT3Cell):
+    """The third of the cells of that search, see `MUT1Cell`.
+
+    Equations, weights and arguments are those of `MUT3Cell`. The other arguments, call
+    arguments, returns, masking and errors are those of `Recurrent`.
+
+    Example:
+
+    >>> rnnlayers.MUT3(4, return_sequences=True)(np.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 4])
+    """
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class RAN(CellLayer, cell=RANCell):
+    """The recurrent additive network: an LSTM whose candidate is linear in the inputs alone.
+
+    Equations, weights and arguments are those of `RANCell`. The other arguments, call
+    arguments, returns, masking and errors are those of `Recurrent`.
+
+    Example:
+
+    >>> rnnlayers.RAN(4, return_sequences=True)(np.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 4])
+    """
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class UGRNN(CellLayer, cell=UGRNNCell):
+    """The update gate network: a GRU without a reset gate.
+
+    Equations, weights and arguments are those of `UGRNNCell`. The other arguments, call
+    arguments, returns, masking and errors are those of `Recurrent`.
+
+    Example:
+
+    >>> rnnlayers.UGRNN(4, return_sequences=True)(np.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 4])
+    """
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class Intersection(CellLayer, cell=IntersectionCell):
+    """The intersection network, for stacks: gates along time and along depth.
+
+    Equations, weights and arguments are those of `IntersectionCell`. The other arguments, call
+    arguments, returns, masking and errors are those of `Recurrent`.
+
+    Example:
+
+    >>> rnnlayers.Intersection(4, return_sequences=True)(np.ones((2, 5, 4))).shape
+    TensorShape([2, 5, 4])
+    """
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class CFN(CellLayer, cell=CFNCell):
+    """The chaos free network: without inputs its state decays to zero.
+
+    Equations, weights and arguments are those of `CFNCell`. The other arguments, call
+    arguments, returns, masking and errors are those of `Recurrent`.
+
+    Example:
+
+    >>> rnnlayers.CFN(4, return_sequences=True)(np.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 4])
+    """
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class STAR(CellLayer, cell=STARCell):
+    """The stackable recurrent cell, whose gradients neither vanish nor explode along depth.
+
+    Equations, weights and arguments are those of `STARCell`. The other arguments, call
+    arguments, returns, masking and errors are those of `Recurrent`.
+
+    Example:
+
+    >>> rnnlayers.STAR(4, return_sequences=True)(np.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 4])
+    """
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class ATR(CellLayer, cell=ATRCell):
+    """The addition-subtraction twin-gated network of translation.
+
+    Equations, weights and arguments are those of `ATRCell`. The other arguments, call
+    arguments, returns, masking and errors are those of `Recurrent`.
+
+    Example:
+
+    >>> rnnlayers.ATR(4, return_sequences=True)(np.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 4])
+    """
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class MinimalRNN(CellLayer, cell=MinimalRNNCell):
+    """The minimal RNN: inputs are mapped into the space of the states, and one gate mixes them in.
+
+    Equations, weights and arguments are those of `MinimalRNNCell`. The other arguments, call
+    arguments, returns, masking and errors are those of `Recurrent`.
+
+    Example:
+
+    >>> rnnlayers.MinimalRNN(4, return_sequences=True)(np.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 4])
+    """
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class FastRNN(CellLayer, cell=FastRNNCell):
+    """A simple network with a residual connection of two trained scalars, for small devices.
+
+    Equations, weights and arguments are those of `FastRNNCell`. The other arguments, call
+    arguments, returns, masking and errors are those of `Recurrent`.
+
+    Example:
+
+    >>> rnnlayers.FastRNN(4, return_sequences=True)(np.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 4])
+    """
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class FastGRNN(CellLayer, cell=FastGRNNCell):
+    """FastRNN with a gate that shares the matrices of the candidate: half the weights of a GRU.
+
+    Equations, weights and arguments are those of `FastGRNNCell`. The other arguments, call
+    arguments, returns, masking and errors are those of `Recurrent`.
+
+    Example:
+
+    >>> rnnlayers.FastGRNN(4, return_sequences=True)(np.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 4])
+    """
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class IndRNN(CellLayer, cell=IndRNNCell):
+    """An independently recurrent network: each unit sees its own past alone.
+
+    Equations, weights and arguments are those of `IndRNNCell`. The other arguments, call
+    arguments, returns, masking and errors are those of `Recurrent`.
+
+    Example:
+
+    >>> rnnlayers.IndRNN(4, return_sequences=True)(np.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 4])
+    """
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class IRNN(CellLayer, cell=IRNNCell):
+    """Elman's network as it learns long spans: relu, and the identity as first recurrent kernel.
+
+    Equations, weights and arguments are those of `IRNNCell`. The other arguments, call
+    arguments, returns, masking and errors are those of `Recurrent`.
+
+    Example:
+
+    >>> rnnlayers.IRNN(4, return_sequences=True)(np.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 4])
+    """
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class Jordan(CellLayer, cell=JordanCell):
+    """Jordan's network: what is fed back is the output, not the hidden layer.
+
+    Equations, weights and arguments are those of `JordanCell`. The other arguments, call
+    arguments, returns, masking and errors are those of `Recurrent`.
+
+    Example:
+
+    >>> rnnlayers.Jordan(4, return_sequences=True)(np.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 4])
+    """
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class Antisymmetric(CellLayer, cell=AntisymmetricCell):
+    """A stable network: its recurrent matrix is antisymmetric, so that no state grows or dies away.
+
+    Equations, weights and arguments are those of `AntisymmetricCell`. The other arguments, call
+    arguments, returns, masking and errors are those of `Recurrent`.
+
+    Example:
+
+    >>> rnnlayers.Antisymmetric(4, return_sequences=True)(np.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 4])
+    """
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class GatedAntisymmetric(CellLayer, cell=GatedAntisymmetricCell):
+    """An `AntisymmetricCell` with a gate that shares its matrix.
+
+    Equations, weights and arguments are those of `GatedAntisymmetricCell`. The other arguments,
+    call arguments, returns, masking and errors are those of `Recurrent`.
+
+    Example:
+
+    >>> rnnlayers.GatedAntisymmetric(4, return_sequences=True)(np.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 4])
+    """
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class CoRNN(CellLayer, cell=CoRNNCell):
+    """Coupled oscillators: a network whose states are positions and velocities.
+
+    Equations, weights and arguments are those of `CoRNNCell`. The other arguments, call
+    arguments, returns, masking and errors are those of `Recurrent`.
+
+    Example:
+
+    >>> rnnlayers.CoRNN(4, return_sequences=True)(np.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 4])
+    """
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class UnICORNN(CellLayer, cell=UnICORNNCell):
+    """Undamped independent oscillators with time scales of their own, for stacks.
+
+    Equations, weights and arguments are those of `UnICORNNCell`. The other arguments, call
+    arguments, returns, masking and errors are those of `Recurrent`.
+
+    Example:
+
+    >>> rnnlayers.UnICORNN(4, return_sequences=True)(np.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 4])
+    """
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class LEM(CellLayer, cell=LEMCell):
+    """Long expressive memory: two states, each with time steps that are learned.
+
+    Equations, weights and arguments are those of `LEMCell`. The other arguments, call
+    arguments, returns, masking and errors are those of `Recurrent`.
+
+    Example:
+
+    >>> rnnlayers.LEM(4, return_sequences=True)(np.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 4])
+    """
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class RecurrentHighway(CellLayer, cell=RecurrentHighwayCell):
+    """A recurrent highway network: a step is as deep as it needs to be.
+
+    Equations, weights and arguments are those of `RecurrentHighwayCell`. The other arguments,
+    call arguments, returns, masking and errors are those of `Recurrent`.
+
+    Example:
+
+    >>> rnnlayers.RecurrentHighway(4, return_sequences=True)(np.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 4])
+    """
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class SCRN(CellLayer, cell=SCRNCell):
+    """The structurally constrained network: some units change slowly, and are a memory.
+
+    Equations, weights and arguments are those of `SCRNCell`. The other arguments, call
+    arguments, returns, masking and errors are those of `Recurrent`.
+
+    Example:
+
+    >>> rnnlayers.SCRN(4, return_sequences=True)(np.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 4])
+    """
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class Clockwork(CellLayer, cell=ClockworkCell):
+    """A clockwork network: modules of units that are updated every 1, 2, 4, 8, ... steps.
+
+    Equations, weights and arguments are those of `ClockworkCell`. The other arguments, call
+    arguments, returns, masking and errors are those of `Recurrent`.
+
+    Example:
+
+    >>> rnnlayers.Clockwork(4, return_sequences=True)(np.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 4])
+    """
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class EchoState(CellLayer, cell=EchoStateCell):
+    """An echo state network: a random recurrence that is not trained, only what reads it is.
+
+    Equations, weights and arguments are those of `EchoStateCell`. The other arguments, call
+    arguments, returns, masking and errors are those of `Recurrent`.
+
+    Example:
+
+    >>> rnnlayers.EchoState(4, return_sequences=True)(np.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 4])
+    """
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class MinGRU(CellLayer, cell=MinGRUCell):
+    """A GRU cut down until its steps can be computed in parallel.
+
+    Equations, weights and arguments are those of `MinGRUCell`. The other arguments, call
+    arguments, returns, masking and errors are those of `Recurrent`.
+
+    Example:
+
+    >>> rnnlayers.MinGRU(4, return_sequences=True)(np.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 4])
+    """
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class MinLSTM(CellLayer, cell=MinLSTMCell):
+    """An LSTM cut down until its steps can be computed in parallel.
+
+    Equations, weights and arguments are those of `MinLSTMCell`. The other arguments, call
+    arguments, returns, masking and errors are those of `Recurrent`.
+
+    Example:
+
+    >>> rnnlayers.MinLSTM(4, return_sequences=True)(np.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 4])
+    """
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class SRU(CellLayer, cell=SRUCell):
+    """The simple recurrent unit, in the form whose steps can be computed in parallel.
+
+    Equations, weights and arguments are those of `SRUCell`. The other arguments, call
+    arguments, returns, masking and errors are those of `Recurrent`.
+
+    Example:
+
+    >>> rnnlayers.SRU(4, return_sequences=True)(np.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 4])
+    """
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class QRNN(CellLayer, cell=QRNNCell):
+    """The pooling of a quasi-recurrent network, with output and forget gate.
+
+    Equations, weights and arguments are those of `QRNNCell`. The other arguments, call
+    arguments, returns, masking and errors are those of `Recurrent`.
+
+    Example:
+
+    >>> rnnlayers.QRNN(4, return_sequences=True)(np.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 4])
+    """
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class RGLRU(CellLayer, cell=RGLRUCell):
+    """The real-gated linear recurrent unit of Griffin.
+
+    Equations, weights and arguments are those of `RGLRUCell`. The other arguments, call
+    arguments, returns, masking and errors are those of `Recurrent`.
+
+    Example:
+
+    >>> rnnlayers.RGLRU(4, return_sequences=True)(np.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 4])
+    """
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class LRU(CellLayer, cell=LRUCell):
+    """The linear recurrent unit: a rotation and a decay of each complex state.
+
+    Equations, weights and arguments are those of `LRUCell`. The other arguments, call
+    arguments, returns, masking and errors are those of `Recurrent`.
+
+    Example:
+
+    >>> rnnlayers.LRU(4, return_sequences=True)(np.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 4])
+    """
