@@ -1,41 +1,25 @@
 """Cells: one step of a recurrence."""
 
+from rnnlayers.cells.additive import CFNCell, IntersectionCell, RANCell, UGRNNCell
+from rnnlayers.cells.antisymmetric import AntisymmetricCell, GatedAntisymmetricCell
 from rnnlayers.cells.attention import AdditiveAttention, MultiplicativeAttention
 from rnnlayers.cells.attentive import AttentionCell
 from rnnlayers.cells.base import Cell
+from rnnlayers.cells.clockwork import ClockworkCell
+from rnnlayers.cells.echo_state import EchoStateCell
 from rnnlayers.cells.elman import ElmanCell
-from rnnlayers.cells.elman_relatives import (
-    AntisymmetricCell,
-    ClockworkCell,
-    CoRNNCell,
-    EchoStateCell,
-    GatedAntisymmetricCell,
-    IndRNNCell,
-    IRNNCell,
-    JordanCell,
-    LEMCell,
-    RecurrentHighwayCell,
-    SCRNCell,
-    UnICORNNCell,
-)
+from rnnlayers.cells.elman_relatives import IndRNNCell, IRNNCell, JordanCell, SCRNCell
+from rnnlayers.cells.fast import FastGRNNCell, FastRNNCell
 from rnnlayers.cells.gated import GatedCell
 from rnnlayers.cells.gru import GRUCell
-from rnnlayers.cells.gru_relatives import (
+from rnnlayers.cells.highway import RecurrentHighwayCell
+from rnnlayers.cells.light_gated import (
     ATRCell,
-    CFNCell,
-    FastGRNNCell,
-    FastRNNCell,
-    IntersectionCell,
     LightRecurrentCell,
     LiGRUCell,
     MinimalGatedCell,
     MinimalRNNCell,
-    MUT1Cell,
-    MUT2Cell,
-    MUT3Cell,
-    RANCell,
     STARCell,
-    UGRNNCell,
 )
 from rnnlayers.cells.linear import (
     LinearCell,
@@ -61,6 +45,8 @@ from rnnlayers.cells.lstm_variants import (
     PeepholeLSTMCell,
     ProjectedLSTMCell,
 )
+from rnnlayers.cells.mutated import MUT1Cell, MUT2Cell, MUT3Cell
+from rnnlayers.cells.oscillators import CoRNNCell, LEMCell, UnICORNNCell
 from rnnlayers.cells.parts import Fused, Product, SideInputs
 
 RecurrentCell = GatedCell  # the name up to version 0.1
