@@ -1,4 +1,4 @@
-"""Relatives of Elman's network with other feedback: of one unit, of the output, of a slow context."""
+"""Relatives of Elman's network: feedback of one unit, of the output, of a slow context."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
