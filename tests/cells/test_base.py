@@ -7,7 +7,9 @@ import tensorflow as tf
 from keras import ops
 
 import rnnlayers
+from rnnlayers.cells.parts import by, for_step
 from tests.cases import each_case, each_core, randomize, sample
+from tests.engines import custom_cells
 from tests.numbers import assert_same, refused
 
 
@@ -29,22 +31,31 @@ def test_a_step_equals_the_equations(case):
 
 
 @each_case
-def test_a_step_is_projection_product_and_update(case):
+def test_a_call_is_prepare_step_and_read(case):
     cell = randomize(case.make_cell())
     x, states = one_step(cell, "float32")
-    _, expected = cell(x, states)
+    prepared, constants = cell.prepare(tf.constant(x[None]))
+    now = for_step(prepared, lambda tensor: tensor[0])
+    assert constants == ()
+    assert [part.shape for part in now] == [(6, 4)] * len(cell.gates)
     states = tuple(map(tf.constant, states))
-    assert_same(cell.step(cell.project(x), states), expected)
-    if cell.is_cut_in_three:
-        assert_same(cell.update(cell.project(x), cell.recur(states[0]), states), expected)
+    assert_same(cell.step(now, states, by(cell.products())), cell(x, list(states))[1])
 
 
 @each_case
-def test_the_projection_of_all_steps_is_that_of_each(case):
+def test_all_steps_are_prepared_as_each_alone(case):
     cell = randomize(case.make_cell())
     x = tf.constant(sample())
-    assert_same(cell.project(x)[:, 2], cell.project(x[:, 2]))
-    assert cell.project(x).shape == (6, 6, 4 * len(cell.gates))
+    (together, _), (alone, _) = cell.prepare(x), cell.prepare(x[2:3])
+    assert_same(together.tensor[2:3], alone.tensor)
+    assert together.parts == alone.parts == len(cell.gates)
+
+
+@each_case
+def test_products_are_with_the_recurrent_kernel(case):
+    cell = randomize(case.make_cell())
+    kernels = [np.asarray(product.kernel) for product in cell.products().values()]
+    assert_same(np.concatenate(kernels, -1), cell.recurrent_kernel.numpy())
 
 
 @each_case
@@ -74,13 +85,12 @@ def test_each_gate_has_its_own_columns_of_the_kernels(case):
 
 @each_core
 def test_dropped_inputs_are_the_same_at_each_step_of_a_sequence(case):
-    cell = case.make_cell(dropout=0.5, seed=1)
-    dropped = cell.drop_inputs(ops.ones((5, 6, 3)))
-    assert_same(list(dropped), [dropped[0]] * 5)
-    assert 0 < np.count_nonzero(dropped[0]) < 18
-    plain = case.make_cell()
-    assert_same(plain.drop_inputs(ops.ones((6, 3))), np.ones((6, 3)))
-    assert plain.draw_recurrent_dropout_mask(ops.ones((6, 4))) is None
+    cell = case.make_cell(dropout=0.5, recurrent_dropout=0.5, seed=1)
+    on_inputs, on_state = cell.draw(ops.ones((5, 6, 3))).sequence
+    assert (on_inputs.shape, on_state.shape) == ((1, 6, 3), (6, 4))
+    for mask in (on_inputs, on_state):
+        assert set(np.unique(mask)) == {0.0, 2.0}
+    assert case.make_cell().draw(ops.ones((5, 6, 3))).sequence == (None, None)
 
 
 @each_core
@@ -89,45 +99,69 @@ def test_a_step_in_training_drops_and_in_inference_does_not(case):
     plain = randomize(case.make_cell())
     x, states = one_step(cell, "float32")
     assert_same(cell(x, states), plain(x, states))
-    twin = case.make_cell(dropout=0.5, recurrent_dropout=0.5, seed=1)
-    dropped = twin.drop_inputs(tf.constant(x))
-    mask = twin.draw_recurrent_dropout_mask(tf.constant(states[0]))
-    expected = plain.step(plain.project(dropped), tuple(map(tf.constant, states)), mask)
+    side = case.make_cell(dropout=0.5, recurrent_dropout=0.5, seed=1).draw(tf.constant(x[None]))
+    prepared, constants = plain.prepare(tf.constant(x[None]), side)
+    now = for_step(prepared, lambda tensor: tensor[0])
+    expected = plain.step(now, tuple(map(tf.constant, states)), by(plain.products()), constants)
     assert_same(cell(x, states, training=True)[1], expected)
 
 
 @each_core
-def test_a_recurrent_dropout_mask_of_ones_changes_nothing(case):
+def test_the_recurrent_dropout_reaches_the_products_alone(case):
     cell = randomize(case.make_cell())
     x, states = one_step(cell, "float32")
-    projected, states = cell.project(x), tuple(map(tf.constant, states))
-    assert_same(cell.step(projected, states, tf.ones((6, 4))), cell.step(projected, states))
-    dropped = cell.step(projected, states, tf.zeros((6, 4)))
-    if cell.is_cut_in_three:
-        assert_same(dropped, cell.update(projected, cell.recur(tf.zeros((6, 4))), states))
-    assert np.max(np.abs(dropped[0] - cell.step(projected, states)[0])) > 0.01
+    now, states = cell.split(cell.project(x)), tuple(map(tf.constant, states))
+    multiply = by(cell.products())
+
+    def step(product, *constants):
+        return cell.step(now, states, product, constants)
+
+    assert_same(step(multiply, tf.ones((6, 4))), step(multiply))
+    without = step(lambda v, name="": multiply(tf.zeros_like(v), name))
+    assert_same(step(multiply, tf.zeros((6, 4))), without)
+    assert np.max(np.abs(without[0] - step(multiply)[0])) > 0.01
 
 
 def test_a_cell_is_a_few_lines():
-    class Leaky(rnnlayers.RecurrentCell):
-        gates = ("h",)
+    class Leaky(rnnlayers.Cell):
+        def build(self, input_shape):
+            self.kernel = self.add_weight(name="kernel", shape=(input_shape[-1], self.units))
+            self.diagonal = self.add_weight(name="diagonal", shape=(self.units,))
 
-        def update(self, projected, recurrent, states):
+        def prepare(self, inputs, side=None):
+            return ops.matmul(inputs, self.kernel), ()
+
+        def products(self, side=None):
+            return {"": rnnlayers.Product(self.diagonal)}
+
+        def step(self, x, states, product, constants=()):
             (h_prev,) = states
-            return (0.5 * h_prev + 0.5 * self.activation(projected + recurrent),)
+            return (0.5 * h_prev + 0.5 * ops.tanh(x + product(h_prev)),)
 
     cell = randomize(Leaky(4))
     x, (h_prev,) = one_step(cell, "float32")
-    inner = x @ cell.kernel.numpy() + h_prev @ cell.recurrent_kernel.numpy() + cell.bias.numpy()
+    inner = x @ cell.kernel.numpy() + h_prev * cell.diagonal.numpy()
     output, _ = cell(x, [h_prev])
     assert_same(output, 0.5 * h_prev + 0.5 * np.tanh(inner))
     assert keras.layers.RNN(cell)(sample()).shape == (6, 4)
+    assert cell.get_config()["units"] == 4
 
 
-def test_a_cell_without_update_says_so():
-    cell = rnnlayers.RecurrentCell(4)
-    with pytest.raises(NotImplementedError, match="RecurrentCell must define `update`"):
-        cell.update(None, None, None)
+def test_sizes_of_states_and_of_outputs_are_those_that_keras_reads():
+    projected, reading = custom_cells.ProjectedLSTMCell(4), custom_cells.ReadingCell(4)
+    assert (projected.state_size, projected.output_size) == ([2, 4], 2)
+    assert (reading.state_size, reading.output_size) == (4, 2)
+    assert [state.shape for state in projected.get_initial_state(6)] == [(6, 2), (6, 4)]
+    assert (projected.reads, reading.reads) == (False, True)
+    for cell in (projected, reading):
+        layer = keras.layers.RNN(randomize(cell), return_sequences=True)
+        assert layer(sample()).shape == (6, 6, 2)
+
+
+@pytest.mark.parametrize("cell", [rnnlayers.Cell, rnnlayers.GatedCell])
+def test_a_cell_without_step_says_so(cell):
+    with pytest.raises(NotImplementedError, match=f"{cell.__name__} must define `step`"):
+        cell(4).step(None, None, None)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """Cells of the contract before version 0.2 go on working, and say what to change."""
 
-import functools
 import inspect
 import warnings
 
@@ -12,8 +11,8 @@ import rnnlayers
 from rnnlayers import GRUCell, LSTMCell, Recurrent
 from tests.cases import MASKS, each_core, randomize, sample, sample_states
 from tests.engines import custom_cells
-from tests.engines.twins import twins
-from tests.numbers import assert_same, differentiate
+from tests.engines.twins import assert_engines_agree
+from tests.numbers import assert_same
 
 with pytest.warns(DeprecationWarning, match="before version 0.2") as WARNINGS:
     from tests.engines import old_cells
@@ -43,14 +42,12 @@ def test_each_cell_is_named_in_a_warning():
 @pytest.mark.parametrize("cell", CELLS)
 def test_it_gives_the_numbers_of_the_cell_of_todays_contract(cell):
     options = {"return_sequences": True, "return_state": True}
-    today = functools.partial(make, getattr(custom_cells, cell.__name__))
-    layers = *twins(functools.partial(make, cell), **options), twins(today, **options)[1]
-    x, states = sample(dtype="float64"), sample_states(layers[0], dtype="float64")
-    results = [
-        differentiate(layer, tf.constant(x), [*map(tf.constant, states)], **CALL)
-        for layer in layers
-    ]
-    assert_same(results[:2], [results[2]] * 2, "float64")
+    old, today = (
+        randomize(make(c, engine, **options))
+        for c, engine in ((cell, "compiled"), (getattr(custom_cells, cell.__name__), "stepwise"))
+    )
+    x, states = sample(dtype="float64"), sample_states(today, dtype="float64")
+    assert_engines_agree([old, today], x, states, "float64", **CALL)
 
 
 @pytest.mark.parametrize("cell", CELLS)

@@ -6,10 +6,11 @@ import tensorflow as tf
 from keras import ops
 
 import rnnlayers
-from rnnlayers import ElmanCell, GRUCell, LSTMCell, RecurrentCell
+from rnnlayers import Cell, ElmanCell, GatedCell, GRUCell, LSTMCell
+from rnnlayers.cells.lstm import LSTMDerivative
 from rnnlayers.testing import ContractError, check_cell
 from tests.cases import each_core
-from tests.engines.custom_cells import LayerNormLSTMCell
+from tests.engines import custom_cells
 from tests.numbers import refused
 
 registered = keras.saving.register_keras_serializable("broken cells")
@@ -24,7 +25,7 @@ def test_the_cells_of_the_library_pass(case):
 
 
 @registered
-class MinimalGatedCell(RecurrentCell):
+class MinimalGatedCell(GatedCell):
     """A cell of an outside author: an argument, a weight and a state of its own."""
 
     gates = ("f", "n")
@@ -38,10 +39,10 @@ class MinimalGatedCell(RecurrentCell):
         super().build(input_shape)
         self.scale = self.add_weight(name="scale", shape=(self.units,), initializer="ones")
 
-    def update(self, projected, recurrent, states):
+    def step(self, x, states, product, constants=()):
         h_prev, trace = states
-        x_f, x_n = self.split(projected)
-        u_f, u_n = self.split(recurrent)
+        x_f, x_n = x
+        u_f, u_n = product(self.drop(h_prev, constants))
         f = ops.sigmoid(x_f + u_f)
         n = self.activation(x_n + self.scale * f * u_n)
         h = f * n + (1 - f) * h_prev
@@ -55,8 +56,16 @@ def test_a_cell_of_an_outside_author_passes(not_eagerly):
     check_cell(MinimalGatedCell(3, decay=0.5, use_bias=False), features=2, seed=4)
 
 
+@pytest.mark.parametrize(
+    "cell",
+    [custom_cells.ProjectedLSTMCell, custom_cells.ReadingCell, custom_cells.TwiceCell],
+)
+def test_cells_of_other_sizes_with_outputs_and_derivatives_of_their_own_pass(cell):
+    check_cell(cell(4))
+
+
 def test_units_of_a_row_may_meet():
-    check_cell(LayerNormLSTMCell(4))
+    check_cell(custom_cells.LayerNormLSTMCell(4))
     check_cell(ElmanCell(4, activation="softmax"))
 
 
@@ -79,7 +88,7 @@ class ForgetsAnArgument(MinimalGatedCell):
     """`get_config` must return the argument decay."""
 
     def get_config(self):
-        return RecurrentCell.get_config(self)
+        return GatedCell.get_config(self)
 
 
 class ReturnsAnObject(ElmanCell):
@@ -104,15 +113,33 @@ class ComesBackChanged(ElmanCell):
 
 @registered
 class ReturnsTooFewStates(LSTMCell):
-    """the new states must be one tensor (batch, units) for each of ('h', 'c')"""
+    """the new states must be (batch, size), with the sizes `state_sizes` of ('h', 'c')"""
 
-    def update(self, projected, recurrent, states):
-        return super().update(projected, recurrent, states)[:1]
+    def step(self, x, states, product, constants=()):
+        return super().step(x, states, product, constants)[:1]
+
+
+@registered
+class StatesOfAnotherSize(LSTMCell):
+    """the new states must be (batch, size), with the sizes `state_sizes` of ('h', 'c')"""
+
+    state_sizes = (4, 3)
+
+    def call(self, inputs, states, training=False):
+        h, c = states
+        return super().call(inputs, [h, ops.pad(c, [[0, 0], [0, 1]])])
+
+
+@registered
+class OutputOfAnotherSize(ElmanCell):
+    """the output must be (batch, size), with the sizes `state_sizes` of ('h',) and `output_size`"""
+
+    output_size = 3
 
 
 @registered
 class StartsInAnotherShape(ElmanCell):
-    """`get_initial_state` must be one tensor (batch, units)"""
+    """`get_initial_state` must be (batch, size)"""
 
     def get_initial_state(self, batch_size=None):
         return [ops.zeros((batch_size, 1), self.compute_dtype)]
@@ -122,13 +149,14 @@ class StartsInAnotherShape(ElmanCell):
 class LosesTheDtype(ElmanCell):
     """'float16'"""
 
-    def update(self, projected, recurrent, states):
-        return (ops.cast(super().update(projected, recurrent, states)[0], "float32"),)
+    def step(self, x, states, product, constants=()):
+        (h,) = super().step(x, states, product, constants)
+        return (ops.cast(h, "float32"),)
 
 
 @registered
 class ShowsSomethingElse(ElmanCell):
-    """the output and the first state must be the same"""
+    """the output and the first state, unless the cell overrides `read` must be the same"""
 
     def call(self, inputs, states, training=False):
         output, states = super().call(inputs, states)
@@ -137,30 +165,30 @@ class ShowsSomethingElse(ElmanCell):
 
 @registered
 class Remembers(ElmanCell):
-    """the states of two calls with the same arguments must be the same"""
+    """two calls with the same arguments must be the same"""
 
     calls = 0
 
-    def update(self, projected, recurrent, states):
+    def step(self, x, states, product, constants=()):
         self.calls += 1
-        return (super().update(projected, recurrent, states)[0] * self.calls,)
+        return (super().step(x, states, product, constants)[0] * self.calls,)
 
 
 @registered
 class MixesRows(ElmanCell):
-    """the states of row 0 alone and in a batch must be the same; they differ by"""
+    """the output and states of row 0 alone and in a batch must be the same; they differ by"""
 
-    def update(self, projected, recurrent, states):
-        (h,) = super().update(projected, recurrent, states)
+    def step(self, x, states, product, constants=()):
+        (h,) = super().step(x, states, product, constants)
         return (h - ops.mean(h, axis=0, keepdims=True),)
 
 
 @registered
 class AddsTheRowsAbove(ElmanCell):
-    """the states of row 1 alone and in a batch must be the same; they differ by"""
+    """the output and states of row 1 alone and in a batch must be the same; they differ by"""
 
-    def update(self, projected, recurrent, states):
-        (h,) = super().update(projected, recurrent, states)
+    def step(self, x, states, product, constants=()):
+        (h,) = super().step(x, states, product, constants)
         return (ops.cumsum(h, axis=0),)
 
 
@@ -168,25 +196,44 @@ class AddsTheRowsAbove(ElmanCell):
 class ProductMixesRows(ElmanCell):
     """Rows of a batch never meet. Compute along the last axis only."""
 
-    def recur(self, h_prev):
-        return super().recur(ops.flip(h_prev, axis=0))
+    def step(self, x, states, product, constants=()):
+        return super().step(x, (ops.flip(states[0], axis=0),), product, constants)
 
 
 @registered
-class ProjectsTooLittle(ElmanCell):
-    """`project` must return (batch, gates * units), here (6, 4), not (6, 1)"""
+class ReadsOtherRows(custom_cells.ReadingCell):
+    """Rows of a batch never meet. Compute along the last axis only."""
 
-    def project(self, inputs):
-        return super().project(inputs)[..., :1]
+    def read(self, x, states, previous, constants=()):
+        return ops.flip(super().read(x, states, previous, constants), axis=1)
 
 
 @registered
-class ProjectsOverTime(ElmanCell):
-    """`project` of one step and of all steps at once must be the same"""
+class PreparesOverTime(ElmanCell):
+    """`prepare` of one step and of all steps at once must be the same"""
 
     def project(self, inputs):
-        projected = super().project(inputs)
-        return projected if len(inputs.shape) == 2 else ops.cumsum(projected, axis=0)
+        return ops.cumsum(super().project(inputs), axis=0)
+
+
+@registered
+class PreparesWithoutTime(custom_cells.DiagonalCell):
+    """`prepare` must return tensors (time, batch, ...)"""
+
+    def prepare(self, inputs, side=None):
+        return ops.matmul(inputs[0], self.kernel), ()
+
+
+@registered
+class PreparesWithoutBatch(custom_cells.DiagonalCell):
+    """`prepare` must return tensors (time, batch, ...)"""
+
+    def prepare(self, inputs, side=None):
+        x, _ = super().prepare(inputs)
+        return (x, ops.ones_like(inputs[:, :1, :1])), ()
+
+    def step(self, x, states, product, constants=()):
+        return super().step(x[0] * x[1], states, product)
 
 
 @registered
@@ -198,71 +245,61 @@ class CallsAnotherStep(ElmanCell):
         return 2 * output, [2 * output]
 
 
-@registered
-class ChangesUnderDropout(ElmanCell):
-    """`step` with a recurrent dropout mask of ones and without a mask must be the same"""
-
-    def step(self, projected, states, recurrent_dropout_mask=None):
-        if recurrent_dropout_mask is not None:
-            projected = projected * 0.5
-        return super().step(projected, states)
-
-
-@registered
-class IsNotCutInThree(GRUCell):
-    """the states of `step` and of `update` with the recurrent product must be the same"""
-
-    def step(self, projected, states, recurrent_dropout_mask=None):
-        (h,) = super().step(projected, states)
-        return (h + 0.1 * ops.matmul(h, self.recurrent_kernel[:, : self.units]),)
-
-    @property
-    def is_cut_in_three(self):
-        return True
-
-
-@registered
-class CannotTakeCutGates(ElmanCell):
-    """`update` of gates that `split` has cut and of gates side by side must be the same"""
-
-    def update(self, projected, recurrent, states):
-        if isinstance(projected, list):
-            return states
-        return (self.activation(projected + recurrent),)
-
-
-@registered
-class DoesNotSumGates(GRUCell):
-    """with `sums_gates`, `update` of two parts and of their sum must be the same"""
-
-    sums_gates = True
+class SwapsGates(LSTMDerivative):
+    def pull_back(self, factors, d_states, back, constants):
+        (i, f, g, o), states = super().pull_back(factors, d_states, back, constants)
+        return [f, i, g, o], states
 
 
 @registered
 class DerivesWrongly(LSTMCell):
-    """the gradients of `projected` by `pull_back` and tape must be the same"""
+    """the gradients of x written by hand and by tape must be the same"""
 
-    update, linearize = LSTMCell.update, LSTMCell.linearize
-    has_own_derivative = LSTMCell.has_own_derivative
+    derivatives = (SwapsGates,)
 
-    def pull_back(self, factors, d_states):
-        (i, f, g, o), recurrent, states = super().pull_back(factors, d_states)
-        return [f, i, g, o], recurrent, states
+
+class SendsBackWrongly(LSTMDerivative):
+    def pull_back(self, factors, d_states, back, constants):
+        return super().pull_back(factors, d_states, lambda d: back(d[::-1]), constants)
 
 
 @registered
-class LinearizesMoreThanItSays(GRUCell):
-    """the gradients of `projected` by `pull_back` and tape must be the same; they differ by nan"""
+class DerivesProductsWrongly(LSTMCell):
+    """the gradients of the products written by hand and by tape must be the same"""
 
-    linearizes_states = True
+    derivatives = (SendsBackWrongly,)
+
+
+class LeavesOutTheCell(LSTMDerivative):
+    def pull_back(self, factors, d_states, back, constants):
+        x, (d_h, d_c) = super().pull_back(factors, d_states, back, constants)
+        return x, (d_h, 0 * d_c)
+
+
+@registered
+class DerivesStatesWrongly(LSTMCell):
+    """the gradients of the states written by hand and by tape must be the same"""
+
+    derivatives = (LeavesOutTheCell,)
+
+
+class ReadsProducts(LSTMDerivative):
+    needs_products = False
+
+
+@registered
+class LinearizesMoreThanItSays(LSTMCell):
+    """the gradients of x written by hand and by tape must be the same; they differ by nan"""
+
+    derivatives = (ReadsProducts,)
 
 
 @registered
 class StopsTheGradient(ElmanCell):
     """the gradient of 'h' must exist"""
 
-    def recur(self, h_prev):
-        return super().recur(ops.stop_gradient(h_prev))
+    def drop(self, h, constants):
+        return ops.stop_gradient(h)
 
 
 @registered
@@ -278,8 +315,8 @@ class HasAnIdleWeight(MinimalGatedCell):
 class HasAnInfiniteSlope(ElmanCell):
     """must be finite"""
 
-    def update(self, projected, recurrent, states):
-        (h,) = super().update(projected, recurrent, states)
+    def step(self, x, states, product, constants=()):
+        (h,) = super().step(x, states, product, constants)
         return (h + ops.sqrt(ops.relu(ops.zeros_like(h) * h)),)
 
 
@@ -292,8 +329,8 @@ def doubled_gradient(x):
 class HasAWrongGradient(ElmanCell):
     """must be that of central differences"""
 
-    def update(self, projected, recurrent, states):
-        (h,) = super().update(projected, recurrent, states)
+    def step(self, x, states, product, constants=()):
+        (h,) = super().step(x, states, product, constants)
         return (doubled_gradient(h),)
 
 
@@ -301,8 +338,8 @@ class HasAWrongGradient(ElmanCell):
 class DiffersInAGraph(ElmanCell):
     """outputs and gradients on the compiled engine and in `keras.layers.RNN` must be the same"""
 
-    def step(self, projected, states, recurrent_dropout_mask=None):
-        (h,) = super().step(projected, states, recurrent_dropout_mask)
+    def step(self, x, states, product, constants=()):
+        (h,) = super().step(x, states, product, constants)
         return (h if tf.executing_eagerly() else 0.5 * h,)
 
 
@@ -310,7 +347,7 @@ BROKEN = [
     value
     for value in list(globals().values())
     if isinstance(value, type)
-    and issubclass(value, RecurrentCell)
+    and issubclass(value, Cell)
     and value.__module__ == __name__
     and value is not MinimalGatedCell
 ]
