@@ -123,13 +123,21 @@ class PeepholeLSTMCell(SigmoidGatedCell):
         if not self.layer_norm:
             return super().prepare(inputs, side)
         inputs, constants = self.drop_all(inputs, side)
-        (x,) = normalize([ops.matmul(inputs, self.kernel)])
-        x = x * self.kernel_gain
-        return Fused(x if self.bias is None else x + self.bias, len(self.gates)), constants
+        x = normalize(ops.matmul(inputs, self.kernel)) * self.kernel_gain
+        x = x if self.bias is None else x + self.bias
+        # One copy for each row: a sum over rows in each step back would be slow.
+        shape = (ops.shape(inputs)[1], self.units)
+        own = (
+            ops.broadcast_to(ops.convert_to_tensor(weight), shape)
+            for weight in (self.state_gain, self.state_shift)
+        )
+        return Fused(x, len(self.gates)), (*own, *constants)
 
     def products(self, side: SideInputs | None = None) -> Mapping[str, Product]:
         """Return the recurrent kernel and that of the projection."""
         products = dict(super().products(side))
+        if self.layer_norm:
+            products |= normalized_products(self.recurrent_kernel, self.recurrent_gain, 4)
         if self.projection is not None:
             products["projection"] = Product(self.projection_kernel)
         return products
@@ -139,10 +147,9 @@ class PeepholeLSTMCell(SigmoidGatedCell):
     ) -> States:
         """Return the new states; see `Cell.step`."""
         h_prev, c_prev = states
-        u = product(self.drop(h_prev, constants))
-        if self.layer_norm:
-            gains = ops.split(self.recurrent_gain, len(self.gates))
-            u = [part * gain for part, gain in zip(normalize(u), gains, strict=True)]
+        gain, shift, *mask = constants if self.layer_norm else (None, None, *constants)
+        h_masked = self.drop(h_prev, tuple(mask))
+        u = normalized(product, h_masked) if self.layer_norm else product(h_masked)
         i, f, g, o = add(x, u)
         if self.peephole:
             i, f = i + self.peephole_i * c_prev, f + self.peephole_f * c_prev
@@ -151,7 +158,7 @@ class PeepholeLSTMCell(SigmoidGatedCell):
         o = self.recurrent_activation(o + self.peephole_o * c if self.peephole else o)
         shown = c
         if self.layer_norm:
-            shown = normalize([c])[0] * self.state_gain + self.state_shift
+            shown = normalize(c) * gain + shift
         h = o * self.activation(shown)
         return h if self.projection is None else product(h, "projection"), c
 
@@ -297,35 +304,63 @@ class LayerNormGRUCell(SigmoidGatedCell):
     def prepare(self, inputs: Tensor, side: SideInputs | None = None) -> tuple[Any, Any]:
         """Return the part of the inputs in the gates, and the dropout mask."""
         inputs, constants = self.drop_all(inputs, side)
-        x = ops.concatenate(self._normalize(ops.matmul(inputs, self.kernel)), -1) * self.kernel_gain
+        zr, n = ops.split(ops.matmul(inputs, self.kernel), [2 * self.units], axis=-1)
+        x = ops.concatenate([normalize(zr), normalize(n)], -1) * self.kernel_gain
         return Fused(x if self.bias is None else x + self.bias, 3), constants
+
+    def products(self, side: SideInputs | None = None) -> Mapping[str, Product]:
+        """Return the recurrent kernel of z and r and that of n, and what normalizes them."""
+        cut = 2 * self.units
+        kernel, gain = map(ops.convert_to_tensor, (self.recurrent_kernel, self.recurrent_gain))
+        return {
+            **normalized_products(kernel[:, :cut], gain[:cut], 2),
+            **normalized_products(kernel[:, cut:], gain[cut:], 1, "n"),
+        }
 
     def step(
         self, x: Any, states: States, product: Multiply, constants: tuple[Tensor, ...] = ()
     ) -> States:
         """Return the new state; see `Cell.step`."""
         (h_prev,), (x_z, x_r, x_n) = states, x
-        u_z, u_r, u_n = product(self.drop(h_prev, constants))
-        gains = ops.split(self.recurrent_gain, 3)
-        u = [*normalize([u_z, u_r]), *normalize([u_n])]
-        u_z, u_r, u_n = (part * gain for part, gain in zip(u, gains, strict=True))
+        h_masked = self.drop(h_prev, constants)
+        u_z, u_r = normalized(product, h_masked)
+        (u_n,) = normalized(product, h_masked, "n")
         z = self.recurrent_activation(x_z + u_z)
         r = self.recurrent_activation(x_r + u_r)
         n = self.activation(x_n + r * u_n)
         return (z * h_prev + (1 - z) * n,)
 
-    def _normalize(self, fused: Tensor) -> list[Tensor]:
-        z, r, n = ops.split(fused, 3, axis=-1)
-        return [*normalize([z, r]), *normalize([n])]
+
+def normalize(v: Tensor) -> Tensor:
+    """Return rows `(..., size)` without their mean, divided by their standard deviation."""
+    v = v - ops.mean(v, -1, keepdims=True)
+    return v * ops.rsqrt(ops.mean(v * v, -1, keepdims=True) + EPSILON)
 
 
-def normalize(parts: Sequence[Tensor]) -> list[Tensor]:
-    """Return parts of rows `(..., size)` normalized over all of a row.
+def normalized_products(kernel: Any, gain: Any, parts: int, name: str = "") -> dict[str, Product]:
+    """Return the products from which `normalized` computes N(U h) * gain.
 
-    The parts are not joined, since XLA cuts slowly inside a loop.
+    With the mean of each row taken from U, that of U h is zero, and its variance is h M h with
+    M = U U^T / width. A step then has one sum over a row, of h * (M h), and its gradient none over
+    the batch.
+
+    Args:
+        kernel: U, `(size, parts * size of a gate)`.
+        gain: `(parts * size of a gate,)`.
+        parts: Number of gates.
+        name: Name of the first product.
     """
-    mean = sum(ops.mean(part, -1, keepdims=True) for part in parts) / len(parts)
-    centred = [part - mean for part in parts]
-    variance = sum(ops.mean(part * part, -1, keepdims=True) for part in centred) / len(parts)
-    scale = ops.rsqrt(variance + EPSILON)
-    return [part * scale for part in centred]
+    kernel, gain = map(ops.convert_to_tensor, (kernel, gain))
+    centred = kernel - ops.mean(kernel, -1, keepdims=True)
+    variance = ops.matmul(centred, ops.transpose(centred)) / centred.shape[-1]
+    return {
+        name: Product(centred * gain, parts=parts),
+        f"{name}/variance": Product(variance),
+    }
+
+
+def normalized(product: Multiply, h: Tensor, name: str = "") -> list[Tensor]:
+    """Return N(U h) * gain, cut into gates."""
+    variance = ops.sum(h * product(h, f"{name}/variance"), -1, keepdims=True)
+    scale = ops.rsqrt(ops.maximum(variance, 0.0) + EPSILON)
+    return [part * scale for part in product(h, name)]
