@@ -66,7 +66,6 @@ def test_cells_of_other_sizes_with_outputs_and_derivatives_of_their_own_pass(cel
 
 def test_units_of_a_row_may_meet():
     check_cell(custom_cells.LayerNormLSTMCell(4))
-    check_cell(ElmanCell(4, activation="softmax"))
 
 
 # Each cell below is broken in one way; its docstring is the message that must come.
