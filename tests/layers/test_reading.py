@@ -7,9 +7,9 @@ import pytest
 import tensorflow as tf
 
 from rnnlayers import Bidirectional, Recurrent
-from rnnlayers.engines.choose import ENGINES
 from tests.cases import MASKS, randomize, sample, sample_states
 from tests.engines.custom_cells import ReadingCell
+from tests.engines.twins import OF_EVERY_CELL
 from tests.numbers import assert_same, differentiate
 
 pytestmark = pytest.mark.usefixtures("eagerly")
@@ -36,7 +36,7 @@ def loop(cell, states, mask, backwards, zero):
     return outputs, finals
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", OF_EVERY_CELL)
 @pytest.mark.parametrize("mask", MASKS)
 @pytest.mark.parametrize("backwards", [False, True])
 def test_outputs_and_states_under_every_mask(engine, mask, backwards):
@@ -60,7 +60,7 @@ def test_outputs_and_states_under_every_mask(engine, mask, backwards):
 @pytest.mark.parametrize("options", [{}, {"return_sequences": True, "go_backwards": True}], ids=str)
 def test_gradients_are_those_of_the_last_step_that_counts(options):
     mask = MASKS["every pattern"]
-    layers = [make(engine=engine, **options) for engine in ("compiled", "stepwise")]
+    layers = [make(engine=engine, **options) for engine in OF_EVERY_CELL]
     results = [differentiate(layer, tf.constant(X), mask=tf.constant(mask)) for layer in layers]
     assert_same(*results, "float64")
     _, (by_sequences, *_) = results[0]
@@ -77,6 +77,6 @@ def test_both_directions_lie_at_their_steps():
 
 
 def test_no_step_gives_zeros():
-    for engine in ENGINES:
+    for engine in OF_EVERY_CELL:
         outputs, states = make(engine=engine, return_state=True)(X[:, :0])
         assert_same([outputs, states], [np.zeros((6, 2)), np.zeros((6, 4))], "float64")
