@@ -25,7 +25,11 @@ class RANCell(SigmoidGatedCell):
     Weights: `kernel` W `(features, 3 * units)` and `bias` b `(3 * units,)`, cut in the order i,
     f, g; `recurrent_kernel` U `(units, 2 * units)`, in the order i, f. States: h and c.
 
-    Arguments, call arguments, returns and errors are those of `GRUCell`, without `reset_after`.
+    Args:
+        units: Positive integer, the size of the output.
+        **kwargs: All other arguments of `GRUCell`, without `reset_after`.
+
+    Call arguments, returns and errors are those of `GatedCell`.
 
     Example:
 
@@ -63,7 +67,11 @@ class UGRNNCell(SigmoidGatedCell):
     Weights, cut in the order g, n: `kernel` W `(features, 2 * units)`, `recurrent_kernel` U
     `(units, 2 * units)`, `bias` b `(2 * units,)`.
 
-    Arguments, call arguments, returns and errors are those of `GRUCell`, without `reset_after`.
+    Args:
+        units: Positive integer, the size of the output.
+        **kwargs: All other arguments of `GRUCell`, without `reset_after`.
+
+    Call arguments, returns and errors are those of `GatedCell`.
 
     Example:
 
@@ -103,7 +111,11 @@ class IntersectionCell(SigmoidGatedCell):
     Weights, cut in the order p, g, q, f: `kernel` W `(features, 4 * units)`, `recurrent_kernel` U
     `(units, 4 * units)`, `bias` b `(4 * units,)`. The state is h.
 
-    Arguments, call arguments, returns and errors are those of `GRUCell`, without `reset_after`.
+    Args:
+        units: Positive integer, the size of the output.
+        **kwargs: All other arguments of `GRUCell`, without `reset_after`.
+
+    Call arguments, returns and errors are those of `GatedCell`.
 
     Example:
 
@@ -170,7 +182,11 @@ class CFNCell(SigmoidGatedCell):
     Weights: `kernel` W `(features, 3 * units)`, cut in the order t, n, c; `recurrent_kernel` U
     `(units, 2 * units)` and `bias` b `(2 * units,)`, in the order t, n.
 
-    Arguments, call arguments, returns and errors are those of `GRUCell`, without `reset_after`.
+    Args:
+        units: Positive integer, the size of the output.
+        **kwargs: All other arguments of `GRUCell`, without `reset_after`.
+
+    Call arguments, returns and errors are those of `GatedCell`.
 
     Example:
 

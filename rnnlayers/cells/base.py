@@ -11,6 +11,7 @@ from rnnlayers.checks import check_positive_integer
 from rnnlayers.types import States, Tensor
 
 
+@keras.saving.register_keras_serializable(package="rnnlayers")
 class Cell(keras.Layer):
     """One step of a recurrence: equations and weights, without a loop over time.
 
@@ -49,7 +50,7 @@ class Cell(keras.Layer):
     ...         (h_prev,) = states
     ...         rate = ops.sigmoid(self.rate)
     ...         return (rate * h_prev + (1 - rate) * ops.tanh(x + product(h_prev)),)
-    >>> layer = Recurrent(LeakyCell(8))
+    >>> layer = rnnlayers.Recurrent(LeakyCell(8))
     >>> layer(ops.ones((2, 5, 3))).shape
     TensorShape([2, 8])
 
@@ -135,9 +136,9 @@ class Cell(keras.Layer):
             side: From `draw` in training, otherwise None.
 
         Returns:
-            A tensor `(time, batch, ...)`, a `Fused` one, or a tuple of these, of which each step
-            gets one element as `x`, a `Fused` one as a list; and the tuple of `constants`, each
-            `(batch, ...)` or of the same shape for any batch.
+            A tensor of floats `(time, batch, ...)`, a `Fused` one, or a tuple of these, of which
+            each step gets one element as `x`, a `Fused` one as a list; and the tuple of
+            `constants`, each `(batch, ...)` or of the same shape for any batch.
         """
         return inputs, ()
 

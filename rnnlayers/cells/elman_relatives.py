@@ -25,7 +25,11 @@ class IndRNNCell(GatedCell):
     Weights: `kernel` W `(features, units)`, `recurrent_kernel` u `(units,)`, `bias` b `(units,)`.
     `activation` is "relu" by default, and u begins between -1 and 1.
 
-    Arguments, call arguments, returns and errors are those of `ElmanCell`.
+    Args:
+        units: Positive integer, the size of the output.
+        **kwargs: All other arguments of `ElmanCell`.
+
+    Call arguments, returns and errors are those of `GatedCell`.
 
     Example:
 
@@ -73,7 +77,11 @@ class IRNNCell(ElmanCell):
     It is `ElmanCell` with other defaults, `activation="relu"` and
     `recurrent_initializer="identity"`. Clip its gradients.
 
-    Arguments, call arguments, returns and errors are those of `ElmanCell`.
+    Args:
+        units: Positive integer, the size of the output.
+        **kwargs: All other arguments of `ElmanCell`.
+
+    Call arguments, returns and errors are those of `GatedCell`.
 
     Example:
 

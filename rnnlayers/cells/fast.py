@@ -22,7 +22,11 @@ class FastRNNCell(SigmoidGatedCell):
     `(units,)`, `alpha` and `beta` `(1,)`, which begin at -3 and 3, so that the cell begins close to
     the identity. `recurrent_activation` is not used.
 
-    Arguments, call arguments, returns and errors are those of `GRUCell`, without `reset_after`.
+    Args:
+        units: Positive integer, the size of the output.
+        **kwargs: All other arguments of `GRUCell`, without `reset_after`.
+
+    Call arguments, returns and errors are those of `GatedCell`.
 
     Example:
 
@@ -64,7 +68,11 @@ class FastGRNNCell(SigmoidGatedCell):
     Weights: `kernel` W `(features, units)`, `recurrent_kernel` U `(units, units)`, `bias`
     `(2 * units,)`, cut in the order z, n, `zeta` and `nu` `(1,)`, which begin at 1 and -4.
 
-    Arguments, call arguments, returns and errors are those of `GRUCell`, without `reset_after`.
+    Args:
+        units: Positive integer, the size of the output.
+        **kwargs: All other arguments of `GRUCell`, without `reset_after`.
+
+    Call arguments, returns and errors are those of `GatedCell`.
 
     Example:
 

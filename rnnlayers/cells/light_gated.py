@@ -24,7 +24,11 @@ class MinimalGatedCell(SigmoidGatedCell):
     Weights, cut in the order f, n: `kernel` W `(features, 2 * units)`, `recurrent_kernel` U
     `(units, 2 * units)`, `bias` b `(2 * units,)`.
 
-    Arguments, call arguments, returns and errors are those of `GRUCell`, without `reset_after`.
+    Args:
+        units: Positive integer, the size of the output.
+        **kwargs: All other arguments of `GRUCell`, without `reset_after`.
+
+    Call arguments, returns and errors are those of `GatedCell`.
 
     Example:
 
@@ -70,7 +74,11 @@ class LiGRUCell(SigmoidGatedCell):
     Weights, cut in the order z, n: `kernel` W `(features, 2 * units)`, `recurrent_kernel` U
     `(units, 2 * units)`, `bias` b `(2 * units,)`. `activation` is "relu" by default.
 
-    Arguments, call arguments, returns and errors are those of `GRUCell`, without `reset_after`.
+    Args:
+        units: Positive integer, the size of the output.
+        **kwargs: All other arguments of `GRUCell`, without `reset_after`.
+
+    Call arguments, returns and errors are those of `GatedCell`.
 
     Example:
 
@@ -114,7 +122,11 @@ class LightRecurrentCell(SigmoidGatedCell):
     Weights: `kernel` W `(features, 2 * units)` and `bias` b `(2 * units,)`, cut in the order f, n;
     `recurrent_kernel` U_f `(units, units)`.
 
-    Arguments, call arguments, returns and errors are those of `GRUCell`, without `reset_after`.
+    Args:
+        units: Positive integer, the size of the output.
+        **kwargs: All other arguments of `GRUCell`, without `reset_after`.
+
+    Call arguments, returns and errors are those of `GatedCell`.
 
     Example:
 
@@ -151,7 +163,11 @@ class STARCell(SigmoidGatedCell):
     Weights: `kernel` W `(features, 2 * units)` and `bias` b `(2 * units,)`, cut in the order z, k;
     `recurrent_kernel` U_k `(units, units)`.
 
-    Arguments, call arguments, returns and errors are those of `GRUCell`, without `reset_after`.
+    Args:
+        units: Positive integer, the size of the output.
+        **kwargs: All other arguments of `GRUCell`, without `reset_after`.
+
+    Call arguments, returns and errors are those of `GatedCell`.
 
     Example:
 
@@ -192,7 +208,11 @@ class ATRCell(SigmoidGatedCell):
     Weights: `kernel` W `(features, units)`, `recurrent_kernel` U `(units, units)`, `bias` b
     `(units,)`. `activation` is not used.
 
-    Arguments, call arguments, returns and errors are those of `GRUCell`, without `reset_after`.
+    Args:
+        units: Positive integer, the size of the output.
+        **kwargs: All other arguments of `GRUCell`, without `reset_after`.
+
+    Call arguments, returns and errors are those of `GatedCell`.
 
     Example:
 
@@ -227,7 +247,11 @@ class MinimalRNNCell(SigmoidGatedCell):
     Weights: `kernel` W `(features, units)`, `recurrent_kernel` U_h and `gate_kernel` U_z
     `(units, units)`, `bias` `(2 * units,)`, cut in the order z, u.
 
-    Arguments, call arguments, returns and errors are those of `GRUCell`, without `reset_after`.
+    Args:
+        units: Positive integer, the size of the output.
+        **kwargs: All other arguments of `GRUCell`, without `reset_after`.
+
+    Call arguments, returns and errors are those of `GatedCell`.
 
     Example:
 

@@ -11,6 +11,7 @@ from rnnlayers.cells.parts import Fused, Multiply, Product, SideInputs
 from rnnlayers.types import States, Tensor
 
 
+@keras.saving.register_keras_serializable(package="rnnlayers")
 class LinearCell(GatedCell):
     """A cell whose state is a * h_prev + b, with a and b that depend on the inputs alone.
 
@@ -23,6 +24,23 @@ class LinearCell(GatedCell):
         gates: Names of the parts of the kernel.
         is_complex: Whether the state, a and b are complex, the real parts first and the imaginary
             parts behind them. `state_sizes` is twice the number of units then.
+
+    Args:
+        units: Positive integer, the size of the output.
+        **kwargs: All other arguments of `GatedCell`.
+
+    Call arguments, returns and errors are those of `GatedCell`.
+
+    Example:
+
+    >>> @keras.saving.register_keras_serializable(package="example")
+    ... class MovingAverageCell(LinearCell):
+    ...     gates = ("x",)
+    ...
+    ...     def coefficients(self, x, constants=()):
+    ...         return 0.9 * ops.ones_like(x[0]), 0.1 * x[0]
+    >>> rnnlayers.Recurrent(MovingAverageCell(4))(np.ones((2, 50, 3))).shape
+    TensorShape([2, 4])
     """
 
     is_complex: ClassVar[bool] = False
@@ -108,7 +126,11 @@ class MinLSTMCell(LinearCell):
 
     Weights, cut in the order f, i, n: `kernel` W `(features, 3 * units)`, `bias` b `(3 * units,)`.
 
-    Arguments, call arguments, returns and errors are those of `MinGRUCell`.
+    Args:
+        units: Positive integer, the size of the output.
+        **kwargs: All other arguments of `MinGRUCell`.
+
+    Call arguments, returns and errors are those of `GatedCell`.
 
     Example:
 
@@ -145,7 +167,11 @@ class SRUCell(LinearCell):
     `(features, 3 * units)` or `(features, 4 * units)`, `bias` b `(2 * units,)`, of f and r. The
     state is c; the output is h.
 
-    Arguments, call arguments, returns and errors are those of `GatedCell`.
+    Args:
+        units: Positive integer, the size of the output.
+        **kwargs: All other arguments of `GatedCell`.
+
+    Call arguments, returns and errors are those of `GatedCell`.
 
     Example:
 
@@ -213,7 +239,11 @@ class QRNNCell(LinearCell):
     Weights, cut in the order n, f, o: `kernel` W `(features, 3 * units)`, `bias` b `(3 * units,)`.
     The state is c; the output is h.
 
-    Arguments, call arguments, returns and errors are those of `GatedCell`.
+    Args:
+        units: Positive integer, the size of the output.
+        **kwargs: All other arguments of `GatedCell`.
+
+    Call arguments, returns and errors are those of `GatedCell`.
 
     Example:
 
@@ -251,7 +281,11 @@ class RGLRUCell(LinearCell):
     Weights, cut in the order r, i, x: `kernel` W `(features, 3 * units)`, `bias` b `(3 * units,)`;
     `decay` `(units,)`, drawn so that a^(1 / r) is 0.9 to 0.999. `activation` is not used.
 
-    Arguments, call arguments, returns and errors are those of `GatedCell`.
+    Args:
+        units: Positive integer, the size of the output.
+        **kwargs: All other arguments of `GatedCell`.
+
+    Call arguments, returns and errors are those of `GatedCell`.
 
     Example:
 

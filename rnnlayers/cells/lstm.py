@@ -78,7 +78,7 @@ class LSTMDerivative:
             d_states: The gradients of the new states.
             back: `back(d, name)` takes the gradient of a product and returns that of its operand.
                 It must be called as often as `step` calls `product`, in the reverse order.
-            constants: As for `step`.
+            constants: As for `step`. They get no gradient, so they must not depend on weights.
         """
         c_by_i, c_by_f, c_by_g, h_by_o, h_by_c, f = factors
         d_h, d_c = d_states

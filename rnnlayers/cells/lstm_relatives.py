@@ -27,8 +27,11 @@ class CoupledLSTMCell(SigmoidGatedCell):
     Weights, cut in the order i, g, o: `kernel` W `(features, 3 * units)`, `recurrent_kernel` U
     `(units, 3 * units)`, `bias` b `(3 * units,)`. States: h and c.
 
-    Arguments, call arguments, returns and errors are those of `LSTMCell`, without
-    `unit_forget_bias`.
+    Args:
+        units: Positive integer, the size of the output.
+        **kwargs: All other arguments of `LSTMCell`, without `unit_forget_bias`.
+
+    Call arguments, returns and errors are those of `GatedCell`.
 
     Example:
 
@@ -69,8 +72,11 @@ class OriginalLSTMCell(SigmoidGatedCell):
     `(units, 3 * units)`, `bias` b `(3 * units,)`. States: h and c. The paper's squashing functions
     have the ranges (-2, 2) and (-1, 1); here both are `activation`.
 
-    Arguments, call arguments, returns and errors are those of `LSTMCell`, without
-    `unit_forget_bias`.
+    Args:
+        units: Positive integer, the size of the output.
+        **kwargs: All other arguments of `LSTMCell`, without `unit_forget_bias`.
+
+    Call arguments, returns and errors are those of `GatedCell`.
 
     Example:
 
@@ -176,8 +182,11 @@ class NASCell(SigmoidGatedCell):
     Weights, cut in the order 0 to 7: `kernel` W `(features, 8 * units)`, `recurrent_kernel` U
     `(units, 8 * units)`, `bias` b `(8 * units,)`. States: h and c.
 
-    Arguments, call arguments, returns and errors are those of `LSTMCell`, without
-    `unit_forget_bias`.
+    Args:
+        units: Positive integer, the size of the output.
+        **kwargs: All other arguments of `LSTMCell`, without `unit_forget_bias`.
+
+    Call arguments, returns and errors are those of `GatedCell`.
 
     Example:
 
@@ -223,8 +232,11 @@ class MultiplicativeLSTMCell(SigmoidGatedCell):
     `(4 * units,)`, each cut in the order i, f, g, o; `multiplicative_kernel` W_m
     `(features, units)` and `multiplicative_recurrent_kernel` U_m `(units, units)`. States: h and c.
 
-    Arguments, call arguments, returns and errors are those of `LSTMCell`, without
-    `unit_forget_bias`.
+    Args:
+        units: Positive integer, the size of the output.
+        **kwargs: All other arguments of `LSTMCell`, without `unit_forget_bias`.
+
+    Call arguments, returns and errors are those of `GatedCell`.
 
     Example:
 

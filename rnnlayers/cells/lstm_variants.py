@@ -280,7 +280,11 @@ class LayerNormGRUCell(SigmoidGatedCell):
     Weights, cut in the order z, r, n: `kernel` W `(features, 3 * units)`, `recurrent_kernel` U
     `(units, 3 * units)`, `bias` b, `kernel_gain` and `recurrent_gain` `(3 * units,)`.
 
-    Arguments, call arguments, returns and errors are those of `GRUCell`, without `reset_after`.
+    Args:
+        units: Positive integer, the size of the output.
+        **kwargs: All other arguments of `GRUCell`, without `reset_after`.
+
+    Call arguments, returns and errors are those of `GatedCell`.
 
     Example:
 

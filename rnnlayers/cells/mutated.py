@@ -23,7 +23,11 @@ class MUT1Cell(SigmoidGatedCell):
     r, n; `recurrent_kernel` U `(units, 2 * units)`, in the order r, n. Where the paper adds x
     itself, which must have as many features as there are units, this adds W x.
 
-    Arguments, call arguments, returns and errors are those of `GRUCell`, without `reset_after`.
+    Args:
+        units: Positive integer, the size of the output.
+        **kwargs: All other arguments of `GRUCell`, without `reset_after`.
+
+    Call arguments, returns and errors are those of `GatedCell`.
 
     Example:
 
@@ -76,7 +80,11 @@ class MUT2Cell(SigmoidGatedCell):
     `(units, 3 * units)`, `bias` b `(3 * units,)`. The paper adds
     x itself in r, which must have as many features as there are units; this adds W_r x.
 
-    Arguments, call arguments, returns and errors are those of `GRUCell`, without `reset_after`.
+    Args:
+        units: Positive integer, the size of the output.
+        **kwargs: All other arguments of `GRUCell`, without `reset_after`.
+
+    Call arguments, returns and errors are those of `GatedCell`.
 
     Example:
 
@@ -120,7 +128,11 @@ class MUT3Cell(SigmoidGatedCell):
     Weights, cut in the order z, r, n: `kernel` W `(features, 3 * units)`, `recurrent_kernel` U
     `(units, 3 * units)`, `bias` b `(3 * units,)`.
 
-    Arguments, call arguments, returns and errors are those of `GRUCell`, without `reset_after`.
+    Args:
+        units: Positive integer, the size of the output.
+        **kwargs: All other arguments of `GRUCell`, without `reset_after`.
+
+    Call arguments, returns and errors are those of `GatedCell`.
 
     Example:
 

@@ -11,9 +11,19 @@ Multiply: TypeAlias = Callable[..., Any]  # product(v, name="") of a step
 
 
 class Fused(NamedTuple):
-    """Tensors of one size that lie side by side in one; a step receives them as a list."""
+    """Tensors of one size that lie side by side in one; a step receives them as a list.
 
-    tensor: Tensor  # (..., parts * size)
+    Args:
+        tensor: `(..., parts * size)`.
+        parts: How many they are.
+
+    Example:
+
+    >>> [part.shape for part in rnnlayers.Fused(ops.ones((5, 2, 6)), 3).cut()]
+    [TensorShape([5, 2, 2]), TensorShape([5, 2, 2]), TensorShape([5, 2, 2])]
+    """
+
+    tensor: Tensor
     parts: int
 
     def cut(self) -> list[Tensor]:
@@ -24,13 +34,21 @@ class Fused(NamedTuple):
 class Product(NamedTuple):
     """A matrix that steps multiply with, v K + b.
 
-    The kernel is `(size, width)`. A kernel `(blocks, size, width)` multiplies each of `blocks`
-    pieces of v with a matrix of its own. A kernel `(size,)` multiplies element by element.
+    Args:
+        kernel: `(size, width)`. A kernel `(blocks, size, width)` multiplies each of `blocks` pieces
+            of v with a matrix of its own. A kernel `(size,)` multiplies element by element.
+        bias: `(width,)`, added to the product, or None.
+        parts: The step receives the product as a list of as many parts, or in one piece if None.
+
+    Example:
+
+    >>> rnnlayers.Product(ops.ones((4, 6))).of(ops.ones((2, 4))).shape
+    TensorShape([2, 6])
     """
 
     kernel: Tensor
-    bias: Tensor | None = None  # added to the product
-    parts: int | None = None  # the step receives the product as a list of as many parts
+    bias: Tensor | None = None
+    parts: int | None = None
 
     def of(self, v: Tensor) -> Tensor:
         """Return the product with v `(batch, size)`, in one piece."""
@@ -43,10 +61,20 @@ class Product(NamedTuple):
 
 
 class SideInputs(NamedTuple):
-    """What `Cell.prepare` gets besides the inputs: dropout masks of `Cell.draw`, or a memory."""
+    """What `Cell.prepare` gets besides the inputs: dropout masks of `Cell.draw`, or a memory.
 
-    steps: tuple[Any, ...] = ()  # tensors (time, batch, ...), other at each step; without gradients
-    sequence: tuple[Any, ...] = ()  # tensors that are the same at all steps, or None
+    Args:
+        steps: Tensors `(time, batch, ...)`, other at each step. They get no gradients.
+        sequence: Tensors that are the same at all steps, or None in the place of one.
+
+    Example:
+
+    >>> rnnlayers.SideInputs(sequence=(None, ops.ones((2, 4)))).steps
+    ()
+    """
+
+    steps: tuple[Any, ...] = ()
+    sequence: tuple[Any, ...] = ()
 
 
 def multiply(v: Tensor, kernel: Tensor) -> Tensor:
@@ -55,11 +83,18 @@ def multiply(v: Tensor, kernel: Tensor) -> Tensor:
     if rank == 2:
         return ops.matmul(v, kernel)
     if rank == 1:
-        return v * kernel
+        return ops.multiply(v, kernel)
     blocks, size, width = kernel.shape
     rows = ops.shape(v)[:-1]
     pieces = ops.einsum("...bi,bio->...bo", ops.reshape(v, (*rows, blocks, size)), kernel)
     return ops.reshape(pieces, (*rows, blocks * width))
+
+
+def transposed(kernel: Tensor) -> Tensor:
+    """Return the kernel that takes the gradient of a product to that of its operand."""
+    if len(kernel.shape) == 1:
+        return kernel
+    return ops.swapaxes(ops.convert_to_tensor(kernel), -1, -2)
 
 
 def by(products: Mapping[str, Product]) -> Multiply:

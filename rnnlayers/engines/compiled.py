@@ -129,7 +129,8 @@ class _Layout:
         differentiable: Sequence[int],
     ) -> None:
         self.products = products
-        self.constants = constants
+        # Those without a gradient are closed over, and must not lead a tape into compiled loops.
+        self.constants = tuple(map(tf.stop_gradient, constants))
         self.differentiable = differentiable
         weights = [w for product in products.values() for w in product[:2] if w is not None]
         moving = [constants[number] for number in differentiable]

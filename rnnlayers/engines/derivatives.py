@@ -10,7 +10,7 @@ Neither multiplies with a matrix. The results of the products are known from the
 `back` takes the gradient of each to that of its operand.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -74,7 +74,7 @@ class OwnDerivative:
 
         d_x, d_previous = self.written.pull_back(factors, d_states, back_by_name, given.constants)
         none = [None] * len(given.constants), [None] * len(given.weights)
-        return StepGradients([d_x], d_previous, *none)
+        return StepGradients(list(_leaves(d_x)), d_previous, *none)
 
 
 class AutomaticDerivative:
@@ -142,6 +142,15 @@ def _by_leaf(x: Any, d_x: Any) -> list[Any]:
     if isinstance(x, tuple):
         return [d for pair in zip(x, d_x, strict=True) for d in _by_leaf(*pair)]
     return [d_x]
+
+
+def _leaves(d_x: Any) -> Iterator[Any]:
+    """Yield the gradients that a derivative by hand returns for `x`, one for each leaf."""
+    if isinstance(d_x, tuple):
+        for part in d_x:
+            yield from _leaves(part)
+    else:
+        yield d_x
 
 
 def advance(

@@ -72,6 +72,13 @@ def make_plan(
         products: From `cell.products`.
         constants: From `cell.prepare`.
     """
+    for leaf in leaves(x):
+        dtype = (leaf.tensor if isinstance(leaf, Fused) else leaf).dtype
+        if not dtype.is_floating:
+            raise ValueError(
+                f"`prepare` of {type(cell).__name__} must return tensors of floats; received one "
+                f"of {dtype.name}. Cast it, and compare in `step`."
+            )
     variables = [v for v in cell.weights if keras.backend.is_float_dtype(v.dtype)]
     given = Step(for_step(x, lambda t: t[0]), before, [], constants, values_of(variables))
     operands: list[Tensor] = []

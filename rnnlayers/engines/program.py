@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from rnnlayers.cells.base import Cell
 from rnnlayers.cells.parts import Product, multiply
+from rnnlayers.cells.parts import transposed as transpose
 from rnnlayers.engines.arrays import unstack
 from rnnlayers.engines.derivatives import Step, Tensors, advance
 from rnnlayers.engines.plan import Plan
@@ -176,7 +177,7 @@ class Program:
         incoming = [unstack(d) for d in d_states]
         valid = None if masks.steps is None else unstack(masks.steps)
         # Transposed once, outside the loop: a product with a transposed operand is slower.
-        transposed = {name: _transpose(product.kernel) for name, product in products.items()}
+        transposed = {name: transpose(product.kernel) for name, product in products.items()}
         own = [number for number, call in enumerate(plan.calls) if call.leaf is None]
         shapes = [given.x[number].shape[1:] for number in plan.leaves]
         shapes += [(*given.before[0].shape[:1], plan.calls[number].sizes[1]) for number in own]
@@ -208,7 +209,13 @@ class Program:
                 d_new = tuple(d + skip for d, skip in zip(d_new, d_skipped, strict=True))
             parts = [pulled.x[number] for number in plan.leaves]
             parts = [tf.concat(d, -1) if isinstance(d, list) else d for d in parts]
-            parts += [d_products[number] for number in own]
+            parts += [
+                # A step may compute a product and use nothing of it.
+                tf.zeros((tf.shape(d_new[0])[0], plan.calls[number].sizes[1]), d_new[0].dtype)
+                if d_products[number] is None
+                else d_products[number]
+                for number in own
+            ]
             found = [pulled.constants[number] for number in plan.constants]
             found += [d for d in pulled.weights if d is not None]
             totals = tuple(total + d for total, d in zip(totals, found, strict=True))
@@ -302,10 +309,6 @@ def _kernel_gradient(v: Tensor, d: Tensor, kernel: Tensor) -> Tensor:
     blocks, size, width = kernel.shape
     v, d = tf.reshape(v, (-1, blocks, size)), tf.reshape(d, (-1, blocks, width))
     return tf.einsum("rbi,rbo->bio", v, d)
-
-
-def _transpose(kernel: Tensor) -> Tensor:
-    return kernel if len(kernel.shape) == 1 else tf.linalg.matrix_transpose(kernel)
 
 
 def _read(arrays: Any, now: Tensor) -> Any:

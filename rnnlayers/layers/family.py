@@ -48,8 +48,13 @@ from rnnlayers.layers.named import CellLayer
 class PeepholeLSTM(CellLayer, cell=PeepholeLSTMCell):
     """An LSTM whose gates see the cell state: peepholes, for exact timing.
 
-    Equations, weights and arguments are those of `PeepholeLSTMCell`. The other arguments, call
-    arguments, returns, masking and errors are those of `Recurrent`.
+    Equations and weights are those of `PeepholeLSTMCell`.
+
+    Args:
+        units: Positive integer, the size of the output, or as `PeepholeLSTMCell` has it.
+        **kwargs: All other arguments of `PeepholeLSTMCell` and of `Recurrent`.
+
+    Call arguments, returns, masking and errors are those of `Recurrent`.
 
     Example:
 
@@ -62,8 +67,13 @@ class PeepholeLSTM(CellLayer, cell=PeepholeLSTMCell):
 class ProjectedLSTM(CellLayer, cell=ProjectedLSTMCell):
     """An LSTM with a projected output: LSTMP, PyTorch's `proj_size`.
 
-    Equations, weights and arguments are those of `ProjectedLSTMCell`. The other arguments, call
-    arguments, returns, masking and errors are those of `Recurrent`.
+    Equations and weights are those of `ProjectedLSTMCell`.
+
+    Args:
+        units: Positive integer, the size of the output, or as `ProjectedLSTMCell` has it.
+        **kwargs: All other arguments of `ProjectedLSTMCell` and of `Recurrent`.
+
+    Call arguments, returns, masking and errors are those of `Recurrent`.
 
     Example:
 
@@ -76,8 +86,13 @@ class ProjectedLSTM(CellLayer, cell=ProjectedLSTMCell):
 class LayerNormLSTM(CellLayer, cell=LayerNormLSTMCell):
     """An LSTM with layer normalization, which trains faster and stays stable over long sequences.
 
-    Equations, weights and arguments are those of `LayerNormLSTMCell`. The other arguments, call
-    arguments, returns, masking and errors are those of `Recurrent`.
+    Equations and weights are those of `LayerNormLSTMCell`.
+
+    Args:
+        units: Positive integer, the size of the output, or as `LayerNormLSTMCell` has it.
+        **kwargs: All other arguments of `LayerNormLSTMCell` and of `Recurrent`.
+
+    Call arguments, returns, masking and errors are those of `Recurrent`.
 
     Example:
 
@@ -90,8 +105,13 @@ class LayerNormLSTM(CellLayer, cell=LayerNormLSTMCell):
 class LayerNormGRU(CellLayer, cell=LayerNormGRUCell):
     """A GRU with layer normalization.
 
-    Equations, weights and arguments are those of `LayerNormGRUCell`. The other arguments, call
-    arguments, returns, masking and errors are those of `Recurrent`.
+    Equations and weights are those of `LayerNormGRUCell`.
+
+    Args:
+        units: Positive integer, the size of the output, or as `LayerNormGRUCell` has it.
+        **kwargs: All other arguments of `LayerNormGRUCell` and of `Recurrent`.
+
+    Call arguments, returns, masking and errors are those of `Recurrent`.
 
     Example:
 
@@ -104,8 +124,13 @@ class LayerNormGRU(CellLayer, cell=LayerNormGRUCell):
 class CoupledLSTM(CellLayer, cell=CoupledLSTMCell):
     """An LSTM that forgets as much as it takes in: coupled input and forget gate.
 
-    Equations, weights and arguments are those of `CoupledLSTMCell`. The other arguments, call
-    arguments, returns, masking and errors are those of `Recurrent`.
+    Equations and weights are those of `CoupledLSTMCell`.
+
+    Args:
+        units: Positive integer, the size of the output, or as `CoupledLSTMCell` has it.
+        **kwargs: All other arguments of `CoupledLSTMCell` and of `Recurrent`.
+
+    Call arguments, returns, masking and errors are those of `Recurrent`.
 
     Example:
 
@@ -118,8 +143,13 @@ class CoupledLSTM(CellLayer, cell=CoupledLSTMCell):
 class OriginalLSTM(CellLayer, cell=OriginalLSTMCell):
     """The LSTM of 1997, without a forget gate: its cell state only ever adds up.
 
-    Equations, weights and arguments are those of `OriginalLSTMCell`. The other arguments, call
-    arguments, returns, masking and errors are those of `Recurrent`.
+    Equations and weights are those of `OriginalLSTMCell`.
+
+    Args:
+        units: Positive integer, the size of the output, or as `OriginalLSTMCell` has it.
+        **kwargs: All other arguments of `OriginalLSTMCell` and of `Recurrent`.
+
+    Call arguments, returns, masking and errors are those of `Recurrent`.
 
     Example:
 
@@ -132,8 +162,13 @@ class OriginalLSTM(CellLayer, cell=OriginalLSTMCell):
 class JANET(CellLayer, cell=JANETCell):
     """Just another network: an LSTM with nothing but its forget gate.
 
-    Equations, weights and arguments are those of `JANETCell`. The other arguments, call
-    arguments, returns, masking and errors are those of `Recurrent`.
+    Equations and weights are those of `JANETCell`.
+
+    Args:
+        units: Positive integer, the size of the output, or as `JANETCell` has it.
+        **kwargs: All other arguments of `JANETCell` and of `Recurrent`.
+
+    Call arguments, returns, masking and errors are those of `Recurrent`.
 
     Example:
 
@@ -146,8 +181,13 @@ class JANET(CellLayer, cell=JANETCell):
 class NAS(CellLayer, cell=NASCell):
     """The cell that neural architecture search found for language models.
 
-    Equations, weights and arguments are those of `NASCell`. The other arguments, call
-    arguments, returns, masking and errors are those of `Recurrent`.
+    Equations and weights are those of `NASCell`.
+
+    Args:
+        units: Positive integer, the size of the output, or as `NASCell` has it.
+        **kwargs: All other arguments of `NASCell` and of `Recurrent`.
+
+    Call arguments, returns, masking and errors are those of `Recurrent`.
 
     Example:
 
@@ -160,8 +200,13 @@ class NAS(CellLayer, cell=NASCell):
 class MultiplicativeLSTM(CellLayer, cell=MultiplicativeLSTMCell):
     """An LSTM whose recurrent product depends on the input: multiplicative LSTM.
 
-    Equations, weights and arguments are those of `MultiplicativeLSTMCell`. The other arguments,
-    call arguments, returns, masking and errors are those of `Recurrent`.
+    Equations and weights are those of `MultiplicativeLSTMCell`.
+
+    Args:
+        units: Positive integer, the size of the output, or as `MultiplicativeLSTMCell` has it.
+        **kwargs: All other arguments of `MultiplicativeLSTMCell` and of `Recurrent`.
+
+    Call arguments, returns, masking and errors are those of `Recurrent`.
 
     Example:
 
@@ -174,8 +219,13 @@ class MultiplicativeLSTM(CellLayer, cell=MultiplicativeLSTMCell):
 class MogrifierLSTM(CellLayer, cell=MogrifierLSTMCell):
     """An LSTM before which input and state gate one another, several times.
 
-    Equations, weights and arguments are those of `MogrifierLSTMCell`. The other arguments, call
-    arguments, returns, masking and errors are those of `Recurrent`.
+    Equations and weights are those of `MogrifierLSTMCell`.
+
+    Args:
+        units: Positive integer, the size of the output, or as `MogrifierLSTMCell` has it.
+        **kwargs: All other arguments of `MogrifierLSTMCell` and of `Recurrent`.
+
+    Call arguments, returns, masking and errors are those of `Recurrent`.
 
     Example:
 
@@ -188,8 +238,13 @@ class MogrifierLSTM(CellLayer, cell=MogrifierLSTMCell):
 class MinimalGated(CellLayer, cell=MinimalGatedCell):
     """The minimal gated unit: a GRU with one gate.
 
-    Equations, weights and arguments are those of `MinimalGatedCell`. The other arguments, call
-    arguments, returns, masking and errors are those of `Recurrent`.
+    Equations and weights are those of `MinimalGatedCell`.
+
+    Args:
+        units: Positive integer, the size of the output, or as `MinimalGatedCell` has it.
+        **kwargs: All other arguments of `MinimalGatedCell` and of `Recurrent`.
+
+    Call arguments, returns, masking and errors are those of `Recurrent`.
 
     Example:
 
@@ -202,8 +257,13 @@ class MinimalGated(CellLayer, cell=MinimalGatedCell):
 class LiGRU(CellLayer, cell=LiGRUCell):
     """The light GRU of speech recognition: no reset gate, and relu.
 
-    Equations, weights and arguments are those of `LiGRUCell`. The other arguments, call
-    arguments, returns, masking and errors are those of `Recurrent`.
+    Equations and weights are those of `LiGRUCell`.
+
+    Args:
+        units: Positive integer, the size of the output, or as `LiGRUCell` has it.
+        **kwargs: All other arguments of `LiGRUCell` and of `Recurrent`.
+
+    Call arguments, returns, masking and errors are those of `Recurrent`.
 
     Example:
 
@@ -216,8 +276,13 @@ class LiGRU(CellLayer, cell=LiGRUCell):
 class LightRecurrent(CellLayer, cell=LightRecurrentCell):
     """The light recurrent unit: a candidate of the inputs alone, and one gate.
 
-    Equations, weights and arguments are those of `LightRecurrentCell`. The other arguments,
-    call arguments, returns, masking and errors are those of `Recurrent`.
+    Equations and weights are those of `LightRecurrentCell`.
+
+    Args:
+        units: Positive integer, the size of the output, or as `LightRecurrentCell` has it.
+        **kwargs: All other arguments of `LightRecurrentCell` and of `Recurrent`.
+
+    Call arguments, returns, masking and errors are those of `Recurrent`.
 
     Example:
 
@@ -230,8 +295,13 @@ class LightRecurrent(CellLayer, cell=LightRecurrentCell):
 class MUT1(CellLayer, cell=MUT1Cell):
     """The first of three cells that a search over thousands found as good as the GRU.
 
-    Equations, weights and arguments are those of `MUT1Cell`. The other arguments, call
-    arguments, returns, masking and errors are those of `Recurrent`.
+    Equations and weights are those of `MUT1Cell`.
+
+    Args:
+        units: Positive integer, the size of the output, or as `MUT1Cell` has it.
+        **kwargs: All other arguments of `MUT1Cell` and of `Recurrent`.
+
+    Call arguments, returns, masking and errors are those of `Recurrent`.
 
     Example:
 
@@ -244,8 +314,13 @@ class MUT1(CellLayer, cell=MUT1Cell):
 class MUT2(CellLayer, cell=MUT2Cell):
     """The second of the cells of that search, see `MUT1Cell`.
 
-    Equations, weights and arguments are those of `MUT2Cell`. The other arguments, call
-    arguments, returns, masking and errors are those of `Recurrent`.
+    Equations and weights are those of `MUT2Cell`.
+
+    Args:
+        units: Positive integer, the size of the output, or as `MUT2Cell` has it.
+        **kwargs: All other arguments of `MUT2Cell` and of `Recurrent`.
+
+    Call arguments, returns, masking and errors are those of `Recurrent`.
 
     Example:
 
@@ -258,8 +333,13 @@ class MUT2(CellLayer, cell=MUT2Cell):
 class MUT3(CellLayer, cell=MUT3Cell):
     """The third of the cells of that search, see `MUT1Cell`.
 
-    Equations, weights and arguments are those of `MUT3Cell`. The other arguments, call
-    arguments, returns, masking and errors are those of `Recurrent`.
+    Equations and weights are those of `MUT3Cell`.
+
+    Args:
+        units: Positive integer, the size of the output, or as `MUT3Cell` has it.
+        **kwargs: All other arguments of `MUT3Cell` and of `Recurrent`.
+
+    Call arguments, returns, masking and errors are those of `Recurrent`.
 
     Example:
 
@@ -272,8 +352,13 @@ class MUT3(CellLayer, cell=MUT3Cell):
 class RAN(CellLayer, cell=RANCell):
     """The recurrent additive network: an LSTM whose candidate is linear in the inputs alone.
 
-    Equations, weights and arguments are those of `RANCell`. The other arguments, call
-    arguments, returns, masking and errors are those of `Recurrent`.
+    Equations and weights are those of `RANCell`.
+
+    Args:
+        units: Positive integer, the size of the output, or as `RANCell` has it.
+        **kwargs: All other arguments of `RANCell` and of `Recurrent`.
+
+    Call arguments, returns, masking and errors are those of `Recurrent`.
 
     Example:
 
@@ -286,8 +371,13 @@ class RAN(CellLayer, cell=RANCell):
 class UGRNN(CellLayer, cell=UGRNNCell):
     """The update gate network: a GRU without a reset gate.
 
-    Equations, weights and arguments are those of `UGRNNCell`. The other arguments, call
-    arguments, returns, masking and errors are those of `Recurrent`.
+    Equations and weights are those of `UGRNNCell`.
+
+    Args:
+        units: Positive integer, the size of the output, or as `UGRNNCell` has it.
+        **kwargs: All other arguments of `UGRNNCell` and of `Recurrent`.
+
+    Call arguments, returns, masking and errors are those of `Recurrent`.
 
     Example:
 
@@ -300,8 +390,13 @@ class UGRNN(CellLayer, cell=UGRNNCell):
 class Intersection(CellLayer, cell=IntersectionCell):
     """The intersection network, for stacks: gates along time and along depth.
 
-    Equations, weights and arguments are those of `IntersectionCell`. The other arguments, call
-    arguments, returns, masking and errors are those of `Recurrent`.
+    Equations and weights are those of `IntersectionCell`.
+
+    Args:
+        units: Positive integer, the size of the output, or as `IntersectionCell` has it.
+        **kwargs: All other arguments of `IntersectionCell` and of `Recurrent`.
+
+    Call arguments, returns, masking and errors are those of `Recurrent`.
 
     Example:
 
@@ -314,8 +409,13 @@ class Intersection(CellLayer, cell=IntersectionCell):
 class CFN(CellLayer, cell=CFNCell):
     """The chaos free network: without inputs its state decays to zero.
 
-    Equations, weights and arguments are those of `CFNCell`. The other arguments, call
-    arguments, returns, masking and errors are those of `Recurrent`.
+    Equations and weights are those of `CFNCell`.
+
+    Args:
+        units: Positive integer, the size of the output, or as `CFNCell` has it.
+        **kwargs: All other arguments of `CFNCell` and of `Recurrent`.
+
+    Call arguments, returns, masking and errors are those of `Recurrent`.
 
     Example:
 
@@ -328,8 +428,13 @@ class CFN(CellLayer, cell=CFNCell):
 class STAR(CellLayer, cell=STARCell):
     """The stackable recurrent cell, whose gradients neither vanish nor explode along depth.
 
-    Equations, weights and arguments are those of `STARCell`. The other arguments, call
-    arguments, returns, masking and errors are those of `Recurrent`.
+    Equations and weights are those of `STARCell`.
+
+    Args:
+        units: Positive integer, the size of the output, or as `STARCell` has it.
+        **kwargs: All other arguments of `STARCell` and of `Recurrent`.
+
+    Call arguments, returns, masking and errors are those of `Recurrent`.
 
     Example:
 
@@ -342,8 +447,13 @@ class STAR(CellLayer, cell=STARCell):
 class ATR(CellLayer, cell=ATRCell):
     """The addition-subtraction twin-gated network of translation.
 
-    Equations, weights and arguments are those of `ATRCell`. The other arguments, call
-    arguments, returns, masking and errors are those of `Recurrent`.
+    Equations and weights are those of `ATRCell`.
+
+    Args:
+        units: Positive integer, the size of the output, or as `ATRCell` has it.
+        **kwargs: All other arguments of `ATRCell` and of `Recurrent`.
+
+    Call arguments, returns, masking and errors are those of `Recurrent`.
 
     Example:
 
@@ -356,8 +466,13 @@ class ATR(CellLayer, cell=ATRCell):
 class MinimalRNN(CellLayer, cell=MinimalRNNCell):
     """The minimal RNN: inputs are mapped into the space of the states, and one gate mixes them in.
 
-    Equations, weights and arguments are those of `MinimalRNNCell`. The other arguments, call
-    arguments, returns, masking and errors are those of `Recurrent`.
+    Equations and weights are those of `MinimalRNNCell`.
+
+    Args:
+        units: Positive integer, the size of the output, or as `MinimalRNNCell` has it.
+        **kwargs: All other arguments of `MinimalRNNCell` and of `Recurrent`.
+
+    Call arguments, returns, masking and errors are those of `Recurrent`.
 
     Example:
 
@@ -370,8 +485,13 @@ class MinimalRNN(CellLayer, cell=MinimalRNNCell):
 class FastRNN(CellLayer, cell=FastRNNCell):
     """A simple network with a residual connection of two trained scalars, for small devices.
 
-    Equations, weights and arguments are those of `FastRNNCell`. The other arguments, call
-    arguments, returns, masking and errors are those of `Recurrent`.
+    Equations and weights are those of `FastRNNCell`.
+
+    Args:
+        units: Positive integer, the size of the output, or as `FastRNNCell` has it.
+        **kwargs: All other arguments of `FastRNNCell` and of `Recurrent`.
+
+    Call arguments, returns, masking and errors are those of `Recurrent`.
 
     Example:
 
@@ -384,8 +504,13 @@ class FastRNN(CellLayer, cell=FastRNNCell):
 class FastGRNN(CellLayer, cell=FastGRNNCell):
     """FastRNN with a gate that shares the matrices of the candidate: half the weights of a GRU.
 
-    Equations, weights and arguments are those of `FastGRNNCell`. The other arguments, call
-    arguments, returns, masking and errors are those of `Recurrent`.
+    Equations and weights are those of `FastGRNNCell`.
+
+    Args:
+        units: Positive integer, the size of the output, or as `FastGRNNCell` has it.
+        **kwargs: All other arguments of `FastGRNNCell` and of `Recurrent`.
+
+    Call arguments, returns, masking and errors are those of `Recurrent`.
 
     Example:
 
@@ -398,8 +523,13 @@ class FastGRNN(CellLayer, cell=FastGRNNCell):
 class IndRNN(CellLayer, cell=IndRNNCell):
     """An independently recurrent network: each unit sees its own past alone.
 
-    Equations, weights and arguments are those of `IndRNNCell`. The other arguments, call
-    arguments, returns, masking and errors are those of `Recurrent`.
+    Equations and weights are those of `IndRNNCell`.
+
+    Args:
+        units: Positive integer, the size of the output, or as `IndRNNCell` has it.
+        **kwargs: All other arguments of `IndRNNCell` and of `Recurrent`.
+
+    Call arguments, returns, masking and errors are those of `Recurrent`.
 
     Example:
 
@@ -412,8 +542,13 @@ class IndRNN(CellLayer, cell=IndRNNCell):
 class IRNN(CellLayer, cell=IRNNCell):
     """Elman's network as it learns long spans: relu, and the identity as first recurrent kernel.
 
-    Equations, weights and arguments are those of `IRNNCell`. The other arguments, call
-    arguments, returns, masking and errors are those of `Recurrent`.
+    Equations and weights are those of `IRNNCell`.
+
+    Args:
+        units: Positive integer, the size of the output, or as `IRNNCell` has it.
+        **kwargs: All other arguments of `IRNNCell` and of `Recurrent`.
+
+    Call arguments, returns, masking and errors are those of `Recurrent`.
 
     Example:
 
@@ -426,8 +561,13 @@ class IRNN(CellLayer, cell=IRNNCell):
 class Jordan(CellLayer, cell=JordanCell):
     """Jordan's network: what is fed back is the output, not the hidden layer.
 
-    Equations, weights and arguments are those of `JordanCell`. The other arguments, call
-    arguments, returns, masking and errors are those of `Recurrent`.
+    Equations and weights are those of `JordanCell`.
+
+    Args:
+        units: Positive integer, the size of the output, or as `JordanCell` has it.
+        **kwargs: All other arguments of `JordanCell` and of `Recurrent`.
+
+    Call arguments, returns, masking and errors are those of `Recurrent`.
 
     Example:
 
@@ -440,8 +580,13 @@ class Jordan(CellLayer, cell=JordanCell):
 class Antisymmetric(CellLayer, cell=AntisymmetricCell):
     """A stable network: its recurrent matrix is antisymmetric, so that no state grows or dies away.
 
-    Equations, weights and arguments are those of `AntisymmetricCell`. The other arguments, call
-    arguments, returns, masking and errors are those of `Recurrent`.
+    Equations and weights are those of `AntisymmetricCell`.
+
+    Args:
+        units: Positive integer, the size of the output, or as `AntisymmetricCell` has it.
+        **kwargs: All other arguments of `AntisymmetricCell` and of `Recurrent`.
+
+    Call arguments, returns, masking and errors are those of `Recurrent`.
 
     Example:
 
@@ -454,8 +599,13 @@ class Antisymmetric(CellLayer, cell=AntisymmetricCell):
 class GatedAntisymmetric(CellLayer, cell=GatedAntisymmetricCell):
     """An `AntisymmetricCell` with a gate that shares its matrix.
 
-    Equations, weights and arguments are those of `GatedAntisymmetricCell`. The other arguments,
-    call arguments, returns, masking and errors are those of `Recurrent`.
+    Equations and weights are those of `GatedAntisymmetricCell`.
+
+    Args:
+        units: Positive integer, the size of the output, or as `GatedAntisymmetricCell` has it.
+        **kwargs: All other arguments of `GatedAntisymmetricCell` and of `Recurrent`.
+
+    Call arguments, returns, masking and errors are those of `Recurrent`.
 
     Example:
 
@@ -468,8 +618,13 @@ class GatedAntisymmetric(CellLayer, cell=GatedAntisymmetricCell):
 class CoRNN(CellLayer, cell=CoRNNCell):
     """Coupled oscillators: a network whose states are positions and velocities.
 
-    Equations, weights and arguments are those of `CoRNNCell`. The other arguments, call
-    arguments, returns, masking and errors are those of `Recurrent`.
+    Equations and weights are those of `CoRNNCell`.
+
+    Args:
+        units: Positive integer, the size of the output, or as `CoRNNCell` has it.
+        **kwargs: All other arguments of `CoRNNCell` and of `Recurrent`.
+
+    Call arguments, returns, masking and errors are those of `Recurrent`.
 
     Example:
 
@@ -482,8 +637,13 @@ class CoRNN(CellLayer, cell=CoRNNCell):
 class UnICORNN(CellLayer, cell=UnICORNNCell):
     """Undamped independent oscillators with time scales of their own, for stacks.
 
-    Equations, weights and arguments are those of `UnICORNNCell`. The other arguments, call
-    arguments, returns, masking and errors are those of `Recurrent`.
+    Equations and weights are those of `UnICORNNCell`.
+
+    Args:
+        units: Positive integer, the size of the output, or as `UnICORNNCell` has it.
+        **kwargs: All other arguments of `UnICORNNCell` and of `Recurrent`.
+
+    Call arguments, returns, masking and errors are those of `Recurrent`.
 
     Example:
 
@@ -496,8 +656,13 @@ class UnICORNN(CellLayer, cell=UnICORNNCell):
 class LEM(CellLayer, cell=LEMCell):
     """Long expressive memory: two states, each with time steps that are learned.
 
-    Equations, weights and arguments are those of `LEMCell`. The other arguments, call
-    arguments, returns, masking and errors are those of `Recurrent`.
+    Equations and weights are those of `LEMCell`.
+
+    Args:
+        units: Positive integer, the size of the output, or as `LEMCell` has it.
+        **kwargs: All other arguments of `LEMCell` and of `Recurrent`.
+
+    Call arguments, returns, masking and errors are those of `Recurrent`.
 
     Example:
 
@@ -510,8 +675,13 @@ class LEM(CellLayer, cell=LEMCell):
 class RecurrentHighway(CellLayer, cell=RecurrentHighwayCell):
     """A recurrent highway network: a step is as deep as it needs to be.
 
-    Equations, weights and arguments are those of `RecurrentHighwayCell`. The other arguments,
-    call arguments, returns, masking and errors are those of `Recurrent`.
+    Equations and weights are those of `RecurrentHighwayCell`.
+
+    Args:
+        units: Positive integer, the size of the output, or as `RecurrentHighwayCell` has it.
+        **kwargs: All other arguments of `RecurrentHighwayCell` and of `Recurrent`.
+
+    Call arguments, returns, masking and errors are those of `Recurrent`.
 
     Example:
 
@@ -524,8 +694,13 @@ class RecurrentHighway(CellLayer, cell=RecurrentHighwayCell):
 class SCRN(CellLayer, cell=SCRNCell):
     """The structurally constrained network: some units change slowly, and are a memory.
 
-    Equations, weights and arguments are those of `SCRNCell`. The other arguments, call
-    arguments, returns, masking and errors are those of `Recurrent`.
+    Equations and weights are those of `SCRNCell`.
+
+    Args:
+        units: Positive integer, the size of the output, or as `SCRNCell` has it.
+        **kwargs: All other arguments of `SCRNCell` and of `Recurrent`.
+
+    Call arguments, returns, masking and errors are those of `Recurrent`.
 
     Example:
 
@@ -538,8 +713,13 @@ class SCRN(CellLayer, cell=SCRNCell):
 class Clockwork(CellLayer, cell=ClockworkCell):
     """A clockwork network: modules of units that are updated every 1, 2, 4, 8, ... steps.
 
-    Equations, weights and arguments are those of `ClockworkCell`. The other arguments, call
-    arguments, returns, masking and errors are those of `Recurrent`.
+    Equations and weights are those of `ClockworkCell`.
+
+    Args:
+        units: Positive integer, the size of the output, or as `ClockworkCell` has it.
+        **kwargs: All other arguments of `ClockworkCell` and of `Recurrent`.
+
+    Call arguments, returns, masking and errors are those of `Recurrent`.
 
     Example:
 
@@ -552,8 +732,13 @@ class Clockwork(CellLayer, cell=ClockworkCell):
 class EchoState(CellLayer, cell=EchoStateCell):
     """An echo state network: a random recurrence that is not trained, only what reads it is.
 
-    Equations, weights and arguments are those of `EchoStateCell`. The other arguments, call
-    arguments, returns, masking and errors are those of `Recurrent`.
+    Equations and weights are those of `EchoStateCell`.
+
+    Args:
+        units: Positive integer, the size of the output, or as `EchoStateCell` has it.
+        **kwargs: All other arguments of `EchoStateCell` and of `Recurrent`.
+
+    Call arguments, returns, masking and errors are those of `Recurrent`.
 
     Example:
 
@@ -566,8 +751,13 @@ class EchoState(CellLayer, cell=EchoStateCell):
 class MinGRU(CellLayer, cell=MinGRUCell):
     """A GRU cut down until its steps can be computed in parallel.
 
-    Equations, weights and arguments are those of `MinGRUCell`. The other arguments, call
-    arguments, returns, masking and errors are those of `Recurrent`.
+    Equations and weights are those of `MinGRUCell`.
+
+    Args:
+        units: Positive integer, the size of the output, or as `MinGRUCell` has it.
+        **kwargs: All other arguments of `MinGRUCell` and of `Recurrent`.
+
+    Call arguments, returns, masking and errors are those of `Recurrent`.
 
     Example:
 
@@ -580,8 +770,13 @@ class MinGRU(CellLayer, cell=MinGRUCell):
 class MinLSTM(CellLayer, cell=MinLSTMCell):
     """An LSTM cut down until its steps can be computed in parallel.
 
-    Equations, weights and arguments are those of `MinLSTMCell`. The other arguments, call
-    arguments, returns, masking and errors are those of `Recurrent`.
+    Equations and weights are those of `MinLSTMCell`.
+
+    Args:
+        units: Positive integer, the size of the output, or as `MinLSTMCell` has it.
+        **kwargs: All other arguments of `MinLSTMCell` and of `Recurrent`.
+
+    Call arguments, returns, masking and errors are those of `Recurrent`.
 
     Example:
 
@@ -594,8 +789,13 @@ class MinLSTM(CellLayer, cell=MinLSTMCell):
 class SRU(CellLayer, cell=SRUCell):
     """The simple recurrent unit, in the form whose steps can be computed in parallel.
 
-    Equations, weights and arguments are those of `SRUCell`. The other arguments, call
-    arguments, returns, masking and errors are those of `Recurrent`.
+    Equations and weights are those of `SRUCell`.
+
+    Args:
+        units: Positive integer, the size of the output, or as `SRUCell` has it.
+        **kwargs: All other arguments of `SRUCell` and of `Recurrent`.
+
+    Call arguments, returns, masking and errors are those of `Recurrent`.
 
     Example:
 
@@ -608,8 +808,13 @@ class SRU(CellLayer, cell=SRUCell):
 class QRNN(CellLayer, cell=QRNNCell):
     """The pooling of a quasi-recurrent network, with output and forget gate.
 
-    Equations, weights and arguments are those of `QRNNCell`. The other arguments, call
-    arguments, returns, masking and errors are those of `Recurrent`.
+    Equations and weights are those of `QRNNCell`.
+
+    Args:
+        units: Positive integer, the size of the output, or as `QRNNCell` has it.
+        **kwargs: All other arguments of `QRNNCell` and of `Recurrent`.
+
+    Call arguments, returns, masking and errors are those of `Recurrent`.
 
     Example:
 
@@ -622,8 +827,13 @@ class QRNN(CellLayer, cell=QRNNCell):
 class RGLRU(CellLayer, cell=RGLRUCell):
     """The real-gated linear recurrent unit of Griffin.
 
-    Equations, weights and arguments are those of `RGLRUCell`. The other arguments, call
-    arguments, returns, masking and errors are those of `Recurrent`.
+    Equations and weights are those of `RGLRUCell`.
+
+    Args:
+        units: Positive integer, the size of the output, or as `RGLRUCell` has it.
+        **kwargs: All other arguments of `RGLRUCell` and of `Recurrent`.
+
+    Call arguments, returns, masking and errors are those of `Recurrent`.
 
     Example:
 
@@ -636,8 +846,13 @@ class RGLRU(CellLayer, cell=RGLRUCell):
 class LRU(CellLayer, cell=LRUCell):
     """The linear recurrent unit: a rotation and a decay of each complex state.
 
-    Equations, weights and arguments are those of `LRUCell`. The other arguments, call
-    arguments, returns, masking and errors are those of `Recurrent`.
+    Equations and weights are those of `LRUCell`.
+
+    Args:
+        units: Positive integer, the size of the output, or as `LRUCell` has it.
+        **kwargs: All other arguments of `LRUCell` and of `Recurrent`.
+
+    Call arguments, returns, masking and errors are those of `Recurrent`.
 
     Example:
 

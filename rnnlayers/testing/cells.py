@@ -8,7 +8,7 @@ import tensorflow as tf
 from keras import ops
 
 from rnnlayers.cells.base import Cell
-from rnnlayers.cells.parts import Fused, by, for_step, leaves
+from rnnlayers.cells.parts import Fused, by, for_step, leaves, multiply, transposed
 from rnnlayers.engines.choose import ENGINES, Call
 from rnnlayers.engines.derivatives import AutomaticDerivative, OwnDerivative, Step
 from rnnlayers.engines.plan import make_plan
@@ -65,6 +65,7 @@ def check_cell(cell: Cell, features: int = 3, seed: int = 0) -> None:
             ops.cast(rng.normal(size=(BATCH, size)), copy.compute_dtype)
             for size in (features, *copy.state_sizes)
         )
+        _check_prepared(name, copy, inputs)
         _check_step(name, copy, inputs, tuple(states))
     # The last copy is in float64, where rounding hides nothing: it is checked in detail.
     _check_parts(name, copy, inputs, tuple(states))
@@ -115,6 +116,17 @@ def _check_step(name: str, cell: Cell, inputs: Tensor, states: States) -> None:
         )
 
 
+def _check_prepared(name: str, cell: Cell, inputs: Tensor) -> None:
+    """Check the shapes of what `prepare` returns."""
+    for leaf in leaves(cell.prepare(inputs[None])[0]):
+        shape = tuple((leaf.tensor if isinstance(leaf, Fused) else leaf).shape)
+        if shape[:2] != (1, BATCH):
+            raise ContractError(
+                f"{name}: `prepare` must return tensors (time, batch, ...), here {(1, BATCH)}, and "
+                f"then constants; received shape {shape}."
+            )
+
+
 def _check_parts(name: str, cell: Cell, inputs: Tensor, states: States) -> None:
     """Check that `prepare`, `step` and `call` agree, for one step and for all at once."""
     one = cell.prepare(inputs[None])[0]
@@ -126,13 +138,6 @@ def _check_parts(name: str, cell: Cell, inputs: Tensor, states: States) -> None:
             [tensor[0] for tensor in tf.nest.flatten(for_step(expected))],
             hint="A step that depends on the inputs before it keeps them in a state.",
         )
-    for leaf in leaves(one):
-        shape = tuple((leaf.tensor if isinstance(leaf, Fused) else leaf).shape)
-        if shape[:2] != (1, BATCH):
-            raise ContractError(
-                f"{name}: `prepare` must return tensors (time, batch, ...), here {(1, BATCH)}, and "
-                f"then constants; received shape {shape}."
-            )
     now = for_step(one, lambda tensor: tensor[0])
     expect_same(
         f"{name}: the states of `call` and of `step`",
@@ -151,10 +156,10 @@ def _check_own_derivative(
     if not isinstance(derivative, OwnDerivative):
         return
     results: list[tuple[Any, Any]] = []  # what each product is, and what was multiplied
-    multiply = by(products)
+    compute = by(products)
 
     def product(v: Tensor, name: str = "") -> Any:
-        results.append((multiply(v, name), name))
+        results.append((compute(v, name), name))
         return results[-1][0]
 
     now = for_step(x, lambda tensor: tensor[0])
@@ -166,7 +171,7 @@ def _check_own_derivative(
 
         def back(number: int, d: Any, d_products: list[Any] = d_products) -> Tensor:
             d_products[number] = d = tf.concat(d, -1) if isinstance(d, list) else d
-            return tf.matmul(d, products[results[number][1]].kernel, transpose_b=True)
+            return multiply(d, transposed(products[results[number][1]].kernel))
 
         known = [result for result, _ in results]
         if not one.needs_products:  # then it must not read them: it gets NaN

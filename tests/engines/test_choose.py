@@ -54,14 +54,14 @@ def test_nothing_is_compiled_in_an_export():
 
 
 def test_nothing_is_compiled_in_an_eager_call_that_is_no_training():
-    assert choose("auto", 2, 5, training=False).engine == "stepwise"
-    assert choose("auto", 2, 5, training=True).engine == "compiled"
+    assert choose(rnnlayers.GRUCell(4), "auto", 2, 5, training=False).engine == "stepwise"
+    assert choose(rnnlayers.GRUCell(4), "auto", 2, 5, training=True).engine == "compiled"
 
 
 def test_nothing_is_compiled_where_functions_run_eagerly():
     tf.config.run_functions_eagerly(True)
     try:
-        assert choose("auto", 2, 5, training=True).engine == "stepwise"
+        assert choose(rnnlayers.GRUCell(4), "auto", 2, 5, training=True).engine == "stepwise"
     finally:
         tf.config.run_functions_eagerly(False)
 
