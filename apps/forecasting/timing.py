@@ -96,7 +96,8 @@ def _readings(
     found = candidates(entries.iloc[:HEAD]) or candidates(entries) or ["ISO8601"]
     if day_first is None:
         return found
-    return [one for one in found if is_day_first(one) in (None, day_first)] or found
+    said = [one for one in found if is_day_first(one) is day_first]
+    return said or [one for one in found if is_day_first(one) is None] or found
 
 
 def _written(entry: object) -> str:

@@ -33,7 +33,11 @@ EXCEL = (HOURS - pd.Timestamp("1899-12-30")) / pd.Timedelta("1D")
         (MONTHS, MONTHS.strftime("%d.%m.%y"), "date,y"),
         (MONTHS, MONTHS.strftime("%m-%d-%Y"), "date,y"),
         (MONTHS + pd.offsets.MonthEnd(0), MONTHS.shift(1, "ME").strftime("%d/%m/%Y"), "date,y"),
+        (MONTHS, MONTHS.strftime("%y-%m-%d"), "date,y"),
         (DAYS, DAYS.strftime("%d.%m.%y"), "date,y"),
+        (DAYS, DAYS.strftime("%y.%m.%d"), "date,y"),
+        (DAYS, [f"{day:%y}/{day.month}/{day.day}" for day in DAYS], "date,y"),
+        (HOURS, HOURS.strftime("%y/%m/%d %H:%M"), "date,y"),
         (DAYS[:12], DAYS[:12].strftime("%Y.%m.%d"), "date,y"),
         (DAYS, [f"{day.month}/{day.day}/{day:%y}" for day in DAYS], "date,y"),
         (QUARTERS, QUARTERS.strftime("%d/%m/%Y"), "date,y"),
@@ -120,6 +124,33 @@ def test_the_reading_taken_is_said_where_there_are_several(tmp_path, capsys):
     read(tmp_path, lines(UNIX, VALUES))
     words = "'date': read as seconds since 1970, in UTC; say otherwise with --time-format"
     assert words in capsys.readouterr().out
+
+
+def test_a_year_of_two_digits_comes_first(tmp_path, capsys):
+    days = pd.date_range("2021-01-01", periods=200, freq="D")  # by their days: 2001 to 2031
+    values = np.resize(VALUES, 200)
+    for form in ("%y/%m/%d", "%y-%m-%d", "%y.%m.%d", "%y%m%d"):
+        check(read(tmp_path, lines(days.strftime(form), values)), days, values)
+        assert f"as 2021-01-01 ({form}), as the times are then regular" in capsys.readouterr().out
+    check(read(tmp_path, lines(days.strftime("%d/%m/%y"), values)), days, values)
+    months = pd.date_range("2005-01-01", periods=200, freq="MS")  # or days from 2001 to 2021
+    for form in ("%y/%m/%d", "%d/%m/%y"):
+        check(read(tmp_path, lines(months.strftime(form), values)), months, values)
+        line = f"as 2005-01-01 ({form}), as the times are then in order and none is missing; say o"
+        assert line in capsys.readouterr().out
+    # Neither reading is beyond doubt: one has gaps, by the other the rows are out of order.
+    order = np.argsort(months.strftime("%d/%m/%y"))
+    mixed = lines(months.strftime("%d/%m/%y")[order], values[order])
+    with pytest.raises(Refusal, match=r"in 2 ways, and its .* say which with .*--time-format"):
+        read(tmp_path, mixed)
+    check(read(tmp_path, mixed, time_format="%d/%m/%y"), months, values)
+    check(read(tmp_path, mixed, day_first=True), months, values)
+    none = lines(["21/01/01", "21/01/03", "21/01/04", "21/05/20", "21/07/12"] * 6, VALUES)
+    with pytest.raises(Refusal, match="in 2 ways, and its times are regular in none"):
+        read(tmp_path, none)
+    year = pd.date_range("2021-01-01", periods=12, freq="MS")
+    written = lines(year.strftime("%y/%m/%d"), VALUES[:12])
+    check(read(tmp_path, written, frequency="MS", like="ISO8601"), year, VALUES[:12])
 
 
 def test_options_decide_how_times_are_read(tmp_path):
