@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from apps.common.refusal import Refusal
+from apps.forecasting import centuries
 from tests.apps.forecasting.written import (
     BERLIN,
     DAYS,
@@ -24,6 +25,12 @@ WEEKS = pd.date_range("2019-12-30", periods=ROWS, freq="W-MON")
 ISO_WEEKS = [f"{day.year}-W{day.week:02}" for day in (day.isocalendar() for day in WEEKS)]
 UNIX = HOURS.astype("int64") // 10**9
 EXCEL = (HOURS - pd.Timestamp("1899-12-30")) / pd.Timedelta("1D")
+
+
+@pytest.fixture
+def now(monkeypatch):
+    """Let the tests run in November 2026."""
+    monkeypatch.setattr(centuries, "today", lambda: pd.Timestamp("2026-11-28"))
 
 
 @pytest.mark.parametrize(
@@ -151,6 +158,46 @@ def test_a_year_of_two_digits_comes_first(tmp_path, capsys):
     year = pd.date_range("2021-01-01", periods=12, freq="MS")
     written = lines(year.strftime("%y/%m/%d"), VALUES[:12])
     check(read(tmp_path, written, frequency="MS", like="ISO8601"), year, VALUES[:12])
+
+
+@pytest.mark.parametrize(
+    ("first", "count", "frequency"),
+    [
+        ("1949-01-01", 144, "MS"),
+        ("1958-01-01", 200, "MS"),  # strptime reads 68 and 69 a century apart
+        ("1960-01-01", 600, "MS"),  # and this file ends in this century
+        ("1915-01-01", 200, "MS"),
+        ("1960-02-01", 200, "D"),
+    ],
+)
+def test_years_of_two_digits_lie_in_the_past(tmp_path, first, count, frequency, capsys, now):
+    times, values = pd.date_range(first, periods=count, freq=frequency), np.resize(VALUES, count)
+    for form in ("%b-%y", "%y-%b", "%d/%m/%y", "%y/%m/%d"):
+        if frequency == "D" and "b" in form:
+            continue
+        content = lines(times.strftime(form), values)
+        if first == "1915-01-01":  # or from 2015 to 2031
+            with pytest.raises(Refusal, match="1915-01-01 to 1931-08-01 or 2015-01-01 to 2031-08-"):
+                read(tmp_path, content, time_format=form)
+            continue
+        check(read(tmp_path, content), times, values)
+        check(read(tmp_path, content, time_format=form), times, values)
+        example = f"{times[0]:{form}} as {times[0]:%Y-%m-%d}, as the times would else lie in the fu"
+        assert example in capsys.readouterr().out
+        content = lines(times.strftime(form.replace("y", "Y")), values)
+        check(read(tmp_path, content), times, values)
+        assert "future" not in capsys.readouterr().out
+
+
+def test_years_of_two_digits_that_are_in_no_doubt(tmp_path, capsys, now):
+    for last in ("2026-11-01", "2027-10-01"):  # covariates may be known for a year
+        times = pd.date_range(end=last, periods=ROWS, freq="MS")
+        check(read(tmp_path, lines(times.strftime("%b-%y"), VALUES)), times)
+        assert "future" not in capsys.readouterr().out
+    leap = pd.date_range("2000-02-29", "2030-02-28", freq="YE-FEB")  # 1900 has no 29 February
+    values = np.resize(VALUES, len(leap))
+    with pytest.raises(Refusal, match="the times may be "):
+        read(tmp_path, lines(leap.strftime("%d.%m.%y"), values), time_format="%d.%m.%y")
 
 
 def test_options_decide_how_times_are_read(tmp_path):
