@@ -73,9 +73,13 @@ def test_what_is_left_out_and_what_names_are_given_is_printed(tmp_path, capsys):
     series = read(tmp_path, lines(DAYS, VALUES, header="", below="Total,3000\n,\n"))
     assert series.names == ("column_2",)
     output = capsys.readouterr().out
-    assert "the first row holds data, so columns are called column_1 to column_2" in output
+    line = "so columns are called column_1 to column_2; confirm that with --no-header"
+    assert f"Data: the first row holds data, {line}" in output
+    assert "--skip-rows" not in output
     assert "left out rows without values: 1, first row 32" in output
     assert "left out rows of totals at the end: 1, first row 31" in output
+    check(read(tmp_path, lines(DAYS, VALUES, header=""), no_header=True), DAYS)
+    assert "the first row holds data" not in capsys.readouterr().out
     read(tmp_path, lines(DAYS, VALUES, above="Energy report\n\n"))
     assert "left out 2 lines above the header, first 'Energy report'" in capsys.readouterr().out
 
