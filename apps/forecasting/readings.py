@@ -91,10 +91,14 @@ def choose_reading(
 
 
 def _is_complete(times: np.ndarray) -> bool:
-    """Return whether regular times are in order, forwards or backwards, and none is missing."""
-    steps = np.diff(times).astype("int64")
-    in_order = bool((steps > 0).all() or (steps < 0).all())
-    return in_order and len(regular_grid(np.sort(times))[0]) == len(times)
+    """Return whether regular times are in order, forwards or backwards, and none is missing.
+
+    Where there are many series, their times may begin again.
+    """
+    before, after, distinct = times[:-1], times[1:], np.unique(times)
+    forwards = ((after >= before) | (after == distinct[0])).all()
+    backwards = ((after <= before) | (after == distinct[-1])).all()
+    return bool(forwards or backwards) and len(regular_grid(distinct)[0]) == len(distinct)
 
 
 def _in_months(times: np.ndarray) -> bool:

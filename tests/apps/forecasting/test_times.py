@@ -145,6 +145,12 @@ def test_a_year_of_two_digits_comes_first(tmp_path, capsys):
         check(read(tmp_path, lines(months.strftime(form), values)), months, values)
         line = f"as 2005-01-01 ({form}), as the times are then in order and none is missing; say o"
         assert line in capsys.readouterr().out
+        two = lines(
+            ["A", "B"] * 200, np.repeat(months.strftime(form), 2), range(400), header="s,t,y"
+        )
+        below = lines(["A"] * 200 + ["B"] * 200, [*months.strftime(form)] * 2, range(400))
+        for content in (two, below.replace("date,y", "s,t,y")):
+            assert read(tmp_path, content, series_column=("s",)).times[199] == months[-1]
     # Neither reading is beyond doubt: one has gaps, by the other the rows are out of order.
     order = np.argsort(months.strftime("%d/%m/%y"))
     mixed = lines(months.strftime("%d/%m/%y")[order], values[order])
