@@ -22,7 +22,7 @@ import numpy as np
 from apps.captioning import sample as scene_sample
 from apps.captioning.gallery import SUFFIXES, Picture, Store, search
 from apps.captioning.settings import Settings
-from apps.captioning.tables import find_table, read_table
+from apps.captioning.tables import Placed, find_table, read_table
 from apps.common.data import catalogue, door, files
 from apps.common.data.records import Reading
 from apps.common.data.splits import SPLIT_SEED, Splits, check_parts, held_out_count
@@ -88,7 +88,7 @@ def from_catalogue(catalogue_name: str = CATALOGUE_NAME) -> Splits:
         rows = []
         for place, (content, texts) in enumerate(part):
             picture = Picture(f"{LISTS[number]} {place}", store.add(content))
-            rows.append((picture, tuple(texts)))
+            rows.append((picture, [(picture.name, text) for text in texts]))
         parts.append(_full(rows, catalogue_name))
     train, validation, test = parts
     origin = f"{catalogue_name} of the TensorFlow Datasets catalogue"
@@ -168,7 +168,7 @@ def _split_by_images(
 
 def _folder(folder: Path, encoding: str | None) -> Splits:
     tokens = _one(folder, "*token.txt", "captions, such as Flickr8k.token.txt")
-    captions: dict[str, list[str]] = {}
+    captions: dict[str, list[Placed]] = {}
     for number, line in enumerate(files.lines(tokens, encoding), start=1):
         # Only at the first tab: a caption may contain more.
         head, tab, caption = line.partition("\t")
@@ -180,7 +180,7 @@ def _folder(folder: Path, encoding: str | None) -> Splits:
                 f"{tokens}, line {number} must be name.jpg#0, a tab and a caption; received "
                 f"{line!r:.60}"
             )
-        captions.setdefault(name, []).append(caption)
+        captions.setdefault(name, []).append((f"{tokens.name}, line {number}", caption))
     gallery = search(folder)
     parts = []
     for which in LISTS:
@@ -213,7 +213,7 @@ def _one(folder: Path, pattern: str, what: str) -> Path:
 
 
 def _joined(
-    pictures: Mapping[str, Picture], captions: Mapping[str, list[str]], where: Path
+    pictures: Mapping[str, Picture], captions: Mapping[str, list[Placed]], where: Path
 ) -> list[Example]:
     """Return the images that have captions, and print how many lack one or the other."""
     if missing := [name for name in captions if name not in pictures]:
@@ -221,19 +221,25 @@ def _joined(
             f"{where}: {len(missing):,} names without an image are left out, such as "
             f"{', '.join(missing[:SHOWN])}"
         )
-    rows = [(pictures[name], tuple(captions[name])) for name in captions if name in pictures]
+    rows = [(pictures[name], captions[name]) for name in captions if name in pictures]
     return _full(rows, where)
 
 
-def _full(rows: Iterable[Example], where: Path | str) -> list[Example]:
+def _full(rows: Iterable[tuple[Picture, list[Placed]]], where: Path | str) -> list[Example]:
     """Return the images without empty captions, and print how many have none left."""
-    rows = [(picture, [caption.strip() for caption in texts]) for picture, texts in rows]
-    if empty := sum(not caption for _, texts in rows for caption in texts):
-        print(f"{where}: {empty:,} empty captions are left out")
-    rows = [(picture, tuple(filter(None, texts))) for picture, texts in rows]
-    if bare := [picture.name for picture, texts in rows if not texts]:
+    rows = list(rows)
+    empty = [place for _, texts in rows for place, caption in texts if not caption.strip()]
+    if empty:  # places end with their numbers
+        first = min(empty, key=lambda place: int(place.rpartition(" ")[2]))
+        first = first.removeprefix(f"{where}, ")
+        print(f"{where}: {len(empty):,} empty captions are left out, the first is {first}")
+    every = [
+        (picture, tuple(filter(None, (caption.strip() for _, caption in texts))))
+        for picture, texts in rows
+    ]
+    if bare := [picture.name for picture, texts in every if not texts]:
         print(f"{where}: {len(bare):,} images without a caption are left out, such as {bare[0]}")
-    full = [row for row in rows if row[1]]
+    full = [row for row in every if row[1]]
     if not full:
         raise Refusal(f"{where} must have at least one image with a caption; it has none")
     return full

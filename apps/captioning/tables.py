@@ -14,6 +14,8 @@ from apps.common.refusal import Refusal
 TABLES = ("captions", "results")  # the tables of Kaggle's Flickr8k and Flickr30k
 PEEK = 200  # records that tell which column is which
 
+Placed = tuple[str, str]  # where a caption is, for messages, and the caption
+
 
 def find_table(folder: Path) -> Path | None:
     """Return the table of a folder in Kaggle's layout, or None.
@@ -46,7 +48,7 @@ def read_table(
     columns: tuple[str | None, str | None],
     reading: Reading,
     gallery: Gallery | None,
-) -> tuple[dict[str, Picture], dict[str, list[str]]]:
+) -> tuple[dict[str, Picture], dict[str, list[Placed]]]:
     """Read a table of images and captions.
 
     Args:
@@ -66,7 +68,7 @@ def read_table(
         print(f"{path}: the first row is taken for data, as it names an image")
         records = records.without_header()
     image_column, caption_column = find_columns(records.head(PEEK), path, *columns)
-    captions: dict[str, list[str]] = {}
+    captions: dict[str, list[Placed]] = {}
     fields = (image_column, caption_column)
     # Commas without quotes can be put together again, as names of images hold none.
     for where, (name, caption) in records.select(fields, free=caption_column):
@@ -75,7 +77,7 @@ def read_table(
                 f"{where} must hold a path and a caption, both texts; received {name!r:.40} and "
                 f"{caption!r:.40}"
             )
-        captions.setdefault(os.path.normpath(name.strip()), []).append(caption)
+        captions.setdefault(os.path.normpath(name.strip()), []).append((where, caption))
     missing = [name for name in captions if not (path.parent / name).is_file()]
     found, pictures = _elsewhere(missing, path, gallery)
     for name, other in found.items():

@@ -16,6 +16,7 @@ from typing import Any, NoReturn, get_type_hints
 
 import tyro
 
+from apps.common.data.given import read_utf8
 from apps.common.files import listing_written
 from apps.common.refusal import Refusal
 from apps.common.settings import read_settings
@@ -179,17 +180,17 @@ def _fail(message: str) -> NoReturn:
 
 
 def read_inputs(inputs: Sequence[str]) -> Iterator[bytes]:
-    """Read the texts that a command was given, byte for byte.
+    """Read the texts that a command was given, those of files in UTF-8.
 
     Args:
         inputs: Texts, names of files with one text each, or `-` for standard input with one text a
-            line.
+            line, byte for byte.
 
     Returns:
         An iterator over the texts, read one by one.
 
     Raises:
-        Refusal: If there are none.
+        Refusal: If there are none, or a file is empty or holds no text.
         OSError: If a file cannot be read.
     """
     return _texts(_given(inputs))
@@ -200,13 +201,13 @@ def _texts(inputs: Sequence[str]) -> Iterator[bytes]:
         if text == "-":
             yield from (line.rstrip(b"\r\n") for line in sys.stdin.buffer)
         elif os.path.isfile(text):  # noqa: PTH113 (a long text is no error)
-            yield Path(text).read_bytes()
+            yield read_utf8(Path(text))
         else:
             yield os.fsencode(text)
 
 
 def read_lines(inputs: Sequence[str]) -> Iterator[tuple[str, list[bytes]]]:
-    """Read the lines that a command was given, byte for byte.
+    """Read the lines that a command was given, those of files in UTF-8.
 
     Args:
         inputs: Texts, or names of files or `-` for standard input, with one text a line.
@@ -215,15 +216,15 @@ def read_lines(inputs: Sequence[str]) -> Iterator[tuple[str, list[bytes]]]:
         The name of a file and its lines, or an empty name and a text.
 
     Raises:
-        Refusal: If there are none.
+        Refusal: If there are none, or a file is empty or holds no text.
         OSError: If a file cannot be read.
     """
     for text in _given(inputs):
         if text == "-":
             yield "standard input", [line.rstrip(b"\r\n") for line in sys.stdin.buffer]
         elif os.path.isfile(text):  # noqa: PTH113 (a long text is no error)
-            with Path(text).open("rb") as lines:
-                yield text, [line.rstrip(b"\r\n") for line in lines]
+            lines = io.BytesIO(read_utf8(Path(text)))
+            yield text, [line.rstrip(b"\r\n") for line in lines]
         else:
             yield "", [os.fsencode(text)]
 

@@ -30,7 +30,7 @@ from apps.forecasting.covariates import Columns
 from apps.forecasting.panels import Panel
 from apps.forecasting.sample import DEFAULT, SAMPLES
 from apps.forecasting.series import Series
-from apps.forecasting.stacked import read_ids, suggest
+from apps.forecasting.stacked import check_one_series, read_ids, suggest
 from apps.forecasting.static import read_static
 from apps.forecasting.tables import Table
 from apps.forecasting.timing import read_times
@@ -160,6 +160,7 @@ def from_path(
     table = Table(path, separator, decimal, skip_rows, no_header)
     apart = tuple(series_column or ())
     also = (*(past or ()), *(known or ()))
+    given = columns or ()
     column, columns = table.choose(
         time_column, columns, time_format, apart, also, tuple(static or ())
     )
@@ -195,6 +196,7 @@ def from_path(
                 static=(held, words),
                 **common,
             )
+        check_one_series(table, column, (*given, *also), times, left_out)
         if len(np.unique(times)) < len(times) and (name := suggest(table, column, times, left_out)):
             raise Refusal(
                 f"times occur more than once, each time with another {name!r}; if the rows of each "

@@ -118,7 +118,7 @@ def find_layout(
         if not no_header:
             print(
                 f"Data: the first row holds data, so columns are called {names[0]} to {names[-1]}; "
-                f"leave a row of names out with --skip-rows {skipped + 1}"
+                f"confirm that with --no-header"
             )
     return Layout(encoding, separator, skipped, names, tuple(rows[min(1, len(rows) - 1)]))
 

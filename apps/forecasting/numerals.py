@@ -80,6 +80,33 @@ def find_style(entries: pd.Series, decimal: str | None = None) -> Style | None:
     return Style(found, unit, scaled, plain, guessed)
 
 
+def odd_entry(entries: pd.Series) -> tuple[int, str, str] | None:
+    """Return the first entry unlike the numbers that most entries of a column without style are.
+
+    Returns:
+        Its index, the entry, and a number that it is not written like; None if most entries are no
+        numbers.
+    """
+    if is_bool_dtype(entries) or is_numeric_dtype(entries):
+        return None
+    text = _clean(entries)
+    parts = text.str.extract(ENTRY)
+    units = parts[["prefix", "suffix"]].fillna("").agg("".join, axis=1)
+    units = units.where(parts["body"].notna())
+    counts = units.value_counts()
+    numbers = [unit for unit in counts.index if find_style(text[units == unit])]
+    # A unit that is not known may be any word: only the one of most entries counts.
+    known = [unit for unit in numbers if _is_known(unit) or unit == counts.index[0]]
+    if not 2 * counts[known].sum() > len(text):
+        return None
+    odd = text.index[units != known[0]][0]
+    return int(odd), str(text[odd]), str(text[units == known[0]].iloc[0])
+
+
+def _is_known(unit: str) -> bool:
+    return _currency(unit) or unit in SHARES or unit in MAGNITUDES
+
+
 def _plain_style(entries: pd.Series) -> Style | None:
     """Return the style of numbers as Python writes them, without a doubt, or None."""
     text = entries.dropna().astype(str)
@@ -117,8 +144,7 @@ def _unit(parts: pd.DataFrame) -> tuple[str | None, bool]:
     if len(prefixes | suffixes) > 1:
         return None, False
     for suffix in suffixes:
-        known = _currency(suffix) or suffix in SHARES or suffix in MAGNITUDES
-        if not known and not (spaced and parts["suffix"].notna().all()):
+        if not _is_known(suffix) and not (spaced and parts["suffix"].notna().all()):
             return None, False
         if suffix in SHARES and parts["suffix"].isna().any():
             return None, False

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from apps.common.refusal import Refusal
-from apps.forecasting.grids import frequency_of, in_words, same_step
+from apps.forecasting.grids import MONTH, frequency_of, in_words, regular_grid, same_step
 
 
 def is_day_first(reading: str) -> bool | None:
@@ -27,7 +27,9 @@ def choose_reading(
 
     It is the one by which the times are regular. Of several, it is the one with the frequency of
     the series that a model was trained on, or written as those are; otherwise the one by which
-    times with the same step are the first or the last days of months.
+    times with the same step are the first or the last days of months. Where one begins with a year
+    of two digits, days may look like years: the same day of each month or year must be its first or
+    last, and then it is the one by which no time is missing and all are in order.
 
     Args:
         readings: The times by each reading, in the order of the file.
@@ -37,7 +39,7 @@ def choose_reading(
         like: Their reading.
 
     Raises:
-        Refusal: If several readings remain.
+        Refusal: If several readings remain, or none is regular and one begins with the year.
     """
     different: dict[str, np.ndarray] = {}
     for reading, times in readings.items():
@@ -52,6 +54,16 @@ def choose_reading(
     why = "as the times are then regular"
     if same:
         why = f"as their frequency is then {frequency}, as in the series trained on"
+    year_first = any(reading.startswith("%y") for reading in different)
+    if year_first:
+        regular = [one for one in regular if not _in_months(different[one])] or regular
+    complete = [one for one in regular if year_first and _is_complete(different[one])]
+    if not regular and year_first:
+        ways = " or ".join(_in_words(different, reading, examples) for reading in different)
+        raise Refusal(
+            f"{column!r} can be read in {len(different)} ways, and its times are regular in none: "
+            f"{ways}; say which with {_options(different)}"
+        )
     if not regular:
         taken = like if like in different else next(iter(different))
         why = "though the times are then not regular"
@@ -59,6 +71,8 @@ def choose_reading(
         taken = regular[0]
     elif like in regular:
         taken, why = like, "as in the series trained on"
+    elif len(complete) == 1:
+        taken, why = complete[0], "as the times are then in order and none is missing"
     else:
         begins = [reading for reading in regular if _bound_months(different[reading])]
         alike = all(same_step(steps[regular[0]], steps[reading]) for reading in regular)
@@ -74,6 +88,22 @@ def choose_reading(
         f"with {_options(different)}"
     )
     return taken
+
+
+def _is_complete(times: np.ndarray) -> bool:
+    """Return whether regular times are in order, forwards or backwards, and none is missing.
+
+    Where there are many series, their times may begin again.
+    """
+    before, after, distinct = times[:-1], times[1:], np.unique(times)
+    forwards = ((after >= before) | (after == distinct[0])).all()
+    backwards = ((after <= before) | (after == distinct[-1])).all()
+    return bool(forwards or backwards) and len(regular_grid(distinct)[0]) == len(distinct)
+
+
+def _in_months(times: np.ndarray) -> bool:
+    """Return whether times are at least a month apart, and not at the bounds of months."""
+    return bool(np.diff(np.unique(times)).min() >= MONTH and not _bound_months(times))
 
 
 def _bound_months(times: np.ndarray) -> bool:

@@ -1,5 +1,6 @@
 """Read series that lie one below another in a table, each row with the name of its series."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -7,13 +8,16 @@ import numpy as np
 import pandas as pd
 
 from apps.common.refusal import Refusal
+from apps.forecasting import numerals
 from apps.forecasting.clocks import TimeColumn
 from apps.forecasting.grids import grid_at, regular_grid
 from apps.forecasting.panels import named
-from apps.forecasting.tables import Table
+from apps.forecasting.tables import HEAD, Table
+from apps.forecasting.times import candidates
 
 MIN_ROWS = 3  # of a series
 DENSE = 0.5  # of the times from its first to its last must be in a series
+SERIES_NAMES = r"(unique|series|store|item|sku|product)([ _]?(id|no|nr|nbr|number))?|id"
 MAX_GROUPS = 1 / 3  # of the rows may be names of series
 
 
@@ -138,6 +142,66 @@ def suggest(
             if len(ids) > 1 and _are_series(np.delete(np.concatenate(numbers), left_out), times):
                 return name
     return None
+
+
+def check_one_series(
+    table: Table,
+    column: TimeColumn,
+    values: Sequence[str],
+    times: np.ndarray,
+    left_out: np.ndarray,
+) -> None:
+    """Print which column may tell series apart of which one begins where another ends.
+
+    It holds text, or has a name of `SERIES_NAMES`, and a value for each of several blocks of rows.
+
+    Args:
+        table: The table.
+        column: Its column of times.
+        values: Columns that are values for sure.
+        times: The time of each row that is kept.
+        left_out: The numbers of the other rows.
+
+    Raises:
+        Refusal: If it has a name of `SERIES_NAMES`.
+    """
+    head = next(table.chunks(table.names, text=True, rows=HEAD), pd.DataFrame())
+    tried = [name for name in head if name not in (*column.names, *values)]
+    tried = [name for name in tried if _may_name(name, head[name])]
+    ids: dict[str, dict[str, int]] = {name: {} for name in tried}
+    numbers: dict[str, list[np.ndarray]] = {name: [] for name in tried}
+    for chunk in table.chunks(tried, text=True) if tried else ():
+        for name in [*numbers]:
+            entries = chunk[name].astype(str).where(chunk[name].notna(), "")
+            numbers[name].append(_numbered(entries, ids[name]))
+            if len(ids[name]) > MAX_GROUPS * len(times):
+                del numbers[name]
+    order = np.argsort(times, kind="stable")
+    for name, parts in numbers.items():
+        rows = np.delete(np.concatenate(parts), left_out)[order]
+        begins = np.flatnonzero(np.diff(rows, prepend=-1))
+        lengths = np.diff(begins, append=len(rows))
+        if len(begins) < 2 or len(begins) > len(set(rows)) or lengths.min() < MIN_ROWS:
+            continue
+        if ids[name].get("") in rows:  # a remark: series have a name in every row
+            continue
+        found = f"{name!r} has {len(begins):,} values, one after another in time"
+        if re.fullmatch(SERIES_NAMES, name.strip(), re.IGNORECASE):
+            raise Refusal(
+                f"{found}: if each is a series, say so with --series-column {name!r}; if all are "
+                f"one series, remove the column"
+            )
+        print(
+            f"Data: read as one series, though {found}; if each is a series, say so with "
+            f"--series-column {name!r}"
+        )
+
+
+def _may_name(name: str, head: pd.Series) -> bool:
+    """Return whether a column may name series: text that is no time, or one that is called so."""
+    if re.fullmatch(SERIES_NAMES, name.strip(), re.IGNORECASE):
+        return True
+    return numerals.find_style(head) is None and not candidates(head)
 
 
 def _are_series(numbers: np.ndarray, times: np.ndarray) -> bool:

@@ -202,7 +202,11 @@ class Table:
             )
         others = [name for name in self.names if name not in (*time.names, *chosen, *apart)]
         if others and not columns:
-            print(f"Data: left out columns without a name or numbers: {', '.join(others)}")
+            self._check_numbers(head[others])
+            print(
+                f"Data: left out columns without a name, or that do not hold mostly numbers: "
+                f"{', '.join(others)}"
+            )
         counters = [] if columns else [name for name in chosen if _counts_rows(name, head[name])]
         if 0 < len(counters) < len(chosen):
             chosen = [name for name in chosen if name not in counters]
@@ -215,6 +219,18 @@ class Table:
         known = {name: styles.get(name, Style(self.decimal)) for name in read}
         self.styles = numerals.settle(known, styles, self.separator, self.path)
         return time, tuple(chosen)
+
+    def _check_numbers(self, columns: pd.DataFrame) -> None:
+        """Refuse to leave out a column with a name of which most entries are numbers."""
+        for name in columns:
+            odd = None if re.fullmatch(UNNAMED, name) else numerals.odd_entry(columns[name])
+            if odd:
+                row, entry, number = odd
+                raise Refusal(
+                    f"{self.path}, row {row + 1}: most entries of {name!r} are numbers, such as "
+                    f"{number!r}, and {entry!r} is not written like them; correct it, leave it "
+                    f"empty, or choose the columns to forecast with --columns"
+                )
 
     def values(
         self, columns: Sequence[str], left_out: np.ndarray | None = None

@@ -7,6 +7,7 @@ import pandas as pd
 
 from apps.common.refusal import Refusal
 from apps.forecasting import zones
+from apps.forecasting.centuries import print_century, settle_century
 from apps.forecasting.clocks import TimeColumn
 from apps.forecasting.readings import choose_reading, is_day_first
 from apps.forecasting.tables import HEAD, Table
@@ -31,6 +32,7 @@ def read_times(
 ) -> tuple[np.ndarray, str, np.ndarray]:
     """Read the times of a table.
 
+    Years of two digits that would lie in the future are read in the last century, which is printed.
     Times with a UTC offset become UTC, which is printed with the offsets and their first rows. Rows
     without times and values, and totals at the end, are left out, which is printed.
 
@@ -50,7 +52,7 @@ def read_times(
         and the numbers of the rows that are left out, counted from 0.
 
     Raises:
-        Refusal: If an entry is not a time, or only some have an offset.
+        Refusal: If an entry is not a time, only some have an offset, or the century is in doubt.
     """
     readings: list[str] = []
     read: dict[str, list[np.ndarray]] = {}
@@ -77,11 +79,13 @@ def read_times(
     times = {one: np.concatenate(read[one]) for one in readings}
     taken = readings[0]
     left_out = _left_out(table, column, values, odd[readings[0]], rows, readings[0])
-    times = {one: np.delete(array, left_out) for one, array in times.items()}
+    dated = {one: settle_century(np.delete(times[one], left_out), one) for one in readings}
+    times = {one: each.times for one, each in dated.items()}
+    head = column.entries(next(table.chunks(column.names, text=True, rows=HEAD))).astype(str)
+    examples = head.drop(left_out[left_out < len(head)]).tolist()
     if len(readings) > 1:
-        head = column.entries(next(table.chunks(column.names, text=True))).astype(str)
-        examples = head.drop(left_out[left_out < len(head)]).tolist()
         taken = choose_reading(times, column.name, examples, frequency, like)
+    print_century(dated[taken], column.name, examples)
     _print_offsets(table, column, offsets)
     if taken in WORDS and taken != time_format and not column.parts:
         print(f"Data: {column.name!r}: read as {WORDS[taken]}; say otherwise with --time-format")
@@ -96,7 +100,8 @@ def _readings(
     found = candidates(entries.iloc[:HEAD]) or candidates(entries) or ["ISO8601"]
     if day_first is None:
         return found
-    return [one for one in found if is_day_first(one) in (None, day_first)] or found
+    said = [one for one in found if is_day_first(one) is day_first]
+    return said or [one for one in found if is_day_first(one) is None] or found
 
 
 def _written(entry: object) -> str:

@@ -191,6 +191,7 @@ def predict(inputs: tyro.conf.Positional[tuple[str, ...]], run: Path, top: int =
 def describe_answer(probabilities: dict[str, float], text: bytes) -> str:
     """Return the answer to a text in a line: of two classes with the probability of the second."""
     quoted = f"{text.decode('utf-8', 'replace').strip()!r:.70}"
+    quoted = quoted if text.strip() else "'' (there is no text)"
     first, *others = sorted(probabilities, key=lambda name: -probabilities[name])
     if len(probabilities) == 2:
         _, second = probabilities

@@ -132,6 +132,8 @@ def predict(
     prompts = read_inputs(inputs)
     generator = load_generator(Run.finished(run))
     for prompt in prompts:
+        if not prompt:
+            print("The text below begins afresh: there is no text to go on.", file=sys.stderr)
         for number in range(samples):
             text = generate(generator, prompt, length, temperature, seed + number)
             print(prompt.decode("utf-8", "replace") + text)

@@ -172,6 +172,8 @@ def predict(
                 print(*(f"{score:.3f}\t{translation}" for translation, score in row), sep="\n")
             else:
                 print(row[0][0])
+            if not length:
+                print("The line above is empty: there is no text to translate.", file=sys.stderr)
             if length > max_length:
                 note = f"Only the first {max_length} pieces of the line above were read."
                 print(note, file=sys.stderr)

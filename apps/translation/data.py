@@ -186,7 +186,8 @@ def _read_aligned(source: Path, target: Path, encoding: str | None) -> list[Exam
             f"{source} and {target} must be aligned line by line; they have {len(sources):,} and "
             f"{len(targets):,} lines"
         )
-    return _drop_empty(zip(sources, targets, strict=True), str(source))
+    places = (f"line {number}" for number in range(1, len(sources) + 1))
+    return _drop_empty(zip(places, zip(sources, targets, strict=True), strict=True), str(source))
 
 
 def _read_table(
@@ -200,16 +201,25 @@ def _read_table(
         usual = suffix not in WITHOUT_HEADER and suffix in files.SUFFIXES
         table = with_header(table, columns, usual)
     fields = find_columns(table, *columns)
-    pairs = (values for _, values in table.select(fields[::-1] if turned else fields))
-    return _drop_empty(pairs, str(path))
+    pairs = table.select(fields[::-1] if turned else fields)
+    return _drop_empty(
+        ((place.removeprefix(f"{path}, "), pair) for place, pair in pairs), str(path)
+    )
 
 
-def _drop_empty(pairs: Iterable[Example], where: str) -> list[Example]:
-    """Return the pairs that have both a source and a target."""
-    pairs = list(pairs)
-    complete = [pair for pair in pairs if all(text.strip() for text in pair)]
-    if len(complete) < len(pairs):
-        print(f"{where}: {len(pairs) - len(complete):,} pairs with an empty side are left out")
+def _drop_empty(pairs: Iterable[tuple[str, Example]], where: str) -> list[Example]:
+    """Return the pairs, which come with their lines or rows, that have a source and a target."""
+    complete, empty = [], []
+    for place, pair in pairs:
+        if all(text.strip() for text in pair):
+            complete.append(pair)
+        else:
+            empty.append(place)
+    if empty:
+        print(
+            f"{where}: {len(empty):,} pairs with an empty side are left out, the first is "
+            f"{empty[0]}"
+        )
     if not complete:
         raise Refusal(f"{where}: there are no sentences")
     return complete

@@ -53,6 +53,7 @@ ALL_LETTERS = 0.98  # of one language
 MAX_CHAOS, MIN_LEAD = 0.1, 0.15  # of charset_normalizer: disorder, and the lead in coherence
 SAMPLE = 65_536  # bytes of lines beyond ASCII from which an encoding is guessed
 MAX_ODD = 0.01  # of the characters of a text after a byte order mark
+OTHERWISE = " (--encoding says otherwise)"  # the end of a line about a guess
 SHOWN = 24  # characters of a text in a message
 
 
@@ -192,7 +193,7 @@ def _guessed(content: bytes, encoding: str, where: Path | str) -> str:
     text = _strictly(content, encoding, where)
     words = re.findall(r"[\w'-]*[^\W\x00-\x7f][\w'-]*", text[:1_000_000]) or [text]
     shown = ", ".join(word[:SHOWN] for word in dict.fromkeys(words[:3]))
-    print(f"{where}: read as {encoding}, for example {shown} (--encoding says otherwise)")
+    print(f"{where}: read as {encoding}, for example {shown}{OTHERWISE}")
     return text
 
 

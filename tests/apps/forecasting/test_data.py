@@ -170,7 +170,7 @@ def test_columns_of_values_are_found(tmp_path, capsys):
     flags, places = [True, False] * 20, ["north"] * 40
     path = write(tmp_path / "a.csv", flag=flags, x=NUMBERS, place=places, count=range(40))
     assert load(path).names == ("x", "count")
-    line = "Data: left out columns without a name or numbers: flag, place\n"
+    line = "columns without a name, or that do not hold mostly numbers: flag, place\n"
     assert line in capsys.readouterr().out
     series = load(path, columns=("count", "x"))
     assert series.names == ("count", "x")

@@ -1,5 +1,6 @@
 """Separators, headers, titles, encodings and totals are found, or refused with what to do."""
 
+import contextlib
 import gzip
 import zipfile
 
@@ -72,9 +73,13 @@ def test_what_is_left_out_and_what_names_are_given_is_printed(tmp_path, capsys):
     series = read(tmp_path, lines(DAYS, VALUES, header="", below="Total,3000\n,\n"))
     assert series.names == ("column_2",)
     output = capsys.readouterr().out
-    assert "the first row holds data, so columns are called column_1 to column_2" in output
+    line = "so columns are called column_1 to column_2; confirm that with --no-header"
+    assert f"Data: the first row holds data, {line}" in output
+    assert "--skip-rows" not in output
     assert "left out rows without values: 1, first row 32" in output
     assert "left out rows of totals at the end: 1, first row 31" in output
+    check(read(tmp_path, lines(DAYS, VALUES, header=""), no_header=True), DAYS)
+    assert "the first row holds data" not in capsys.readouterr().out
     read(tmp_path, lines(DAYS, VALUES, above="Energy report\n\n"))
     assert "left out 2 lines above the header, first 'Energy report'" in capsys.readouterr().out
 
@@ -187,6 +192,51 @@ def test_series_that_overlap_are_not_averaged(tmp_path):
             read(tmp_path, content)
     with pytest.raises(Refusal, match="begin again at row 21 with 2021-01-11, and 10 of 30 times"):
         read(tmp_path, lines(days, np.arange(40) / 8))
+
+
+@pytest.mark.parametrize("name", ["unique_id", "Store", "item_id", "SKU", "place"])
+def test_series_that_follow_one_another_are_not_one(tmp_path, name, capsys):
+    for names in (["A"] * 12 + ["B"] * 18, ["7"] * 10 + ["5"] * 10 + ["9"] * 10):
+        content = lines(names, DAYS, VALUES, header=f"{name},ds,y")
+        words = f"'{name}' has {len(set(names))} values, one after another in time"
+        option = f"if each is a series, say so with --series-column '{name}'"
+        if name != "place":
+            with pytest.raises(Refusal, match=f"{words}: {option}"):
+                read(tmp_path, content)
+            with pytest.raises(Refusal, match=words):
+                read(tmp_path, content, columns=("y",))
+        elif names[0] == "A":
+            check(read(tmp_path, content), DAYS)
+            assert f"Data: read as one series, though {words}; {option}" in capsys.readouterr().out
+        else:  # numbers with another name are values
+            assert read(tmp_path, content).names == ("place", "y")
+        assert read(tmp_path, content, series_column=(name,)).ids == tuple(dict.fromkeys(names))
+    # In any order of the rows.
+    content = lines(["B"] * 15 + ["A"] * 15, [*DAYS[15:], *DAYS[:15]], VALUES, header=f"{name},d,y")
+    with pytest.raises(Refusal) if name != "place" else contextlib.nullcontext():
+        read(tmp_path, content)
+        assert "though 'place' has 2 values" in capsys.readouterr().out
+
+
+def test_columns_that_name_no_series(tmp_path, capsys):
+    for names in (
+        ["A"] * ROWS,
+        ["a", "b", "c"] * 10,
+        ["a"] * 10 + ["b"] * 10 + ["a"] * 10,
+        ["a"] * 28 + ["b"] * 2,  # too few rows of a series
+        ["a"] * 20 + [""] * 10,  # a remark
+        [f"n{row}" for row in range(ROWS)],
+    ):
+        content = lines(DAYS, names, VALUES, header="date,item,y")
+        series = read(tmp_path, content, time_column="date")
+        check(series, DAYS)
+        assert "one series" not in capsys.readouterr().out
+    months = [f"2021-0{1 + row // 15}" for row in range(ROWS)]
+    check(read(tmp_path, lines(DAYS, months, VALUES, header="date,in,y")), DAYS)
+    assert "one series" not in capsys.readouterr().out
+    below = lines(["B"] * 10 + ["A"] * 20, DAYS, VALUES, header="item,d,y", below=",,\nTotal,,\n")
+    with pytest.raises(Refusal, match="'item' has 2 values"):
+        read(tmp_path, below)
 
 
 def test_repeated_measurements_are_no_series(tmp_path, capsys):

@@ -1,5 +1,7 @@
 """Numbers are read as people write them, or refused with what to do."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -90,3 +92,28 @@ def test_numbers_that_are_refused(tmp_path, written, message, monkeypatch):
     monkeypatch.setattr(tables, "HEAD", 20)  # what comes later must be written alike
     with pytest.raises(Refusal, match=message):
         read(tmp_path, lines(DAYS, written))
+
+
+@pytest.mark.parametrize("entry", ["109.85*", "105 p", "~105", "<105", "105%"])
+def test_a_column_with_an_odd_entry_is_not_left_out(tmp_path, entry):
+    written = [*VALUES[:20], entry, *VALUES[21:]]
+    content = lines(DAYS, range(ROWS, 0, -1), written, header="date,price,sales")
+    message = f"row 21: most entries of 'sales' are numbers, such as '{VALUES[0]}', and '{entry}' "
+    with pytest.raises(Refusal, match=re.escape(message) + ".* --columns"):
+        read(tmp_path, content)
+    assert read(tmp_path, content, columns=("price",)).names == ("price",)
+
+
+def test_a_column_in_two_units_is_not_left_out(tmp_path):
+    units = ["€" if row == 4 else "$" for row in range(ROWS)]
+    for written, entry in (
+        ([f"{unit}{value}" for unit, value in zip(units, VALUES, strict=True)], f"€{VALUES[4]}"),
+        ([f"{value} {'k' * (row > 0)}Wh" for row, value in enumerate(VALUES)], f"{VALUES[0]} Wh"),
+        ([f"{'€$'[row % 2]}{value}" for row, value in enumerate(VALUES)], f"${VALUES[1]}"),
+    ):
+        content = lines(DAYS, VALUES, written, header="date,x,y")
+        with pytest.raises(Refusal, match=f"most entries of 'y' .*, and '{re.escape(entry)}' is n"):
+            read(tmp_path, content)
+    for written in ([f"A{row}" for row in range(ROWS)], ["12 a", "b"] * 15, ["5th", "6"] * 15):
+        content = lines(DAYS, written, VALUES, header="date,x,y")
+        assert read(tmp_path, content).names == ("y",)

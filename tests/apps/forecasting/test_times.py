@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from apps.common.refusal import Refusal
+from apps.forecasting import centuries
 from tests.apps.forecasting.written import (
     BERLIN,
     DAYS,
@@ -26,6 +27,12 @@ UNIX = HOURS.astype("int64") // 10**9
 EXCEL = (HOURS - pd.Timestamp("1899-12-30")) / pd.Timedelta("1D")
 
 
+@pytest.fixture
+def now(monkeypatch):
+    """Let the tests run in November 2026."""
+    monkeypatch.setattr(centuries, "today", lambda: pd.Timestamp("2026-11-28"))
+
+
 @pytest.mark.parametrize(
     ("times", "written", "header"),
     [
@@ -33,7 +40,11 @@ EXCEL = (HOURS - pd.Timestamp("1899-12-30")) / pd.Timedelta("1D")
         (MONTHS, MONTHS.strftime("%d.%m.%y"), "date,y"),
         (MONTHS, MONTHS.strftime("%m-%d-%Y"), "date,y"),
         (MONTHS + pd.offsets.MonthEnd(0), MONTHS.shift(1, "ME").strftime("%d/%m/%Y"), "date,y"),
+        (MONTHS, MONTHS.strftime("%y-%m-%d"), "date,y"),
         (DAYS, DAYS.strftime("%d.%m.%y"), "date,y"),
+        (DAYS, DAYS.strftime("%y.%m.%d"), "date,y"),
+        (DAYS, [f"{day:%y}/{day.month}/{day.day}" for day in DAYS], "date,y"),
+        (HOURS, HOURS.strftime("%y/%m/%d %H:%M"), "date,y"),
         (DAYS[:12], DAYS[:12].strftime("%Y.%m.%d"), "date,y"),
         (DAYS, [f"{day.month}/{day.day}/{day:%y}" for day in DAYS], "date,y"),
         (QUARTERS, QUARTERS.strftime("%d/%m/%Y"), "date,y"),
@@ -120,6 +131,79 @@ def test_the_reading_taken_is_said_where_there_are_several(tmp_path, capsys):
     read(tmp_path, lines(UNIX, VALUES))
     words = "'date': read as seconds since 1970, in UTC; say otherwise with --time-format"
     assert words in capsys.readouterr().out
+
+
+def test_a_year_of_two_digits_comes_first(tmp_path, capsys):
+    days = pd.date_range("2021-01-01", periods=200, freq="D")  # by their days: 2001 to 2031
+    values = np.resize(VALUES, 200)
+    for form in ("%y/%m/%d", "%y-%m-%d", "%y.%m.%d", "%y%m%d"):
+        check(read(tmp_path, lines(days.strftime(form), values)), days, values)
+        assert f"as 2021-01-01 ({form}), as the times are then regular" in capsys.readouterr().out
+    check(read(tmp_path, lines(days.strftime("%d/%m/%y"), values)), days, values)
+    months = pd.date_range("2005-01-01", periods=200, freq="MS")  # or days from 2001 to 2021
+    for form in ("%y/%m/%d", "%d/%m/%y"):
+        check(read(tmp_path, lines(months.strftime(form), values)), months, values)
+        line = f"as 2005-01-01 ({form}), as the times are then in order and none is missing; say o"
+        assert line in capsys.readouterr().out
+        two = lines(
+            ["A", "B"] * 200, np.repeat(months.strftime(form), 2), range(400), header="s,t,y"
+        )
+        below = lines(["A"] * 200 + ["B"] * 200, [*months.strftime(form)] * 2, range(400))
+        for content in (two, below.replace("date,y", "s,t,y")):
+            assert read(tmp_path, content, series_column=("s",)).times[199] == months[-1]
+    # Neither reading is beyond doubt: one has gaps, by the other the rows are out of order.
+    order = np.argsort(months.strftime("%d/%m/%y"))
+    mixed = lines(months.strftime("%d/%m/%y")[order], values[order])
+    with pytest.raises(Refusal, match=r"in 2 ways, and its .* say which with .*--time-format"):
+        read(tmp_path, mixed)
+    check(read(tmp_path, mixed, time_format="%d/%m/%y"), months, values)
+    check(read(tmp_path, mixed, day_first=True), months, values)
+    none = lines(["21/01/01", "21/01/03", "21/01/04", "21/05/20", "21/07/12"] * 6, VALUES)
+    with pytest.raises(Refusal, match="in 2 ways, and its times are regular in none"):
+        read(tmp_path, none)
+    year = pd.date_range("2021-01-01", periods=12, freq="MS")
+    written = lines(year.strftime("%y/%m/%d"), VALUES[:12])
+    check(read(tmp_path, written, frequency="MS", like="ISO8601"), year, VALUES[:12])
+
+
+@pytest.mark.parametrize(
+    ("first", "count", "frequency"),
+    [
+        ("1949-01-01", 144, "MS"),
+        ("1958-01-01", 200, "MS"),  # strptime reads 68 and 69 a century apart
+        ("1960-01-01", 600, "MS"),  # and this file ends in this century
+        ("1915-01-01", 200, "MS"),
+        ("1960-02-01", 200, "D"),
+    ],
+)
+def test_years_of_two_digits_lie_in_the_past(tmp_path, first, count, frequency, capsys, now):
+    times, values = pd.date_range(first, periods=count, freq=frequency), np.resize(VALUES, count)
+    for form in ("%b-%y", "%y-%b", "%d/%m/%y", "%y/%m/%d"):
+        if frequency == "D" and "b" in form:
+            continue
+        content = lines(times.strftime(form), values)
+        if first == "1915-01-01":  # or from 2015 to 2031
+            with pytest.raises(Refusal, match="1915-01-01 to 1931-08-01 or 2015-01-01 to 2031-08-"):
+                read(tmp_path, content, time_format=form)
+            continue
+        check(read(tmp_path, content), times, values)
+        check(read(tmp_path, content, time_format=form), times, values)
+        example = f"{times[0]:{form}} as {times[0]:%Y-%m-%d}, as the times would else lie in the fu"
+        assert example in capsys.readouterr().out
+        content = lines(times.strftime(form.replace("y", "Y")), values)
+        check(read(tmp_path, content), times, values)
+        assert "future" not in capsys.readouterr().out
+
+
+def test_years_of_two_digits_that_are_in_no_doubt(tmp_path, capsys, now):
+    for last in ("2026-11-01", "2027-10-01"):  # covariates may be known for a year
+        times = pd.date_range(end=last, periods=ROWS, freq="MS")
+        check(read(tmp_path, lines(times.strftime("%b-%y"), VALUES)), times)
+        assert "future" not in capsys.readouterr().out
+    leap = pd.date_range("2000-02-29", "2030-02-28", freq="YE-FEB")  # 1900 has no 29 February
+    values = np.resize(VALUES, len(leap))
+    with pytest.raises(Refusal, match="the times may be "):
+        read(tmp_path, lines(leap.strftime("%d.%m.%y"), values), time_format="%d.%m.%y")
 
 
 def test_options_decide_how_times_are_read(tmp_path):

@@ -113,6 +113,7 @@ def test_prediction_prints_label_probability_and_words(eagerly, run, classifier,
     first, second, *_ = sorted(words, key=lambda word: -abs(word[1]))
     shown = lines[1].removeprefix("  words, + for positive: ")
     assert shown == f"{first[0]} {first[1]:+.2f}, {second[0]} {second[1]:+.2f}"
+    assert lines[4].endswith("  '' (there is no text)")
     assert lines[5].endswith("none")
 
 

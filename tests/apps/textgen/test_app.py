@@ -86,7 +86,11 @@ def test_a_prompt_is_continued_and_the_seed_decides_how(run, capsys):
     call(*command, 4)
     assert capsys.readouterr().out == first
     call(*command, 6)
-    assert capsys.readouterr().out != first
+    printed = capsys.readouterr()
+    assert printed.out != first
+    assert printed.err == ""
+    call("predict", "--run", run, "", "--length", 5)
+    assert "begins afresh: there is no text to go on" in capsys.readouterr().err
 
 
 def test_prompts_are_read_and_a_low_temperature_takes_the_likeliest(generator):

@@ -276,8 +276,15 @@ def test_lines_of_a_file_keep_their_order_and_empty_ones_stay_empty(predict, tra
     assert (lines[3], lines[7], lines[9]) == ("", "", "")
     assert lines[:3] == lines[6:3:-1]
     assert len(set(lines[:3])) == 3
+    file.write_text("\n")
+    printed = predict(file)
+    assert printed.out == "\n"
+    assert "The line above is empty: there is no text to translate." in printed.err
+    file.write_bytes("\n".join(TEXTS).encode("utf-16"))
+    assert predict(file).out.split("\n") == [*expected[:3], ""]
     file.write_bytes(b"")
-    assert predict(file).out == ""
+    with pytest.raises(SystemExit):
+        predict(file)
 
 
 def test_standard_input_is_read_line_by_line(predict, translated, tmp_path, monkeypatch):

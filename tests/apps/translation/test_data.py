@@ -140,7 +140,8 @@ def test_pairs_with_an_empty_side_are_left_out_and_counted(tmp_path, capsys):
     for language, lines in texts.items():
         write(tmp_path / f"train.{language}", lines)
     assert read(tmp_path).train == [("eins", "one")]
-    assert "3 pairs with an empty side are left out" in capsys.readouterr().out
+    line = "train.de: 3 pairs with an empty side are left out, the first is line 2\n"
+    assert line in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -389,7 +390,8 @@ def test_a_first_row_that_may_be_a_header_or_has_nothing_to_say(tmp_path, capsys
     assert len(everything(from_path(tmp_path / "mine.tsv", source_column="Frage"))) == 40
     write_table(tmp_path / "mine.tsv", [("", ""), ("No", "Non"), *PAIRS])
     assert sorted(everything(from_path(tmp_path / "mine.tsv"))) == sorted([("No", "Non"), *PAIRS])
-    assert "1 pairs with an empty side are left out" in capsys.readouterr().out
+    line = "mine.tsv: 1 pairs with an empty side are left out, the first is row 1\n"
+    assert line in capsys.readouterr().out
 
 
 def test_columns_that_are_not_certain(tmp_path):
