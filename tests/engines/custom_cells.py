@@ -222,7 +222,7 @@ class ManyPartsCell(PlainCell):
         return {"kernel": (features, 12), "rate": (units,), "U": (units, units)}
 
     def prepare(self, inputs, side=None):
-        positive = inputs[..., :1] > 0
+        positive = ops.cast(inputs[..., :1] > 0, inputs.dtype)
         parts = Fused(ops.matmul(inputs, self.kernel), 3)
         return ((parts, inputs[..., 1:2]), positive), (ops.sigmoid(self.rate), ops.arange(4))
 
@@ -234,7 +234,7 @@ class ManyPartsCell(PlainCell):
         rate, number = constants
         (h,) = states
         new = ops.tanh(x_h + scale * product(h)) * ops.sigmoid(x_g)
-        new = ops.where(ops.logical_or(positive, number > 1), new, h)
+        new = ops.where(ops.logical_or(positive > 0, number > 1), new, h)
         return (rate * h + (1 - rate) * new,)
 
 
