@@ -238,6 +238,17 @@ class ManyPartsCell(PlainCell):
         return (rate * h + (1 - rate) * new,)
 
 
+class IgnoringCell(ElmanCell):
+    """Its step computes a product of which nothing is used."""
+
+    derivatives = ()
+
+    def step(self, x, states, product, constants=()):
+        h = self.drop(states[0], constants)
+        product(2 * h)
+        return (ops.tanh(x[0] + product(h)[0]),)
+
+
 class NoisyCell(DiagonalCell):
     """Other noise at each step, and one mask for all of them."""
 

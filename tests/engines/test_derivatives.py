@@ -30,6 +30,7 @@ CELLS = {
     "diagonal": (custom_cells.DiagonalCell, AutomaticDerivative),
     "blocks": (custom_cells.BlockCell, AutomaticDerivative),
     "many parts": (custom_cells.ManyPartsCell, AutomaticDerivative),
+    "a product for nothing": (custom_cells.IgnoringCell, AutomaticDerivative),
     "noise": (custom_cells.NoisyCell, AutomaticDerivative),
     "by hand": (custom_cells.TwiceCell, OwnDerivative),
     "only a name": (custom_cells.RenamedCell, OwnDerivative),

@@ -42,6 +42,7 @@ RUNS = {
     "gru": (MAKE["gru"], ALL, MASKED),
     "reset before": (MAKE["gru-reset-before"], ALL, MASKED),
     "many parts": (of(custom_cells.ManyPartsCell), {}, MASKED),
+    "a product for nothing": (of(custom_cells.IgnoringCell), {}, MASKED),
     "product of a product": (of(custom_cells.TwiceCell), {}, {"training": True}),
     "blocks": (of(custom_cells.BlockCell), {}, {"training": True}),
     "backwards": (MAKE["gru"], {"go_backwards": True}, {}),
