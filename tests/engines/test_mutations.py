@@ -160,6 +160,7 @@ def mutants(owner, name):
             yield words, create(Replace(old, new).visit(changed), dict(names), name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("owner", "name", "runs"),
     [
