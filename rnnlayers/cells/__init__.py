@@ -21,15 +21,8 @@ from rnnlayers.cells.light_gated import (
     MinimalRNNCell,
     STARCell,
 )
-from rnnlayers.cells.linear import (
-    LinearCell,
-    LRUCell,
-    MinGRUCell,
-    MinLSTMCell,
-    QRNNCell,
-    RGLRUCell,
-    SRUCell,
-)
+from rnnlayers.cells.linear import LinearCell
+from rnnlayers.cells.linear_units import LRUCell, QRNNCell, RGLRUCell, SRUCell
 from rnnlayers.cells.lstm import LSTMCell
 from rnnlayers.cells.lstm_relatives import (
     CoupledLSTMCell,
@@ -45,6 +38,7 @@ from rnnlayers.cells.lstm_variants import (
     PeepholeLSTMCell,
     ProjectedLSTMCell,
 )
+from rnnlayers.cells.min_gated import MinGRUCell, MinLSTMCell
 from rnnlayers.cells.mutated import MUT1Cell, MUT2Cell, MUT3Cell
 from rnnlayers.cells.oscillators import CoRNNCell, LEMCell, UnICORNNCell
 from rnnlayers.cells.parts import Fused, Product, SideInputs

@@ -127,6 +127,17 @@ def rebuild(x: Any, values: Iterator[Any]) -> Any:
     return next(values)
 
 
+def tensors_of(x: Any) -> list[Tensor]:
+    """Return the tensors of what `prepare` returned, fused ones in one piece."""
+    return [leaf.tensor if isinstance(leaf, Fused) else leaf for leaf in leaves(x)]
+
+
+def with_tensors(x: Any, tensors: Sequence[Any]) -> Any:
+    """Return other tensors in the structure of what `prepare` returned."""
+    pairs = zip(leaves(x), tensors, strict=True)
+    return rebuild(x, (Fused(t, leaf.parts) if isinstance(leaf, Fused) else t for leaf, t in pairs))
+
+
 def for_step(x: Any, change: Callable[[Tensor], Tensor] = lambda tensor: tensor) -> Any:
     """Return what `prepare` returned as a step receives it, each tensor changed."""
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 from keras import ops
 
 from rnnlayers.cells.base import Cell
-from rnnlayers.cells.parts import Fused, Product, SideInputs, leaves, rebuild
+from rnnlayers.cells.parts import Product, SideInputs, tensors_of, with_tensors
 from rnnlayers.engines.derivatives import Tensors
 from rnnlayers.engines.gradients import with_gradient
 from rnnlayers.engines.graph_cache import cached, values_of
@@ -72,14 +72,14 @@ def _through_time(
 ) -> tuple[Tensor | None, States]:
     """Run a cell over all steps in one pass that saves all states."""
     x, constants = cell.prepare(inputs, side)
-    steps = [leaf.tensor if isinstance(leaf, Fused) else leaf for leaf in leaves(x)]
+    steps = tensors_of(x)
     time, length = None, _length_to_pad_to(steps[0])
     if length is not None:
         time = tf.shape(steps[0])[0]
         steps = [_pad_to(leaf, length) for leaf in steps]
         mask = _pad_to(mask, length)
     products = {name: _as_tensors(product) for name, product in cell.products(side).items()}
-    program = _program_of(cell, _like(x, steps), initial_states, products, constants)
+    program = _program_of(cell, with_tensors(x, steps), initial_states, products, constants)
     plan, masks = program.plan, Masks(mask, time)
     # How many of the states are returned for all steps.
     kept = len(initial_states) if cell.reads else int(return_sequences)
@@ -175,17 +175,6 @@ def _as_tensors(product: Product) -> Product:
         for weight in product[:2]
     )
     return Product(kernel, bias, product.parts)
-
-
-def _like(x: Any, tensors: Tensors) -> Any:
-    """Return `x` with other tensors in its leaves."""
-    return rebuild(
-        x,
-        (
-            Fused(tensor, leaf.parts) if isinstance(leaf, Fused) else tensor
-            for leaf, tensor in zip(leaves(x), tensors, strict=True)
-        ),
-    )
 
 
 def _program_of(

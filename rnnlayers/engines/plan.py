@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 
 from rnnlayers.cells.base import Cell
-from rnnlayers.cells.parts import Fused, Product, for_step, leaves, rebuild
+from rnnlayers.cells.parts import Product, for_step, tensors_of, with_tensors
 from rnnlayers.engines.derivatives import (
     AutomaticDerivative,
     OwnDerivative,
@@ -46,14 +46,7 @@ class Plan(NamedTuple):
 
     def view(self, tensors: Tensors) -> Any:
         """Return tensors, one for each leaf, as a step receives them."""
-        return for_step(rebuild(self.x, iter(self.fuse(tensors))))
-
-    def fuse(self, tensors: Tensors) -> list[Any]:
-        """Return the tensors of all leaves, the fused ones marked as such."""
-        return [
-            tensor if leaf is None else Fused(tensor, leaf.parts)
-            for leaf, tensor in zip(leaves(self.x), tensors, strict=True)
-        ]
+        return for_step(with_tensors(self.x, tensors))
 
 
 def make_plan(
@@ -72,22 +65,23 @@ def make_plan(
         products: From `cell.products`.
         constants: From `cell.prepare`.
     """
-    for leaf in leaves(x):
-        dtype = (leaf.tensor if isinstance(leaf, Fused) else leaf).dtype
-        if not dtype.is_floating:
+    for tensor in tensors_of(x):
+        if not tensor.dtype.is_floating:
             raise ValueError(
                 f"`prepare` of {type(cell).__name__} must return tensors of floats; received one "
-                f"of {dtype.name}. Cast it, and compare in `step`."
+                f"of {tensor.dtype.name}. Cast it, and compare in `step`."
             )
     variables = [v for v in cell.weights if keras.backend.is_float_dtype(v.dtype)]
     given = Step(for_step(x, lambda t: t[0]), before, [], constants, values_of(variables))
     operands: list[Tensor] = []
+    results: list[Tensor] = []
     names: list[str] = []
 
     def product(v: Tensor, name: str = "") -> Any:
         operands.append(v)
         names.append(name)
-        given.products.append(products[name].cut(products[name].of(v)))
+        results.append(products[name].of(v))
+        given.products.append(products[name].cut(results[-1]))
         return given.products[-1]
 
     d_states = tuple(map(tf.ones_like, advance(cell, variables, given, product)))
@@ -110,27 +104,25 @@ def make_plan(
     read = [number for number, d in enumerate(found.weights) if d is not None]
     variables = [variables[number] for number in read]
     derivative = derivative_of(cell, variables, names)
-    gradients = pull_back(derivative, given._replace(weights=[given.weights[n] for n in read]))
+    gradients = found
+    if isinstance(derivative, OwnDerivative):
+        gradients = pull_back(derivative, given._replace(weights=[]))
     return Plan(
-        rebuild(x, map(_kind, leaves(x))),
+        with_tensors(x, [None] * len(tensors_of(x))),
         [
             Call(
                 name,
                 _place(operand, before),
                 _place(d, gradients.x),
-                (operand.shape[-1], products[name].of(operand).shape[-1]),
+                (operand.shape[-1], result.shape[-1]),
             )
-            for name, operand, d in zip(names, operands, noted, strict=True)
+            for name, operand, result, d in zip(names, operands, results, noted, strict=True)
         ],
         variables,
         [number for number, d in enumerate(gradients.constants) if d is not None],
         [number for number, d in enumerate(gradients.x) if d is not None],
         derivative,
     )
-
-
-def _kind(leaf: Tensor | Fused) -> Fused | None:
-    return Fused(None, leaf.parts) if isinstance(leaf, Fused) else None
 
 
 def _place(wanted: Any, among: Sequence[Any]) -> int | None:

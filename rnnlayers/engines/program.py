@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from rnnlayers.cells.base import Cell
-from rnnlayers.cells.parts import Product, multiply
-from rnnlayers.cells.parts import transposed as transpose
+from rnnlayers.cells.parts import Product, multiply, transposed
 from rnnlayers.engines.arrays import unstack
 from rnnlayers.engines.derivatives import Step, Tensors, advance
 from rnnlayers.engines.plan import Plan
@@ -177,7 +176,7 @@ class Program:
         incoming = [unstack(d) for d in d_states]
         valid = None if masks.steps is None else unstack(masks.steps)
         # Transposed once, outside the loop: a product with a transposed operand is slower.
-        transposed = {name: transpose(product.kernel) for name, product in products.items()}
+        kernels = {name: transposed(product.kernel) for name, product in products.items()}
         own = [number for number, call in enumerate(plan.calls) if call.leaf is None]
         shapes = [given.x[number].shape[1:] for number in plan.leaves]
         shapes += [(*given.before[0].shape[:1], plan.calls[number].sizes[1]) for number in own]
@@ -199,7 +198,7 @@ class Program:
 
             def back(number: int, d: Any) -> Tensor:
                 d_products[number] = d = tf.concat(d, -1) if isinstance(d, list) else d
-                return multiply(d, transposed[plan.calls[number].name])
+                return multiply(d, kernels[plan.calls[number].name])
 
             one = Step(None, (), [], given.constants, given.weights)
             here_factors = tf.nest.map_structure(lambda factor: factor.read(now), factors)

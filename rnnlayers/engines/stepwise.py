@@ -9,7 +9,7 @@ import tensorflow as tf
 from keras import ops
 
 from rnnlayers.cells.base import Cell
-from rnnlayers.cells.parts import SideInputs, by, for_step
+from rnnlayers.cells.parts import SideInputs, by, for_step, tensors_of
 from rnnlayers.engines.arrays import empty_array, unstack
 from rnnlayers.types import States, Tensor
 
@@ -51,7 +51,7 @@ def run_stepwise(
     time = ops.shape(inputs)[0]
     x, constants = cell.prepare(inputs, side)
     product = by(cell.products(side))
-    arrays_of_x = [unstack(leaf) for leaf in tf.nest.flatten(x) if not isinstance(leaf, int)]
+    arrays_of_x = [unstack(tensor) for tensor in tensors_of(x)]
     masks = None if mask is None else unstack(mask)
     kept = len(initial_states) if cell.reads else int(return_sequences)
     arrays = tuple(empty_array(time, state) for state in initial_states[:kept])

@@ -6,7 +6,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from rnnlayers.cells.attentive import AttentionCell, AttentionSteps, memory_of
+from rnnlayers.cells.attention_steps import AttentionSteps, memory_of
+from rnnlayers.cells.attentive import AttentionCell
 from rnnlayers.engines.choose import check_engine
 from rnnlayers.layers.recurrent import Recurrent
 from rnnlayers.types import Tensor

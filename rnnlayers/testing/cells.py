@@ -8,7 +8,7 @@ import tensorflow as tf
 from keras import ops
 
 from rnnlayers.cells.base import Cell
-from rnnlayers.cells.parts import Fused, by, for_step, leaves, multiply, transposed
+from rnnlayers.cells.parts import by, for_step, multiply, tensors_of, transposed
 from rnnlayers.engines.choose import ENGINES, Call
 from rnnlayers.engines.derivatives import AutomaticDerivative, OwnDerivative, Step
 from rnnlayers.engines.plan import make_plan
@@ -118,8 +118,8 @@ def _check_step(name: str, cell: Cell, inputs: Tensor, states: States) -> None:
 
 def _check_prepared(name: str, cell: Cell, inputs: Tensor) -> None:
     """Check the shapes of what `prepare` returns."""
-    for leaf in leaves(cell.prepare(inputs[None])[0]):
-        shape = tuple((leaf.tensor if isinstance(leaf, Fused) else leaf).shape)
+    for tensor in tensors_of(cell.prepare(inputs[None])[0]):
+        shape = tuple(tensor.shape)
         if shape[:2] != (1, BATCH):
             raise ContractError(
                 f"{name}: `prepare` must return tensors (time, batch, ...), here {(1, BATCH)}, and "

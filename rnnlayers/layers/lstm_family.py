@@ -1,0 +1,187 @@
+"""Layers of the relatives of the LSTM."""
+
+import keras
+
+from rnnlayers.cells import (
+    CoupledLSTMCell,
+    JANETCell,
+    LayerNormLSTMCell,
+    MogrifierLSTMCell,
+    MultiplicativeLSTMCell,
+    NASCell,
+    OriginalLSTMCell,
+    PeepholeLSTMCell,
+    ProjectedLSTMCell,
+)
+from rnnlayers.layers.named import CellLayer
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class PeepholeLSTM(CellLayer, cell=PeepholeLSTMCell):
+    """An LSTM whose gates see the cell state: peepholes, for exact timing.
+
+    Equations and weights are those of `PeepholeLSTMCell`.
+
+    Args:
+        units: Positive integer, the size of the output, or as `PeepholeLSTMCell` has it.
+        **kwargs: All other arguments of `PeepholeLSTMCell` and of `Recurrent`.
+
+    Call arguments, returns, masking and errors are those of `Recurrent`.
+
+    Example:
+
+    >>> rnnlayers.PeepholeLSTM(4, return_sequences=True)(np.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 4])
+    """
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class ProjectedLSTM(CellLayer, cell=ProjectedLSTMCell):
+    """An LSTM with a projected output: LSTMP, PyTorch's `proj_size`.
+
+    Equations and weights are those of `ProjectedLSTMCell`.
+
+    Args:
+        units: Positive integer, the size of the output, or as `ProjectedLSTMCell` has it.
+        **kwargs: All other arguments of `ProjectedLSTMCell` and of `Recurrent`.
+
+    Call arguments, returns, masking and errors are those of `Recurrent`.
+
+    Example:
+
+    >>> rnnlayers.ProjectedLSTM(4, projection=2, return_sequences=True)(np.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 2])
+    """
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class LayerNormLSTM(CellLayer, cell=LayerNormLSTMCell):
+    """An LSTM with layer normalization, which trains faster and stays stable over long sequences.
+
+    Equations and weights are those of `LayerNormLSTMCell`.
+
+    Args:
+        units: Positive integer, the size of the output, or as `LayerNormLSTMCell` has it.
+        **kwargs: All other arguments of `LayerNormLSTMCell` and of `Recurrent`.
+
+    Call arguments, returns, masking and errors are those of `Recurrent`.
+
+    Example:
+
+    >>> rnnlayers.LayerNormLSTM(4, return_sequences=True)(np.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 4])
+    """
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class CoupledLSTM(CellLayer, cell=CoupledLSTMCell):
+    """An LSTM that forgets as much as it takes in: coupled input and forget gate.
+
+    Equations and weights are those of `CoupledLSTMCell`.
+
+    Args:
+        units: Positive integer, the size of the output, or as `CoupledLSTMCell` has it.
+        **kwargs: All other arguments of `CoupledLSTMCell` and of `Recurrent`.
+
+    Call arguments, returns, masking and errors are those of `Recurrent`.
+
+    Example:
+
+    >>> rnnlayers.CoupledLSTM(4, return_sequences=True)(np.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 4])
+    """
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class OriginalLSTM(CellLayer, cell=OriginalLSTMCell):
+    """The LSTM of 1997, without a forget gate: its cell state only ever adds up.
+
+    Equations and weights are those of `OriginalLSTMCell`.
+
+    Args:
+        units: Positive integer, the size of the output, or as `OriginalLSTMCell` has it.
+        **kwargs: All other arguments of `OriginalLSTMCell` and of `Recurrent`.
+
+    Call arguments, returns, masking and errors are those of `Recurrent`.
+
+    Example:
+
+    >>> rnnlayers.OriginalLSTM(4, return_sequences=True)(np.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 4])
+    """
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class JANET(CellLayer, cell=JANETCell):
+    """Just another network: an LSTM with nothing but its forget gate.
+
+    Equations and weights are those of `JANETCell`.
+
+    Args:
+        units: Positive integer, the size of the output, or as `JANETCell` has it.
+        **kwargs: All other arguments of `JANETCell` and of `Recurrent`.
+
+    Call arguments, returns, masking and errors are those of `Recurrent`.
+
+    Example:
+
+    >>> rnnlayers.JANET(4, return_sequences=True)(np.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 4])
+    """
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class NAS(CellLayer, cell=NASCell):
+    """The cell that neural architecture search found for language models.
+
+    Equations and weights are those of `NASCell`.
+
+    Args:
+        units: Positive integer, the size of the output, or as `NASCell` has it.
+        **kwargs: All other arguments of `NASCell` and of `Recurrent`.
+
+    Call arguments, returns, masking and errors are those of `Recurrent`.
+
+    Example:
+
+    >>> rnnlayers.NAS(4, return_sequences=True)(np.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 4])
+    """
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class MultiplicativeLSTM(CellLayer, cell=MultiplicativeLSTMCell):
+    """An LSTM whose recurrent product depends on the input: multiplicative LSTM.
+
+    Equations and weights are those of `MultiplicativeLSTMCell`.
+
+    Args:
+        units: Positive integer, the size of the output, or as `MultiplicativeLSTMCell` has it.
+        **kwargs: All other arguments of `MultiplicativeLSTMCell` and of `Recurrent`.
+
+    Call arguments, returns, masking and errors are those of `Recurrent`.
+
+    Example:
+
+    >>> rnnlayers.MultiplicativeLSTM(4, return_sequences=True)(np.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 4])
+    """
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class MogrifierLSTM(CellLayer, cell=MogrifierLSTMCell):
+    """An LSTM before which input and state gate one another, several times.
+
+    Equations and weights are those of `MogrifierLSTMCell`.
+
+    Args:
+        units: Positive integer, the size of the output, or as `MogrifierLSTMCell` has it.
+        **kwargs: All other arguments of `MogrifierLSTMCell` and of `Recurrent`.
+
+    Call arguments, returns, masking and errors are those of `Recurrent`.
+
+    Example:
+
+    >>> rnnlayers.MogrifierLSTM(4, return_sequences=True)(np.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 4])
+    """
