@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from benchmarks.contenders import Arrays, Workload
-from rnnlayers.layers.convert import to_torch_state_dict
+from rnnlayers.convert import to_torch_state_dict
 
 VARIABLE = "RNNLAYERS_TORCH_PYTHON"
 ROOT = Path(__file__).parents[1]

@@ -61,6 +61,8 @@ from rnnlayers.cells import (
     UGRNNCell,
     UnICORNNCell,
 )
+from rnnlayers.cells.standard import StandardForm, standard_form
+from rnnlayers.convert import accelerate
 from rnnlayers.engines.choose import explain_engine
 from rnnlayers.export import (
     UnsupportedOperatorError,
@@ -69,7 +71,6 @@ from rnnlayers.export import (
     export_onnx,
 )
 from rnnlayers.layers import GRU, LSTM, AttentiveDecoder, Bidirectional, Elman, Recurrent
-from rnnlayers.layers.accelerate import accelerate
 from rnnlayers.layers.elman_family import (
     IRNN,
     LEM,
@@ -232,6 +233,7 @@ __all__ = [
     "STARCell",
     "SelfCritical",
     "SideInputs",
+    "StandardForm",
     "StepEndpoints",
     "UGRNNCell",
     "UnICORNN",
@@ -242,4 +244,5 @@ __all__ = [
     "export_litert",
     "export_model",
     "export_onnx",
+    "standard_form",
 ]

@@ -12,14 +12,14 @@ from apps.common.applications import find_applications
 
 ROOT = Path(__file__).parent.parent
 RULE = """
-rnnlayers: types, checks <- cells <- engines <- layers <- export, testing (each may import what is
-    on its left); optimizers and decoding import only types, checks, Keras and TensorFlow; models
-    may import layers and decoding; rnnlayers/__init__.py is the one door.
+rnnlayers: types, checks <- cells <- engines <- layers <- convert, export, testing (each may import
+    what is on its left); optimizers and decoding import only types, checks, Keras and TensorFlow;
+    models may import layers and decoding; rnnlayers/__init__.py is the one door.
     Beside itself and the standard library: keras, tensorflow, numpy; export also what converts for
     other runtimes, and these.
 apps: rnnlayers <- apps/common <- apps/<application>. An application imports itself, common and the
-    doors of the library (rnnlayers, and its optimizers, decoding and testing), never another
-    application and never a private name. Common knows no application.
+    doors of the library (rnnlayers, and its convert, optimizers, decoding and testing), never
+    another application and never a private name. Common knows no application.
     Nothing imports an app.py but the __main__.py beside it, apps/demo.py, tests and benchmarks.
     A settings.py imports nothing of its package. Metrics, baselines and data know neither runs nor
     models.
@@ -32,6 +32,7 @@ ROOMS = {
     "engines": {"cells"},
     "layers": {"cells", "engines"},
     "models": {"cells", "engines", "layers", "decoding"},
+    "convert": {"cells", "engines", "layers"},
     "export": {"cells", "engines", "layers"},
     "testing": {"cells", "engines", "layers"},
     "optimizers": set(),
@@ -41,7 +42,7 @@ SHARED = {"types", "checks"}
 # In an application: what is computed from arrays and texts, and what holds or makes models.
 PURE = {"metrics", "baselines", "data", "sample"}
 MODELS = {"model", "networks", "exported", "app"}
-WITH_A_DOOR = {"optimizers", "decoding", "testing"}
+WITH_A_DOOR = {"convert", "optimizers", "decoding", "testing"}
 OUTSIDE = {"keras", "tensorflow", "numpy"}
 FURTHER = {"export": {"onnx", "onnxruntime", "tf2onnx", "ai_edge_litert"}}  # extras of a room
 

@@ -19,7 +19,7 @@ from benchmarks.suites import SUITES, cells, csv_memory, feeding, length
 from benchmarks.tables import render
 from benchmarks.timing import Plan, interleave, paired_ratio, spread
 from benchmarks.torch_process import VARIABLE, TorchProcess
-from rnnlayers.layers.convert import to_torch_state_dict
+from rnnlayers.convert import to_torch_state_dict
 from tests.numbers import assert_same
 
 

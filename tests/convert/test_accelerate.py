@@ -12,7 +12,7 @@ import tensorflow as tf
 from keras import layers
 
 import rnnlayers
-from rnnlayers.layers.accelerate import accelerate, with_keras_layers
+from rnnlayers.convert import accelerate, with_keras_layers
 from tests.numbers import assert_same, refused
 
 pytestmark = pytest.mark.usefixtures("eagerly")
