@@ -6,13 +6,13 @@ from typing import Any, ClassVar
 import keras
 from keras import ops
 
-from rnnlayers.cells.gated import SigmoidGatedCell
+from rnnlayers.cells.gated import GatedCell, SigmoidGatedCell
 from rnnlayers.cells.parts import Multiply, SideInputs, add
 from rnnlayers.types import States, Tensor
 
 
 @keras.saving.register_keras_serializable(package="rnnlayers")
-class FastRNNCell(SigmoidGatedCell):
+class FastRNNCell(GatedCell):
     """A simple network with a residual connection of two trained scalars, for small devices.
 
         n = activation(W x + b + U h_prev)
@@ -20,11 +20,11 @@ class FastRNNCell(SigmoidGatedCell):
 
     Weights: `kernel` W `(features, units)`, `recurrent_kernel` U `(units, units)`, `bias` b
     `(units,)`, `alpha` and `beta` `(1,)`, which begin at -3 and 3, so that the cell begins close to
-    the identity. `recurrent_activation` is not used.
+    the identity.
 
     Args:
         units: Positive integer, the size of the output.
-        **kwargs: All other arguments of `GRUCell`, without `reset_after`.
+        **kwargs: All other arguments of `GatedCell`.
 
     Call arguments, returns and errors are those of `GatedCell`.
 
@@ -39,6 +39,7 @@ class FastRNNCell(SigmoidGatedCell):
     """
 
     gates: ClassVar[tuple[str, ...]] = ("n",)
+    without: ClassVar[tuple[str, ...]] = ("recurrent_activation",)
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         """Create the weights for inputs of shape `(..., features)`."""

@@ -1,8 +1,8 @@
 """The base class of cells with gates: the arguments and weights that Keras' cells share."""
 
 import inspect
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar, Self
 
 import keras
 from keras import ops
@@ -42,6 +42,8 @@ class GatedCell(OldContract, Cell):
         gates: Names of the gates in the order in which they lie in the fused kernels. The order is
             that of Keras, so that weights interchange.
         recurrent_gates: How many gates the recurrent kernel has, None for all.
+        without: Names of arguments below that the cell's equations have no place for. They are not
+            in its signature, and are refused.
         state_names, derivatives, fixed_by_weights: As in `Cell`.
 
     Weights:
@@ -77,13 +79,20 @@ class GatedCell(OldContract, Cell):
 
     gates: ClassVar[tuple[str, ...]] = ()
     recurrent_gates: ClassVar[int | None] = None
+    without: ClassVar[tuple[str, ...]] = ()
     fixed_by_weights: ClassVar[tuple[str, ...]] = ("units", "use_bias")
+    __signature__: ClassVar[inspect.Signature]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Show in `help` the arguments that a class passes on by `**kwargs`."""
         super().__init_subclass__(**kwargs)
-        if "__init__" in vars(cls):
+        if vars(cls).keys() & {"__init__", "without"}:
             cls.__signature__ = _with_inherited(cls)
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Refuse the arguments that the cell is `without`."""
+        check_arguments(cls, kwargs)
+        return super().__new__(cls, *args, **kwargs)
 
     def __init__(
         self,
@@ -276,7 +285,7 @@ class GatedCell(OldContract, Cell):
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make an equal cell."""
-        return {
+        config = {
             **super().get_config(),
             "activation": keras.activations.serialize(self.activation),
             "use_bias": self.use_bias,
@@ -291,15 +300,50 @@ class GatedCell(OldContract, Cell):
             "recurrent_dropout": self.recurrent_dropout,
             "seed": self.seed,
         }
+        return arguments_of(type(self), config)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "GatedCell":
+        """Create a cell from the result of `get_config`, also from one of an earlier version."""
+        return super().from_config(arguments_of(cls, config))
 
 
-def _with_inherited(cls: type) -> inspect.Signature:
+# Without this, `inspect` would show the arguments of `__new__`.
+GatedCell.__signature__ = inspect.Signature(
+    list(inspect.signature(GatedCell.__init__).parameters.values())[1:]
+)
+
+
+def arguments_of(cell: type, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a configuration without the arguments that a class of cells is `without`.
+
+    Cells took and saved some of them in earlier versions, without effect.
+    """
+    without = getattr(cell, "without", ())
+    return {name: value for name, value in config.items() if name not in without}
+
+
+def check_arguments(cell: type, arguments: Iterable[str]) -> None:
+    """Raise a ValueError if one of the arguments is one that a class of cells is `without`."""
+    for name in arguments:
+        if name in getattr(cell, "without", ()):
+            raise ValueError(
+                f"`{name}` is no argument of {cell.__name__}, whose equations have no place for "
+                f"it; received `{name}`. Leave it out."
+            )
+
+
+def _with_inherited(cls: type[GatedCell]) -> inspect.Signature:
     """Return the signature of a class, with those of its parent in place of `**kwargs`."""
-    _, *own = inspect.signature(vars(cls)["__init__"]).parameters.values()
+    parent = inspect.signature(cls.__mro__[1]).parameters.values()
+    if "__init__" in vars(cls):
+        _, *own = inspect.signature(vars(cls)["__init__"]).parameters.values()
+    else:
+        own = list(parent)
+    own = [parameter for parameter in own if parameter.name not in cls.without]
     if not own or own[-1].kind is not inspect.Parameter.VAR_KEYWORD:
         return inspect.Signature(own)
-    names = {parameter.name for parameter in own}
-    parent = inspect.signature(cls.__mro__[1]).parameters.values()
+    names = {*cls.without, *(parameter.name for parameter in own)}
     more = [
         parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
         for parameter in parent

@@ -206,11 +206,12 @@ class ATRCell(SigmoidGatedCell):
         h = i * p + f * h_prev
 
     Weights: `kernel` W `(features, units)`, `recurrent_kernel` U `(units, units)`, `bias` b
-    `(units,)`. `activation` is not used.
+    `(units,)`.
 
     Args:
         units: Positive integer, the size of the output.
-        **kwargs: All other arguments of `GRUCell`, without `reset_after`.
+        recurrent_activation: Function of both gates.
+        **kwargs: All other arguments of `GatedCell`, without `activation`.
 
     Call arguments, returns and errors are those of `GatedCell`.
 
@@ -225,6 +226,10 @@ class ATRCell(SigmoidGatedCell):
     """
 
     gates: ClassVar[tuple[str, ...]] = ("p",)
+    without: ClassVar[tuple[str, ...]] = ("activation",)
+
+    def __init__(self, units: int, recurrent_activation: Any = "sigmoid", **kwargs: Any) -> None:
+        super().__init__(units, recurrent_activation=recurrent_activation, **kwargs)
 
     def step(
         self, x: Any, states: States, product: Multiply, constants: tuple[Tensor, ...] = ()

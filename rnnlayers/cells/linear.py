@@ -10,6 +10,10 @@ from rnnlayers.cells.gated import GatedCell
 from rnnlayers.cells.parts import Multiply, Product, SideInputs
 from rnnlayers.types import States, Tensor
 
+OF_RECURRENT_KERNEL = tuple(
+    f"recurrent_{name}" for name in ("initializer", "regularizer", "constraint", "dropout")
+)
+
 
 @keras.saving.register_keras_serializable(package="rnnlayers")
 class LinearCell(GatedCell):
@@ -17,8 +21,7 @@ class LinearCell(GatedCell):
 
     Subclass it and write `coefficients`. The engine "scan" then computes all steps of a sequence in
     a time that grows with the logarithm of their number; `step` serves single steps. There is no
-    recurrent kernel: `recurrent_initializer`, `recurrent_regularizer`, `recurrent_constraint` and
-    `recurrent_dropout` have no effect.
+    recurrent kernel, and none of the arguments that begin with `recurrent_`.
 
     Class attributes:
         gates: Names of the parts of the kernel.
@@ -27,7 +30,7 @@ class LinearCell(GatedCell):
 
     Args:
         units: Positive integer, the size of the output.
-        **kwargs: All other arguments of `GatedCell`.
+        **kwargs: All other arguments of `GatedCell` whose names do not begin with `recurrent_`.
 
     Call arguments, returns and errors are those of `GatedCell`.
 
@@ -45,6 +48,7 @@ class LinearCell(GatedCell):
 
     is_complex: ClassVar[bool] = False
     recurrent_gates: ClassVar[int | None] = 0
+    without: ClassVar[tuple[str, ...]] = OF_RECURRENT_KERNEL
 
     def coefficients(self, x: Any, constants: tuple[Tensor, ...] = ()) -> tuple[Tensor, Tensor]:
         """Return a and b `(..., size)` of one step or of all, from what `prepare` returned."""

@@ -28,7 +28,7 @@ class SRUCell(LinearCell):
 
     Args:
         units: Positive integer, the size of the output.
-        **kwargs: All other arguments of `GatedCell`.
+        **kwargs: All other arguments of `LinearCell`.
 
     Call arguments, returns and errors are those of `GatedCell`.
 
@@ -100,7 +100,7 @@ class QRNNCell(LinearCell):
 
     Args:
         units: Positive integer, the size of the output.
-        **kwargs: All other arguments of `GatedCell`.
+        **kwargs: All other arguments of `LinearCell`.
 
     Call arguments, returns and errors are those of `GatedCell`.
 
@@ -138,11 +138,11 @@ class RGLRUCell(LinearCell):
         h = a * h_prev + sqrt(1 - a^2) * (i * (W_x x + b_x))
 
     Weights, cut in the order r, i, x: `kernel` W `(features, 3 * units)`, `bias` b `(3 * units,)`;
-    `decay` `(units,)`, drawn so that a^(1 / r) is 0.9 to 0.999. `activation` is not used.
+    `decay` `(units,)`, drawn so that a^(1 / r) is 0.9 to 0.999.
 
     Args:
         units: Positive integer, the size of the output.
-        **kwargs: All other arguments of `GatedCell`.
+        **kwargs: All other arguments of `LinearCell`, without `activation`.
 
     Call arguments, returns and errors are those of `GatedCell`.
 
@@ -157,6 +157,7 @@ class RGLRUCell(LinearCell):
     """
 
     gates: ClassVar[tuple[str, ...]] = ("r", "i", "x")
+    without: ClassVar[tuple[str, ...]] = (*LinearCell.without, "activation")
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         """Create the weights for inputs of shape `(..., features)`."""
@@ -190,14 +191,13 @@ class LRUCell(LinearCell):
     Weights: `kernel` B `(features, 2 * units)`, the real parts first, `output_kernel` C
     `(2 * units, units)`, `skip_kernel` D `(features, units)`, `nu`, `theta` and `gamma`
     `(units,)`. The state is h `(batch, 2 * units)`, the real parts first; the output is y.
-    `activation` and `use_bias` are not used.
 
     Args:
         units: Positive integer, the number of complex states and the size of the output.
         min_radius: The smallest |lambda| to begin with.
         max_radius: The largest |lambda| to begin with, below 1.
         max_phase: The largest phase of lambda to begin with.
-        **kwargs: All other arguments of `GatedCell`.
+        **kwargs: All other arguments of `LinearCell`, without `activation` and those of a bias.
 
     Call arguments, returns and errors are those of `GatedCell`.
 
@@ -212,6 +212,11 @@ class LRUCell(LinearCell):
     """
 
     gates: ClassVar[tuple[str, ...]] = ("re", "im")
+    without: ClassVar[tuple[str, ...]] = (
+        *LinearCell.without,
+        *("activation", "use_bias"),
+        *(f"bias_{name}" for name in ("initializer", "regularizer", "constraint")),
+    )
     is_complex: ClassVar[bool] = True
 
     def __init__(
@@ -222,8 +227,7 @@ class LRUCell(LinearCell):
         max_phase: float = 6.28,
         **kwargs: Any,
     ) -> None:
-        kwargs["use_bias"] = False
-        super().__init__(units, **kwargs)
+        super().__init__(units, use_bias=False, **kwargs)
         if not 0 <= min_radius < max_radius < 1:
             raise ValueError(
                 "`min_radius` and `max_radius` must be 0 <= min_radius < max_radius < 1; received "

@@ -25,7 +25,7 @@ class MinGRUCell(LinearCell):
     Args:
         units: Positive integer, the size of the output and of the state.
         activation: Function of the candidate, by default g.
-        **kwargs: All other arguments of `GatedCell`.
+        **kwargs: All other arguments of `LinearCell`.
 
     Call arguments, returns and errors are those of `GatedCell`.
 

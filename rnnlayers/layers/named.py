@@ -10,12 +10,18 @@ from typing import Any, ClassVar
 import keras
 
 from rnnlayers.cells import Cell, ElmanCell, GatedCell, GRUCell, LSTMCell
+from rnnlayers.cells.gated import arguments_of, check_arguments
 from rnnlayers.checks import check_one_of
 from rnnlayers.layers.recurrent import Recurrent
 
 # Arguments of `keras.Layer`, and those of them that are passed to the cell too.
 _OF_EVERY_LAYER = ("name", "dtype", "trainable", "autocast", "input_shape", "input_dim")
 _SHARED = ("dtype", "trainable", "autocast")
+# Arguments of `Recurrent` that come last, since Keras does not have them.
+_BY_NAME_ONLY = ("zero_output_for_mask", "engine", "truncate", "remat", "learn_initial_state")
+_ACTIVITY_REGULARIZER = Parameter(
+    "activity_regularizer", Parameter.POSITIONAL_OR_KEYWORD, default=None
+)
 
 
 class CellLayer(Recurrent):
@@ -67,6 +73,7 @@ class CellLayer(Recurrent):
         owner = next(c for c in cls.__mro__ if "cell_class" in vars(c))
         signature = inspect.signature(owner)
         known = [name for name in signature.parameters if name != "kwargs"]
+        check_arguments(cls.cell_class, kwargs)
         for name in kwargs:
             if name not in (*known, *_OF_EVERY_LAYER):
                 alike = difflib.get_close_matches(name, known, n=1)
@@ -116,7 +123,7 @@ class CellLayer(Recurrent):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "CellLayer":
         """Create a layer from the result of `get_config`."""
-        return cls(**config)
+        return cls(**arguments_of(cls.cell_class, config))
 
 
 class _OfClass:
@@ -141,7 +148,9 @@ def _signature(cell: type[Cell], last: Sequence[str]) -> inspect.Signature:
     for parameter in of_cell.values():
         parameters.append(parameter)
         if parameter.name == "bias_regularizer":
-            parameters.append(parameter.replace(name="activity_regularizer"))
+            parameters.append(_ACTIVITY_REGULARIZER)
+    if _ACTIVITY_REGULARIZER not in parameters:  # a cell may have no bias
+        parameters.append(_ACTIVITY_REGULARIZER)
     of_layer = dict(inspect.signature(Recurrent.__init__).parameters)
     parameters += [
         of_layer[name]
@@ -149,7 +158,7 @@ def _signature(cell: type[Cell], last: Sequence[str]) -> inspect.Signature:
     ]
     use_cudnn = Parameter("use_cudnn", Parameter.POSITIONAL_OR_KEYWORD, default="auto")
     by_name_only = [
-        *(of_layer[name] for name in ("zero_output_for_mask", "engine", "truncate", "remat")),
+        *(of_layer[name] for name in _BY_NAME_ONLY),
         inspect.signature(GatedCell).parameters["implementation"],
     ]
     return inspect.Signature(
