@@ -1,0 +1,151 @@
+"""The one list of the family: each cell with arguments, and the equations of its paper.
+
+Every suite over cells runs this list. A new cell adds one entry to `FAMILY`.
+"""
+
+import dataclasses
+import types
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import rnnlayers
+from rnnlayers.cells.base import Cell
+from tests import family_equations as equations
+from tests.equations import ACTIVATIONS
+
+UNITS = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Member:
+    """A cell with arguments, and its equation with the numbers that it reads."""
+
+    cell: type[Cell]
+    equation: Callable[..., Any]
+    arguments: dict[str, Any] = dataclasses.field(default_factory=dict)
+    numbers: dict[str, Any] = dataclasses.field(default_factory=dict)
+    features: int = 3
+    name: str = ""
+
+    def __str__(self) -> str:
+        return self.name or self.cell.__name__
+
+    def make(self, **options):
+        return self.cell(UNITS, **{**self.arguments, **options})
+
+
+LAYER_NORM = {"layer_norm": True}
+PEEPHOLE = {"peephole": True}
+FAMILY = [
+    Member(rnnlayers.PeepholeLSTMCell, equations.peephole_lstm),
+    Member(
+        rnnlayers.ProjectedLSTMCell,
+        equations.peephole_lstm,
+        {"projection": 3},
+        {"projection": 3, "peephole": False},
+    ),
+    Member(
+        rnnlayers.ProjectedLSTMCell,
+        equations.peephole_lstm,
+        {"projection": 6, **PEEPHOLE, **LAYER_NORM},
+        {"projection": 6, **LAYER_NORM},
+        name="ProjectedLSTMCell of all options",
+    ),
+    Member(
+        rnnlayers.LayerNormLSTMCell,
+        equations.peephole_lstm,
+        {},
+        {**LAYER_NORM, "peephole": False},
+    ),
+    Member(rnnlayers.LayerNormGRUCell, equations.layer_norm_gru),
+    Member(rnnlayers.CoupledLSTMCell, equations.coupled_lstm),
+    Member(rnnlayers.OriginalLSTMCell, equations.original_lstm),
+    Member(rnnlayers.JANETCell, equations.janet, {"beta": 0.5}, {"beta": 0.5}),
+    Member(rnnlayers.NASCell, equations.nas),
+    Member(rnnlayers.MultiplicativeLSTMCell, equations.multiplicative_lstm),
+    Member(rnnlayers.MogrifierLSTMCell, equations.mogrifier_lstm, {"rounds": 4}, {"rounds": 4}),
+    Member(rnnlayers.MinimalGatedCell, equations.minimal_gated),
+    Member(rnnlayers.LiGRUCell, equations.li_gru),
+    Member(rnnlayers.LightRecurrentCell, equations.light_recurrent),
+    Member(rnnlayers.STARCell, equations.star),
+    Member(rnnlayers.ATRCell, equations.atr),
+    Member(rnnlayers.MinimalRNNCell, equations.minimal_rnn),
+    Member(rnnlayers.MUT1Cell, equations.mut1),
+    Member(rnnlayers.MUT2Cell, equations.mut2),
+    Member(rnnlayers.MUT3Cell, equations.mut3),
+    Member(rnnlayers.RANCell, equations.ran),
+    Member(rnnlayers.UGRNNCell, equations.ugrnn),
+    Member(rnnlayers.IntersectionCell, equations.intersection, features=UNITS),
+    Member(rnnlayers.CFNCell, equations.cfn),
+    Member(rnnlayers.FastRNNCell, equations.fast_rnn),
+    Member(rnnlayers.FastGRNNCell, equations.fast_grnn),
+    Member(rnnlayers.IndRNNCell, equations.ind_rnn),
+    Member(rnnlayers.IRNNCell, equations.irnn),
+    Member(rnnlayers.JordanCell, equations.jordan, {"hidden_units": 6}, {"hidden_units": 6}),
+    Member(
+        rnnlayers.SCRNCell,
+        equations.scrn,
+        {"alpha": 0.8, "context_units": 2},
+        {"alpha": 0.8, "context_units": 2},
+    ),
+    *(
+        Member(cell, equation, numbers, numbers)
+        for cell, equation, numbers in (
+            (
+                rnnlayers.AntisymmetricCell,
+                equations.antisymmetric,
+                {"epsilon": 0.3, "gamma": 0.05},
+            ),
+            (
+                rnnlayers.GatedAntisymmetricCell,
+                equations.gated_antisymmetric,
+                {"epsilon": 0.3, "gamma": 0.05},
+            ),
+            (rnnlayers.CoRNNCell, equations.co_rnn, {"dt": 0.2, "gamma": 1.5, "epsilon": 0.7}),
+            (rnnlayers.UnICORNNCell, equations.unicornn, {"dt": 0.2, "alpha": 0.7}),
+            (rnnlayers.LEMCell, equations.lem, {"dt": 0.6}),
+            (rnnlayers.RecurrentHighwayCell, equations.recurrent_highway, {"depth": 3}),
+            (rnnlayers.ClockworkCell, equations.clockwork, {"periods": (1, 3)}),
+        )
+    ),
+    Member(
+        rnnlayers.EchoStateCell,
+        equations.echo_state,
+        {"leak": 0.4, "trainable": True},
+        {"leak": 0.4},
+    ),
+    Member(rnnlayers.MinGRUCell, equations.min_gru),
+    Member(rnnlayers.MinLSTMCell, equations.min_lstm),
+    Member(rnnlayers.SRUCell, equations.sru),
+    Member(rnnlayers.SRUCell, equations.sru, features=UNITS, name="SRUCell, inputs pass"),
+    Member(rnnlayers.QRNNCell, equations.qrnn),
+    Member(rnnlayers.RGLRUCell, equations.rg_lru),
+    Member(rnnlayers.LRUCell, equations.lru),
+]
+each_member = pytest.mark.parametrize("member", FAMILY, ids=str)
+
+
+def some(members, quick=6):
+    """Parametrize by all members, of which the quick suite runs one in `quick`."""
+    return pytest.mark.parametrize(
+        "member",
+        [
+            pytest.param(m, id=str(m), marks=() if n % quick == 0 else pytest.mark.slow)
+            for n, m in enumerate(members)
+        ],
+    )
+
+
+def functions_of(cell):
+    """Return the activations of a cell in NumPy."""
+
+    def function(name):
+        return ACTIVATIONS.get(getattr(getattr(cell, name, None), "__name__", None))
+
+    return types.SimpleNamespace(
+        act=function("activation"),
+        gate=function("recurrent_activation"),
+        output=function("output_activation"),
+    )
