@@ -38,6 +38,7 @@ from rnnlayers.cells import (
     MinimalGatedCell,
     MinimalRNNCell,
     MinLSTMCell,
+    MLSTMCell,
     MogrifierLSTMCell,
     MultiplicativeAttention,
     MultiplicativeLSTMCell,
@@ -56,12 +57,16 @@ from rnnlayers.cells import (
     RGLRUCell,
     SCRNCell,
     SideInputs,
+    SLSTMCell,
     SRUCell,
     STARCell,
     UGRNNCell,
     UnICORNNCell,
 )
+from rnnlayers.cells.clipped_gradient import ClippedGradientCell
 from rnnlayers.cells.standard import StandardForm, standard_form
+from rnnlayers.cells.weight_drop import WeightDropCell
+from rnnlayers.cells.zoneout import ZoneoutCell
 from rnnlayers.convert import accelerate
 from rnnlayers.engines.choose import explain_engine
 from rnnlayers.export import (
@@ -113,7 +118,9 @@ from rnnlayers.layers.linear_family import (
 )
 from rnnlayers.layers.lstm_family import (
     JANET,
+    MLSTM,
     NAS,
+    SLSTM,
     CoupledLSTM,
     LayerNormLSTM,
     MogrifierLSTM,
@@ -136,6 +143,7 @@ __all__ = [
     "LEM",
     "LRU",
     "LSTM",
+    "MLSTM",
     "MUT1",
     "MUT2",
     "MUT3",
@@ -144,6 +152,7 @@ __all__ = [
     "RAN",
     "RGLRU",
     "SCRN",
+    "SLSTM",
     "SRU",
     "STAR",
     "UGRNN",
@@ -156,6 +165,7 @@ __all__ = [
     "Bidirectional",
     "CFNCell",
     "Cell",
+    "ClippedGradientCell",
     "ClippedOptimizer",
     "Clockwork",
     "ClockworkCell",
@@ -197,6 +207,7 @@ __all__ = [
     "LightRecurrent",
     "LightRecurrentCell",
     "LinearCell",
+    "MLSTMCell",
     "MUT1Cell",
     "MUT2Cell",
     "MUT3Cell",
@@ -229,6 +240,7 @@ __all__ = [
     "RecurrentHighway",
     "RecurrentHighwayCell",
     "SCRNCell",
+    "SLSTMCell",
     "SRUCell",
     "STARCell",
     "SelfCritical",
@@ -239,6 +251,8 @@ __all__ = [
     "UnICORNN",
     "UnICORNNCell",
     "UnsupportedOperatorError",
+    "WeightDropCell",
+    "ZoneoutCell",
     "accelerate",
     "explain_engine",
     "export_litert",

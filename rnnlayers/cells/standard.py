@@ -21,6 +21,12 @@ class StandardForm(NamedTuple):
         projection: The size of a projected output, or None.
         biases: How many rows of biases the cell keeps, 2 if only both together say what the cell
             computes. PyTorch always keeps two.
+
+    Example:
+
+    >>> form = rnnlayers.standard_form(rnnlayers.ProjectedLSTMCell(8, projection=4))
+    >>> form.mode, form.gates, form.projection
+    ('LSTM', ('i', 'f', 'g', 'o'), 4)
     """
 
     mode: str

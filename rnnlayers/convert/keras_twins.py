@@ -79,6 +79,11 @@ def _twin(layer: keras.Layer, twins: dict[type, type]) -> keras.Layer:
             f"`layer` must be exactly a {', '.join(known.__name__ for known in twins)}; received "
             f"{layer!r} of class {type(layer).__name__}, which has no twin."
         )
+    if getattr(layer, "learn_initial_state", False):
+        raise ValueError(
+            f"`layer` must begin with zeros, as Keras' layers do; received {layer!r} with "
+            "`learn_initial_state=True`, which has no twin."
+        )
     forward = getattr(layer, "forward_layer", None)
     if forward is not None and forward.go_backwards and layer.return_sequences:
         raise ValueError(

@@ -153,6 +153,8 @@ def to_torch_state_dict(
             if form is None or not isinstance(direction, Recurrent):
                 raise ValueError(_message(direction, needed))
             _require(direction, direction.built, "built: call it once")
+            learned = direction.learn_initial_state
+            _require(direction, not learned, "made with learn_initial_state=False")
             backwards = suffix == "_reverse"
             _require(direction, direction.go_backwards == backwards, f"go_backwards={backwards}")
             cell = direction.cell

@@ -261,10 +261,17 @@ def _like(layer: keras.Layer, direction: str, go_backwards: bool) -> keras.Layer
     """Return a new layer of the same configuration for a direction."""
     name = layer.name.removeprefix(f"{direction}_")
     config = {**layer.get_config(), "name": f"{direction}_{name}", "go_backwards": go_backwards}
-    of_cell = config["cell"]["config"] if "cell" in config else config
-    if direction == "backward" and of_cell.get("seed") is not None:
-        of_cell["seed"] += 1  # with one seed both directions would drop the same units
+    if direction == "backward":
+        _with_other_seeds(config)
     return type(layer).from_config(config)
+
+
+def _with_other_seeds(config: dict[str, Any]) -> None:
+    """Change the seeds of a layer and its cells: with one both directions would drop the same."""
+    if config.get("seed") is not None:
+        config["seed"] += 1
+    if "cell" in config:
+        _with_other_seeds(config["cell"]["config"])
 
 
 def _halves(initial_state: Any, name: str) -> tuple[Any, Any]:

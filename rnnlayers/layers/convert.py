@@ -7,6 +7,8 @@ from typing import Any
 
 def __getattr__(name: str) -> Any:
     """Return a function from its new place."""
+    if name.startswith("_"):
+        raise AttributeError(name)
     warnings.warn(
         f"`rnnlayers.layers.convert` is `rnnlayers.convert` now: import `{name}` from there.",
         DeprecationWarning,

@@ -56,6 +56,8 @@ class Recurrent(keras.Layer):
             `remat` steps only, and computes the others again in the backward pass. It must divide
             `truncate`, and equals `truncate` by default. With neither, sequences of a known length
             below 2000 steps save all states, and longer ones those of about every 125th step.
+        learn_initial_state: Whether the states before the first step are weights, `initial_h` and
+            the like, `(size,)` each, that begin with zeros, instead of zeros.
         **kwargs: `name`, `dtype`, `trainable`, `activity_regularizer` of `keras.Layer`.
 
     Call arguments:
@@ -103,6 +105,7 @@ class Recurrent(keras.Layer):
         engine: str = "auto",
         truncate: int | None = None,
         remat: int | None = None,
+        learn_initial_state: bool = False,
         **kwargs: Any,
     ) -> None:
         if not isinstance(cell, Cell):
@@ -123,6 +126,11 @@ class Recurrent(keras.Layer):
                 f"`remat` must divide `truncate`, {truncate}, so that the gradient stops between "
                 f"two segments; received {remat}. By default they are equal."
             )
+        if learn_initial_state and stateful:
+            raise ValueError(
+                "`learn_initial_state` must be False with `stateful=True`, whose states before the "
+                "first step are those after the batch before; received True."
+            )
         super().__init__(**kwargs)
         self.cell = cell
         self.return_sequences = return_sequences
@@ -134,6 +142,7 @@ class Recurrent(keras.Layer):
         self.engine = engine
         self.truncate = truncate
         self.remat = remat
+        self.learn_initial_state = learn_initial_state
         # Set here, since Keras' own recurrent layers stop passing masks on in 3.16.
         self.supports_masking = True
         self.input_spec = keras.layers.InputSpec(ndim=3)
@@ -144,6 +153,11 @@ class Recurrent(keras.Layer):
         if not self.cell.built:
             self.cell.build((sequences_shape[0], sequences_shape[2]))
         self.input_spec = keras.layers.InputSpec(ndim=3, axes={-1: sequences_shape[2]})
+        if self.learn_initial_state:
+            self.initial_states = [
+                self.add_weight(name=f"initial_{name}", shape=(size,), initializer="zeros")
+                for name, size in zip(self.cell.state_names, self.cell.state_sizes, strict=True)
+            ]
         if self.stateful and not self._carried.variables:
             batch = sequences_shape[0]
             if batch is None:
@@ -291,10 +305,8 @@ class Recurrent(keras.Layer):
     def _makes_zeros(self) -> bool:
         """Whether a sequence begins with zeros if no initial state is given."""
         own = type(self).get_initial_state, type(self.cell).get_initial_state
-        return not self.stateful and own == (
-            Recurrent.get_initial_state,
-            Cell.get_initial_state,
-        )
+        zeros = own == (Recurrent.get_initial_state, Cell.get_initial_state)
+        return zeros and not self.stateful and not self.learn_initial_state
 
     def compute_mask(self, sequences: Any, mask: Any = None) -> Any:
         """Return the mask of each output: the inputs' with `return_sequences`, else None.
@@ -318,7 +330,12 @@ class Recurrent(keras.Layer):
 
     def get_initial_state(self, batch_size: Any) -> list[Tensor]:
         """Return the states before the first step, `(batch_size, units)` for each of the cell's."""
-        return self.cell.get_initial_state(batch_size)
+        if not self.learn_initial_state:
+            return self.cell.get_initial_state(batch_size)
+        return [
+            ops.broadcast_to(ops.cast(state, self.compute_dtype), (batch_size, state.shape[0]))
+            for state in self.initial_states
+        ]
 
     @property
     def state_size(self) -> int | list[int]:
@@ -357,6 +374,7 @@ class Recurrent(keras.Layer):
             "engine": self.engine,
             "truncate": self.truncate,
             "remat": self.remat,
+            "learn_initial_state": self.learn_initial_state,
             "cell": keras.saving.serialize_keras_object(self.cell),
         }
 
