@@ -10,6 +10,7 @@ from rnnlayers.cells import (
     AttentionCell,
     Cell,
     CFNCell,
+    ChunkedCell,
     ClockworkCell,
     CoRNNCell,
     CoupledLSTMCell,
@@ -75,7 +76,7 @@ from rnnlayers.export import (
     export_model,
     export_onnx,
 )
-from rnnlayers.layers import GRU, LSTM, AttentiveDecoder, Bidirectional, Elman, Recurrent
+from rnnlayers.layers import GRU, LSTM, AttentiveDecoder, Bidirectional, Elman, Recurrent, Stack
 from rnnlayers.layers.elman_family import (
     IRNN,
     LEM,
@@ -165,6 +166,7 @@ __all__ = [
     "Bidirectional",
     "CFNCell",
     "Cell",
+    "ChunkedCell",
     "ClippedGradientCell",
     "ClippedOptimizer",
     "Clockwork",
@@ -245,6 +247,7 @@ __all__ = [
     "STARCell",
     "SelfCritical",
     "SideInputs",
+    "Stack",
     "StandardForm",
     "StepEndpoints",
     "UGRNNCell",

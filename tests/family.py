@@ -123,6 +123,20 @@ FAMILY = [
     Member(rnnlayers.QRNNCell, equations.qrnn),
     Member(rnnlayers.RGLRUCell, equations.rg_lru),
     Member(rnnlayers.LRUCell, equations.lru),
+    *(
+        Member(
+            cell,
+            equation,
+            {"num_heads": 2, "forget_gate": gate},
+            {"heads": 2, "forget_gate": gate},
+            name=f"{cell.__name__}, {gate}",
+        )
+        for cell, equation in (
+            (rnnlayers.SLSTMCell, equations.slstm),
+            (rnnlayers.MLSTMCell, equations.mlstm),
+        )
+        for gate in ("sigmoid", "exp")
+    ),
 ]
 each_member = pytest.mark.parametrize("member", FAMILY, ids=str)
 

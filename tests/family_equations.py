@@ -367,3 +367,41 @@ def lru(x, s, w, f):
     h = rotation * as_complex(s["h"]) + np.exp(w["gamma"]) * as_complex(x @ w["kernel"])
     state = np.concatenate([h.real, h.imag])
     return state @ w["output_kernel"] + x @ w["skip_kernel"], {"h": state}
+
+
+def slstm(x, s, w, f, heads, forget_gate):
+    """Not stabilized: c, n and m stand for c exp(m) and n exp(m)."""
+    size = len(s["h"]) // heads
+    u = np.stack(
+        [s["h"][k * size :][:size] @ w["recurrent_kernel"][k] for k in range(heads)]
+    ).reshape(heads, 4, size)
+    z, i, forget, o = (
+        part + u[:, gate].reshape(-1)
+        for gate, part in enumerate(parts(x @ w["kernel"] + w["bias"], 4))
+    )
+    kept = sigmoid(forget) if forget_gate == "sigmoid" else np.exp(forget)
+    c = kept * s["c"] * np.exp(s["m"]) + np.exp(i) * f.act(z)
+    n = kept * s["n"] * np.exp(s["m"]) + np.exp(i)
+    m = np.maximum(np.log(kept) + s["m"], i)
+    h = sigmoid(o) * c / np.maximum(n, np.exp(m))
+    return h, {"h": h, "c": c * np.exp(-m), "n": n * np.exp(-m), "m": m}
+
+
+def mlstm(x, s, w, f, heads, forget_gate):
+    """Not stabilized, as `slstm`; one head after another."""
+    q, k, v, o = (p.reshape(heads, -1) for p in parts(x @ w["kernel"] + w["bias"], 4))
+    i, forget = parts(x @ w["gate_kernel"] + w["gate_bias"], 2)
+    size = q.shape[-1]
+    C_prev, n_prev = s["C"].reshape(heads, size, size), s["n"].reshape(heads, size)
+    h, C, n, m = [], [], [], []
+    for head in range(heads):
+        kept = sigmoid(forget[head]) if forget_gate == "sigmoid" else np.exp(forget[head])
+        scale, write, key = np.exp(s["m"][head]), np.exp(i[head]), k[head] / np.sqrt(size)
+        matrix = kept * scale * C_prev[head] + write * np.outer(v[head], key)
+        total = kept * scale * n_prev[head] + write * key
+        h.append(sigmoid(o[head]) * (matrix @ q[head]) / max(abs(total @ q[head]), 1))
+        m.append(max(np.log(kept) + s["m"][head], i[head]))
+        C.append(matrix * np.exp(-m[-1]))
+        n.append(total * np.exp(-m[-1]))
+    h, C, n = (np.concatenate([part.reshape(-1) for part in whole]) for whole in (h, C, n))
+    return h, {"h": h, "C": C, "n": n, "m": np.array(m)}

@@ -5,6 +5,7 @@ from rnnlayers.cells.antisymmetric import AntisymmetricCell, GatedAntisymmetricC
 from rnnlayers.cells.attention import AdditiveAttention, MultiplicativeAttention
 from rnnlayers.cells.attentive import AttentionCell
 from rnnlayers.cells.base import Cell
+from rnnlayers.cells.chunked import ChunkedCell
 from rnnlayers.cells.clockwork import ClockworkCell
 from rnnlayers.cells.echo_state import EchoStateCell
 from rnnlayers.cells.elman import ElmanCell
@@ -42,6 +43,7 @@ from rnnlayers.cells.min_gated import MinGRUCell, MinLSTMCell
 from rnnlayers.cells.mutated import MUT1Cell, MUT2Cell, MUT3Cell
 from rnnlayers.cells.oscillators import CoRNNCell, LEMCell, UnICORNNCell
 from rnnlayers.cells.parts import Fused, Product, SideInputs
+from rnnlayers.cells.xlstm import MLSTMCell, SLSTMCell
 
 RecurrentCell = GatedCell  # the name up to version 0.1
 
@@ -52,6 +54,7 @@ __all__ = [
     "AttentionCell",
     "CFNCell",
     "Cell",
+    "ChunkedCell",
     "ClockworkCell",
     "CoRNNCell",
     "CoupledLSTMCell",
@@ -76,6 +79,7 @@ __all__ = [
     "LiGRUCell",
     "LightRecurrentCell",
     "LinearCell",
+    "MLSTMCell",
     "MUT1Cell",
     "MUT2Cell",
     "MUT3Cell",
@@ -97,6 +101,7 @@ __all__ = [
     "RecurrentCell",
     "RecurrentHighwayCell",
     "SCRNCell",
+    "SLSTMCell",
     "SRUCell",
     "STARCell",
     "SideInputs",

@@ -13,6 +13,10 @@ from rnnlayers.cells.parts import Fused, Product, SideInputs
 from rnnlayers.checks import check_rate
 from rnnlayers.types import Tensor
 
+OF_RECURRENT_KERNEL = tuple(
+    f"recurrent_{name}" for name in ("initializer", "regularizer", "constraint", "dropout")
+)
+
 
 @keras.saving.register_keras_serializable(package="rnnlayers")
 class GatedCell(OldContract, Cell):
@@ -41,7 +45,7 @@ class GatedCell(OldContract, Cell):
     Class attributes:
         gates: Names of the gates in the order in which they lie in the fused kernels. The order is
             that of Keras, so that weights interchange.
-        recurrent_gates: How many gates the recurrent kernel has, None for all.
+        recurrent_gates: How many gates the recurrent kernel has, None for all, 0 if there is none.
         without: Names of arguments below that the cell's equations have no place for. They are not
             in its signature, and are refused.
         state_names, derivatives, fixed_by_weights: As in `Cell`.
@@ -186,7 +190,9 @@ class GatedCell(OldContract, Cell):
                 function.build((None, self.units))
 
     def add_recurrent_kernel(self) -> None:
-        """Create `recurrent_kernel`."""
+        """Create `recurrent_kernel`, if there is one."""
+        if not self.recurrent_parts:
+            return
         self.recurrent_kernel = self.add_weight(
             name="recurrent_kernel",
             shape=self.recurrent_shape,
@@ -252,6 +258,8 @@ class GatedCell(OldContract, Cell):
 
     def products(self, side: SideInputs | None = None) -> Mapping[str, Product]:
         """Return the recurrent kernel, cut into gates."""
+        if not self.recurrent_parts:
+            return {}
         return {"": Product(self.recurrent_kernel, self.recurrent_bias, self.recurrent_parts)}
 
     def project(self, inputs: Tensor) -> Tensor:

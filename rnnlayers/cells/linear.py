@@ -1,18 +1,13 @@
 """Recurrences that are linear in the state, so that all steps can be computed in parallel."""
 
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import keras
 from keras import ops
 
-from rnnlayers.cells.gated import GatedCell
-from rnnlayers.cells.parts import Multiply, Product, SideInputs
+from rnnlayers.cells.gated import OF_RECURRENT_KERNEL, GatedCell
+from rnnlayers.cells.parts import Multiply
 from rnnlayers.types import States, Tensor
-
-OF_RECURRENT_KERNEL = tuple(
-    f"recurrent_{name}" for name in ("initializer", "regularizer", "constraint", "dropout")
-)
 
 
 @keras.saving.register_keras_serializable(package="rnnlayers")
@@ -53,13 +48,6 @@ class LinearCell(GatedCell):
     def coefficients(self, x: Any, constants: tuple[Tensor, ...] = ()) -> tuple[Tensor, Tensor]:
         """Return a and b `(..., size)` of one step or of all, from what `prepare` returned."""
         raise NotImplementedError(f"{type(self).__name__} must define `coefficients`.")
-
-    def add_recurrent_kernel(self) -> None:
-        """Add none."""
-
-    def products(self, side: SideInputs | None = None) -> Mapping[str, Product]:
-        """Return nothing: a step multiplies with no matrix."""
-        return {}
 
     def step(
         self, x: Any, states: States, product: Multiply, constants: tuple[Tensor, ...] = ()

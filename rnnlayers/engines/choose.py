@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from rnnlayers.cells.base import Cell
+from rnnlayers.cells.chunked import ChunkedCell
 from rnnlayers.cells.linear import LinearCell
 from rnnlayers.checks import check_one_of
 from rnnlayers.engines.compiled import run_compiled
@@ -49,11 +50,11 @@ class EngineChoice(NamedTuple):
 
 
 def _scan_refuses(cell: Cell, call: Call) -> str | None:
-    if not isinstance(cell, LinearCell):
+    if not isinstance(cell, LinearCell | ChunkedCell):
         return f"the state of {type(cell).__name__} is not linear in the state before it"
     if traced_for() is Target.ELSEWHERE:
         return "other runtimes get a plain loop"
-    if call.time is None:
+    if call.time is None and not (call.training and isinstance(cell, ChunkedCell)):
         return "the number of steps is not known"
     return None
 
@@ -166,7 +167,7 @@ def check_engine(asked: Any, cell: Any = None) -> str:
     """
     asked = current_name(asked)
     check_one_of("engine", asked, ("auto", *ENGINES), "'auto' chooses by cell and shapes.")
-    if asked == "scan" and not isinstance(cell, LinearCell):
+    if asked == "scan" and not isinstance(cell, LinearCell | ChunkedCell):
         raise ValueError(
             f"`engine='scan'` runs cells whose state is linear in the state before it, such as "
             f"MinGRUCell; received a {type(cell).__name__}. Use 'auto'."

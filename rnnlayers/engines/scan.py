@@ -1,4 +1,4 @@
-"""The scan engine: all steps of a linear recurrence in parallel.
+"""The scan engine: all steps of a linear recurrence in parallel, or chunks of them.
 
 h_t = a_t h_(t-1) + b_t. The steps are cut into chunks. Within a chunk, each step is written as
 h_t = P_t h + S_t of the state h before the chunk; that is computed for all chunks at once, step by
@@ -13,8 +13,10 @@ from typing import Any
 import tensorflow as tf
 
 from rnnlayers.cells.base import Cell
+from rnnlayers.cells.chunked import ChunkedCell
 from rnnlayers.cells.linear import times
 from rnnlayers.cells.parts import SideInputs, for_step
+from rnnlayers.engines.chunks import run_in_chunks
 from rnnlayers.engines.gradients import with_gradient
 from rnnlayers.engines.program import shifted
 from rnnlayers.engines.target import Target, traced_for
@@ -36,7 +38,18 @@ def run_scan(
     truncate: int | None = None,
     remat: int | None = None,
 ) -> tuple[Tensor | None, States]:
-    """Run a `LinearCell` over a known number of steps; see `run_stepwise`."""
+    """Run a `LinearCell`, over a known number of steps, or a `ChunkedCell`; see `run_stepwise`."""
+    if isinstance(cell, ChunkedCell):
+        return run_in_chunks(
+            cell,
+            inputs,
+            initial_states,
+            side=side,
+            mask=mask,
+            reverse=reverse,
+            return_sequences=return_sequences,
+            truncate=truncate,
+        )
     x, constants = cell.prepare(inputs, side)
     (before,) = initial_states
     a, b = cell.coefficients(for_step(x), constants)

@@ -6,12 +6,14 @@ from rnnlayers.cells import (
     CoupledLSTMCell,
     JANETCell,
     LayerNormLSTMCell,
+    MLSTMCell,
     MogrifierLSTMCell,
     MultiplicativeLSTMCell,
     NASCell,
     OriginalLSTMCell,
     PeepholeLSTMCell,
     ProjectedLSTMCell,
+    SLSTMCell,
 )
 from rnnlayers.layers.named import CellLayer
 
@@ -183,5 +185,43 @@ class MogrifierLSTM(CellLayer, cell=MogrifierLSTMCell):
     Example:
 
     >>> rnnlayers.MogrifierLSTM(4, return_sequences=True)(np.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 4])
+    """
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class SLSTM(CellLayer, cell=SLSTMCell):
+    """The sLSTM of xLSTM: an LSTM with exponential gates, which can revise what it stored.
+
+    Equations and weights are those of `SLSTMCell`.
+
+    Args:
+        units: Positive integer, the size of the output, or as `SLSTMCell` has it.
+        **kwargs: All other arguments of `SLSTMCell` and of `Recurrent`.
+
+    Call arguments, returns, masking and errors are those of `Recurrent`.
+
+    Example:
+
+    >>> rnnlayers.SLSTM(4, return_sequences=True)(np.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 4])
+    """
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class MLSTM(CellLayer, cell=MLSTMCell):
+    """The mLSTM of xLSTM: a matrix as memory, written under keys and read by queries.
+
+    Equations and weights are those of `MLSTMCell`.
+
+    Args:
+        units: Positive integer, the size of the output, or as `MLSTMCell` has it.
+        **kwargs: All other arguments of `MLSTMCell` and of `Recurrent`.
+
+    Call arguments, returns, masking and errors are those of `Recurrent`.
+
+    Example:
+
+    >>> rnnlayers.MLSTM(4, return_sequences=True)(np.ones((2, 5, 3))).shape
     TensorShape([2, 5, 4])
     """

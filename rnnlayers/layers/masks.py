@@ -6,6 +6,7 @@ from typing import Any
 import tensorflow as tf
 from keras import ops
 
+from rnnlayers.engines.arrays import repeat_at_masked_steps as repeat_at_masked_steps
 from rnnlayers.types import Tensor
 
 
@@ -48,24 +49,6 @@ def zero_before_first_step(
     has_output = ops.cumsum(ops.cast(mask, "int32"), 0) > 0
     has_output = ops.flip(has_output, 0) if reverse else has_output
     return zero_where_false(outputs, has_output, reverse=reverse, over_time=over_time)
-
-
-def repeat_at_masked_steps(outputs: Tensor, mask: Tensor, *, reverse: bool) -> Tensor:
-    """Return outputs `(time, batch, size)`, at masked steps those of the step computed before.
-
-    Before the first step of a row they are those of any step; see `zero_before_first_step`.
-    """
-    if reverse:
-        outputs, mask = ops.flip(outputs, 0), ops.flip(mask, 0)
-    valid = ops.broadcast_to(mask, (*ops.shape(outputs)[:2], 1))
-    # The number of a step among those that count, and the places of these.
-    number = ops.maximum(ops.cumsum(ops.cast(valid, "int32"), 0) - 1, 0)
-    places = ops.cast(
-        tf.argsort(ops.cast(ops.logical_not(valid), "int32"), 0, stable=True), "int32"
-    )
-    steps = ops.take_along_axis(places, number, 0)
-    outputs = ops.take_along_axis(outputs, steps, 0)
-    return ops.flip(outputs, 0) if reverse else outputs
 
 
 def last_output(outputs: Tensor, *, reverse: bool) -> Tensor:
