@@ -10,6 +10,7 @@ import keras
 from rnnlayers.convert.keras_twins import from_keras, to_keras
 from rnnlayers.layers.bidirectional import Bidirectional
 from rnnlayers.layers.recurrent import Recurrent
+from rnnlayers.layers.stack import Stack
 
 Classes = tuple[type, ...]
 
@@ -17,7 +18,7 @@ Classes = tuple[type, ...]
 def accelerate(model: keras.Model) -> keras.Model:
     """Return the model with this library's layers in place of Keras' recurrent layers.
 
-    Every `keras.layers.SimpleRNN`, `LSTM`, `GRU`, `RNN` of one stock cell and `Bidirectional` of
+    Every `keras.layers.SimpleRNN`, `LSTM`, `GRU`, `RNN` of stock cells and `Bidirectional` of
     these is exchanged for its twin (see `rnnlayers.convert.from_keras`), also in nested models and
     in `TimeDistributed`. A layer that is used in several places stays shared. The new model keeps
     names, weights and their order, trainable flags, dtype policies, the states of stateful layers,
@@ -44,7 +45,7 @@ def accelerate(model: keras.Model) -> keras.Model:
 
     Warns:
         UserWarning: names each recurrent layer that stays, by its path, with the reason. These are
-            subclasses of the layers above, `RNN` of other or stacked cells, `ConvLSTM1D` to `3D`,
+            subclasses of the layers above, `RNN` of other cells, `ConvLSTM1D` to `3D`,
             and the layers inside a subclassed model or a custom layer, which Keras cannot exchange
             from outside. There, write `rnnlayers.LSTM` for `keras.layers.LSTM` and transfer the
             weights with `get_weights` and `set_weights`. The warning also says whether the model
@@ -83,7 +84,7 @@ def with_keras_layers(model: keras.Model) -> keras.Model:
     Raises:
         ValueError: if `model` is not a Keras model.
     """
-    return _Exchange(to_keras, (Recurrent, Bidirectional)).of(model)
+    return _Exchange(to_keras, (Recurrent, Bidirectional, Stack)).of(model)
 
 
 class _Exchange:

@@ -9,6 +9,7 @@ from rnnlayers.cells import ElmanCell, GRUCell, LSTMCell
 from rnnlayers.layers.bidirectional import Bidirectional
 from rnnlayers.layers.named import GRU, LSTM, Elman
 from rnnlayers.layers.recurrent import Recurrent
+from rnnlayers.layers.stack import Stack
 
 _TO_KERAS: dict[type, type] = {
     Elman: keras.layers.SimpleRNN,
@@ -34,12 +35,12 @@ def from_keras(layer: keras.Layer) -> keras.Layer:
     `implementation` are not copied: they choose how Keras computes, not what.
 
     Args:
-        layer: A `keras.layers.SimpleRNN`, `LSTM`, `GRU`, `RNN` of a stock cell, `Bidirectional` of
-            these, `SimpleRNNCell`, `LSTMCell` or `GRUCell`; not a subclass, which may compute
-            something else.
+        layer: A `keras.layers.SimpleRNN`, `LSTM`, `GRU`, `RNN` of a stock cell or of several,
+            `Bidirectional` of these, `SimpleRNNCell`, `LSTMCell` or `GRUCell`; not a subclass,
+            which may compute something else.
 
     Returns:
-        An `Elman`, `LSTM`, `GRU`, `Recurrent`, `Bidirectional` or cell.
+        An `Elman`, `LSTM`, `GRU`, `Recurrent`, `Stack`, `Bidirectional` or cell.
 
     Raises:
         ValueError: if the layer, or a layer or cell in it, is none of these.
@@ -60,9 +61,9 @@ def to_keras(layer: keras.Layer) -> keras.Layer:
     `engine`, `truncate` and `remat` are not copied, since Keras has no such arguments.
 
     Args:
-        layer: An `Elman`, `LSTM`, `GRU`, `Recurrent` of `ElmanCell`, `LSTMCell` or `GRUCell`,
-            `Bidirectional` of these, or one of the three cells. Any other `Cell` needs no
-            conversion: `keras.layers.RNN(cell)` runs it.
+        layer: An `Elman`, `LSTM`, `GRU`, `Recurrent` of `ElmanCell`, `LSTMCell` or `GRUCell`, a
+            plain `Stack` or `Bidirectional` of these, or one of the three cells. Any other `Cell`
+            needs no conversion: `keras.layers.RNN(cell)` runs it.
 
     Returns:
         A layer or cell of `keras.layers`.
@@ -74,6 +75,9 @@ def to_keras(layer: keras.Layer) -> keras.Layer:
 
 
 def _twin(layer: keras.Layer, twins: dict[type, type]) -> keras.Layer:
+    of_cells = type(getattr(layer, "cell", None)) is keras.layers.StackedRNNCells
+    if type(layer) is Stack or (type(layer) is keras.layers.RNN and of_cells):
+        return _twin_of_stack(layer, twins)
     if type(layer) not in twins:
         raise ValueError(
             f"`layer` must be exactly a {', '.join(known.__name__ for known in twins)}; received "
@@ -90,7 +94,33 @@ def _twin(layer: keras.Layer, twins: dict[type, type]) -> keras.Layer:
             f"`layer` must have a forward layer with `go_backwards=False`; received {layer!r}, "
             "whose outputs come in a different order in Keras. Swap its two layers."
         )
-    twin = twins[type(layer)](**_arguments(layer, twins))
+    return _with_weights_of(layer, twins[type(layer)](**_arguments(layer, twins)))
+
+
+def _twin_of_stack(layer: Any, twins: dict[type, type]) -> keras.Layer:
+    """Return the `Stack` that is equal to an `RNN` of several cells, or the other way round."""
+    ours = isinstance(layer, Stack)
+    simple = not ours or not (
+        layer.residual
+        or layer.highway
+        or layer.dropout
+        or any(inner.learn_initial_state for inner in layer.layers)
+    )
+    if layer.return_state or layer.stateful or not simple:
+        raise ValueError(
+            f"`layer` must be a plain stack, without connections, dropout between layers, learned "
+            f"states, `return_state` and `stateful`; received {layer!r} of class "
+            f"{type(layer).__name__}, which has no twin. (Keras nests the states of several cells.)"
+        )
+    cells = [inner.cell for inner in layer.layers] if ours else layer.cell.cells
+    cells = [_twin(cell, twins) for cell in cells]
+    names = ("return_sequences", "go_backwards", "zero_output_for_mask", "name", "trainable")
+    arguments = {name: getattr(layer, name) for name in names} | {"dtype": layer.dtype_policy}
+    return _with_weights_of(layer, (keras.layers.RNN if ours else Stack)(cells, **arguments))
+
+
+def _with_weights_of(layer: keras.Layer, twin: keras.Layer) -> keras.Layer:
+    """Return the twin, built like `layer` with its weights, flags and states if it is built."""
     if layer.built:
         twin.build_from_config(layer.get_build_config())
         twin.set_weights(layer.get_weights())

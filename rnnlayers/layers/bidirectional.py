@@ -267,11 +267,12 @@ def _like(layer: keras.Layer, direction: str, go_backwards: bool) -> keras.Layer
 
 
 def _with_other_seeds(config: dict[str, Any]) -> None:
-    """Change the seeds of a layer and its cells: with one both directions would drop the same."""
+    """Change the seeds of a layer and of what it holds, or both directions would drop the same."""
     if config.get("seed") is not None:
         config["seed"] += 1
-    if "cell" in config:
-        _with_other_seeds(config["cell"]["config"])
+    for inner in (config.get("cell"), *config.get("layers", ())):
+        if inner is not None:
+            _with_other_seeds(inner["config"])
 
 
 def _halves(initial_state: Any, name: str) -> tuple[Any, Any]:

@@ -192,6 +192,22 @@ class Recurrent(keras.Layer):
             self._carried.assign(states)
         return (outputs, *states) if self.return_state else outputs
 
+    def take_step(
+        self, inputs: Tensor, states: Sequence[Tensor], training: bool = False
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Take one step, for sequences that come bit by bit.
+
+        Args:
+            inputs: `(batch, features)`.
+            states: One tensor `(batch, size)` for each state of the cell.
+            training: Whether dropout applies.
+
+        Returns:
+            The output `(batch, units)` and the new states.
+        """
+        output, new = self.cell(inputs, list(states), training=training)
+        return output, list(new)
+
     def run(
         self,
         sequences: Tensor,

@@ -362,12 +362,15 @@ def test_a_class_that_would_be_lost_is_reported(sequences):
     assert_same(fast(sequences), model(sequences))
 
 
+@keras.saving.register_keras_serializable(package="tests")
+class OwnCell(layers.GRUCell):
+    pass
+
+
 def test_what_has_no_twin_stays_and_is_reported(sequences):
     inputs = keras.Input((6, 3))
-    x = layers.RNN([layers.LSTMCell(3), layers.GRUCell(3)], return_sequences=True, name="deep")(
-        inputs
-    )
-    x = layers.Bidirectional(layers.RNN([layers.GRUCell(2)], return_sequences=True), name="two")(x)
+    x = layers.RNN([layers.LSTMCell(3), OwnCell(3)], return_sequences=True, name="deep")(inputs)
+    x = layers.Bidirectional(layers.RNN([OwnCell(2)], return_sequences=True), name="two")(x)
     x = layers.RNN(rnnlayers.LSTMCell(3), return_sequences=True, name="cell")(x)
     x = OwnGRU(3, return_sequences=True, name="own")(x)
     x = layers.LSTM(3, return_sequences=True)(x)

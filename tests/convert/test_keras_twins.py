@@ -177,7 +177,7 @@ class OwnCell(rnnlayers.GRUCell):
         (from_keras, OwnLSTM(4), "OwnLSTM"),
         (from_keras, keras.layers.Dense(4), "Dense"),
         (from_keras, keras.layers.ConvLSTM1D(4, 3), "ConvLSTM1D"),
-        (from_keras, keras.layers.RNN([keras.layers.LSTMCell(4)]), "StackedRNNCells"),
+        (from_keras, keras.layers.RNN([keras.layers.LSTMCell(4)], return_state=True), "nests"),
         (from_keras, keras.layers.RNN(rnnlayers.LSTMCell(4)), "LSTMCell"),
         (from_keras, keras.layers.Bidirectional(keras.layers.RNN(OwnCell(4))), "OwnCell"),
         (from_keras, rnnlayers.LSTM(4), "class LSTM"),
