@@ -49,6 +49,7 @@ from rnnlayers.cells import (
     NASCell,
     OriginalLSTMCell,
     PeepholeLSTMCell,
+    PhasedLSTMCell,
     Product,
     ProjectedLSTMCell,
     QRNNCell,
@@ -128,6 +129,7 @@ from rnnlayers.layers.lstm_family import (
     MultiplicativeLSTM,
     OriginalLSTM,
     PeepholeLSTM,
+    PhasedLSTM,
     ProjectedLSTM,
 )
 from rnnlayers.models import EncoderDecoder, SelfCritical, StepEndpoints
@@ -231,6 +233,8 @@ __all__ = [
     "OriginalLSTMCell",
     "PeepholeLSTM",
     "PeepholeLSTMCell",
+    "PhasedLSTM",
+    "PhasedLSTMCell",
     "Product",
     "ProjectedLSTM",
     "ProjectedLSTMCell",

@@ -137,6 +137,14 @@ FAMILY = [
         )
         for gate in ("sigmoid", "exp")
     ),
+    Member(rnnlayers.PhasedLSTMCell, equations.phased_lstm, {}, {"time_feature": False}),
+    Member(
+        rnnlayers.PhasedLSTMCell,
+        equations.phased_lstm,
+        {"time_feature": True, "leak": 0.1},
+        {"time_feature": True},
+        name="PhasedLSTMCell, times given",
+    ),
 ]
 each_member = pytest.mark.parametrize("member", FAMILY, ids=str)
 

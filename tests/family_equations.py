@@ -405,3 +405,18 @@ def mlstm(x, s, w, f, heads, forget_gate):
         n.append(total * np.exp(-m[-1]))
     h, C, n = (np.concatenate([part.reshape(-1) for part in whole]) for whole in (h, C, n))
     return h, {"h": h, "C": C, "n": n, "m": np.array(m)}
+
+
+def phased_lstm(x, s, w, f, time_feature):
+    """In inference, without the leak."""
+    t = s["t"][0]
+    if time_feature:
+        x, t = x[:-1], x[-1]
+    tau, ratio = np.exp(w["log_period"]), sigmoid(w["open_logit"])
+    phase = np.mod(t - w["shift"], tau) / tau
+    k = np.select([phase < ratio / 2, phase < ratio], [2 * phase / ratio, 2 - 2 * phase / ratio])
+    i, forget, g, o = gates(x, s["h"], w, 4)
+    c = f.gate(forget) * s["c"] + f.gate(i) * f.act(g)
+    h = k * f.gate(o) * f.act(c) + (1 - k) * s["h"]
+    c = k * c + (1 - k) * s["c"]
+    return h, {"h": h, "c": c, "t": np.array([t if time_feature else t + 1])}

@@ -43,6 +43,7 @@ from rnnlayers.cells.min_gated import MinGRUCell, MinLSTMCell
 from rnnlayers.cells.mutated import MUT1Cell, MUT2Cell, MUT3Cell
 from rnnlayers.cells.oscillators import CoRNNCell, LEMCell, UnICORNNCell
 from rnnlayers.cells.parts import Fused, Product, SideInputs
+from rnnlayers.cells.phased import PhasedLSTMCell
 from rnnlayers.cells.xlstm import MLSTMCell, SLSTMCell
 
 RecurrentCell = GatedCell  # the name up to version 0.1
@@ -93,6 +94,7 @@ __all__ = [
     "NASCell",
     "OriginalLSTMCell",
     "PeepholeLSTMCell",
+    "PhasedLSTMCell",
     "Product",
     "ProjectedLSTMCell",
     "QRNNCell",

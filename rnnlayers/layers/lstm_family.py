@@ -12,6 +12,7 @@ from rnnlayers.cells import (
     NASCell,
     OriginalLSTMCell,
     PeepholeLSTMCell,
+    PhasedLSTMCell,
     ProjectedLSTMCell,
     SLSTMCell,
 )
@@ -223,5 +224,24 @@ class MLSTM(CellLayer, cell=MLSTMCell):
     Example:
 
     >>> rnnlayers.MLSTM(4, return_sequences=True)(np.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 4])
+    """
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class PhasedLSTM(CellLayer, cell=PhasedLSTMCell):
+    """An LSTM with a time gate: each unit opens for a part of a period of its own.
+
+    Equations and weights are those of `PhasedLSTMCell`.
+
+    Args:
+        units: Positive integer, the size of the output, or as `PhasedLSTMCell` has it.
+        **kwargs: All other arguments of `PhasedLSTMCell` and of `Recurrent`.
+
+    Call arguments, returns, masking and errors are those of `Recurrent`.
+
+    Example:
+
+    >>> rnnlayers.PhasedLSTM(4, return_sequences=True)(np.ones((2, 5, 3))).shape
     TensorShape([2, 5, 4])
     """
