@@ -354,6 +354,11 @@ class Recurrent(keras.Layer):
         ]
 
     @property
+    def state_sizes(self) -> tuple[int, ...]:
+        """Size of each state of the cell."""
+        return self.cell.state_sizes
+
+    @property
     def state_size(self) -> int | list[int]:
         """Size of the state of the cell, or the list of sizes, as in Keras."""
         return self.cell.state_size

@@ -9,10 +9,9 @@ from keras import ops
 
 from rnnlayers.cells.attention import Memory, hide
 from rnnlayers.decoding import Decoded, Greedy, Sampler, decode
-from rnnlayers.layers.attentive import AttentiveDecoder
-from rnnlayers.layers.recurrent import Recurrent
+from rnnlayers.models.decoder_layers import Alone, part_of
 from rnnlayers.models.encoded import Encoded, ReadMask, mean_over_time
-from rnnlayers.models.parts import check_decoder, check_head, check_ids, check_sampling, state_sizes
+from rnnlayers.models.parts import check_decoder, check_head, check_ids, check_sampling
 from rnnlayers.models.scheduled_sampling import mix_targets
 from rnnlayers.types import Tensor
 
@@ -127,17 +126,21 @@ class EncoderDecoder(keras.Model):
         self.bridges = [
             [
                 keras.layers.Dense(size, activation="tanh", name=f"bridge_{i}_{j}")
-                for j, size in enumerate(state_sizes(layer))
+                for j, size in enumerate(part.bridged)
             ]
-            for i, layer in enumerate(decoder)
+            for i, part in enumerate(self._parts)
         ]
         self.supports_masking = True
 
     @property
+    def _parts(self) -> list[Alone]:
+        """The layers of the decoder."""
+        return [part_of(layer) for layer in self.decoder]
+
+    @property
     def state_counts(self) -> list[int]:
         """The number of states of each recurrent layer of the decoder."""
-        cells = [layer.cell for layer in self.decoder if state_sizes(layer)]
-        return [len(cell.state_names) for cell in cells]
+        return [part.state_count for part in self._parts if part.state_count]
 
     def build(self, inputs_shape: Any) -> None:
         """Create the weights for sources and targets of these shapes."""
@@ -150,11 +153,8 @@ class EncoderDecoder(keras.Model):
         if not self.embedding.built:
             self.embedding.build(target_shape)
         shape = self.embedding.compute_output_shape(target_shape)
-        for layer, bridges in zip(self.decoder, self.bridges, strict=True):
-            shapes = (shape, memory_shape) if isinstance(layer, AttentiveDecoder) else (shape,)
-            if not layer.built:
-                layer.build(*shapes)
-            shape = layer.compute_output_shape(*shapes)
+        for part, bridges in zip(self._parts, self.bridges, strict=True):
+            shape = part.build(shape, memory_shape)
             for bridge in bridges:
                 bridge.build((None, memory_shape[-1]))
         if self.head is not None and not self.head.built:
@@ -180,10 +180,9 @@ class EncoderDecoder(keras.Model):
             values = hide(values, mask)
         mean = mean_over_time(values, mask)
         states = []
-        for layer, bridges in zip(self.decoder, self.bridges, strict=True):
+        for part, bridges in zip(self._parts, self.bridges, strict=True):
             first = [bridge(mean) for bridge in bridges]
-            if isinstance(layer, AttentiveDecoder) and layer.cell.input_feeding:
-                first.append(layer.cell.get_initial_state(ops.shape(mean)[0])[-1])
+            first += part.further_states(ops.shape(mean)[0])
             states += [first] if first else []
         return Encoded(values, mask, states)
 
@@ -197,20 +196,9 @@ class EncoderDecoder(keras.Model):
         """
         mask = self.compute_mask((None, targets))
         outputs, states = self.embedding(targets), iter(encoded.states)
-        for layer in self.decoder:
-            if isinstance(layer, AttentiveDecoder):
-                outputs = layer(
-                    outputs,
-                    encoded.values,
-                    next(states),
-                    mask=mask,
-                    memory_mask=encoded.mask,
-                    training=training,
-                )
-            elif isinstance(layer, Recurrent):
-                outputs = layer(outputs, next(states), mask=mask, training=training)
-            else:
-                outputs = layer(outputs, training=training)
+        for part in self._parts:
+            first = next(states) if part.state_count else []
+            outputs = part.over_time(outputs, first, encoded, mask, training)
         return self._head(outputs)
 
     def _head(self, outputs: Tensor) -> Tensor:
@@ -234,10 +222,8 @@ class EncoderDecoder(keras.Model):
 
     def prepare(self, encoded: Encoded) -> Memory | None:
         """Return the memory for `decode_step`, or None if no layer attends to it."""
-        for layer in self.decoder:
-            if isinstance(layer, AttentiveDecoder):
-                return layer.cell.prepare(encoded.values, encoded.mask)
-        return None
+        memories = [part.prepare(encoded) for part in self._parts]
+        return next((memory for memory in memories if memory is not None), None)
 
     def decode_step(
         self, tokens: Tensor, states: list[list[Tensor]], memory: Memory | None
@@ -255,15 +241,11 @@ class EncoderDecoder(keras.Model):
         """
         outputs, attention = self.embedding(tokens), None
         before, after = iter(states), []
-        for layer in self.decoder:
-            if isinstance(layer, AttentiveDecoder):
-                outputs, new, attention = layer.cell(outputs, next(before), memory)
-                after.append(list(new))
-            elif isinstance(layer, Recurrent):
-                outputs, new = layer.cell(outputs, next(before))
-                after.append(list(new))
-            else:
-                outputs = layer(outputs)
+        for part in self._parts:
+            now = next(before) if part.state_count else []
+            outputs, new, weights = part.take_step(outputs, now, memory)
+            after += [new] if part.state_count else []
+            attention = attention if weights is None else weights
         return self._head(outputs), after, attention
 
     def generate(

@@ -1,4 +1,4 @@
-"""The parts of an encoder-decoder: what they must be, and the states of the decoder."""
+"""The parts of an encoder-decoder: what they must be."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,8 +6,7 @@ from typing import Any
 import keras
 
 from rnnlayers.checks import check_number, check_positive_integer
-from rnnlayers.layers.attentive import AttentiveDecoder
-from rnnlayers.layers.recurrent import Recurrent
+from rnnlayers.models.decoder_layers import Attending, OverTime, part_of
 
 
 def check_head(head: Any, embedding: Any) -> None:
@@ -41,8 +40,9 @@ def check_sampling(sampling_rate: Any, sampling_passes: Any) -> None:
 
 def check_decoder(decoder: Sequence[Any]) -> None:
     """Raise a ValueError unless these layers make a decoder."""
-    attentive = sum(isinstance(layer, AttentiveDecoder) for layer in decoder)
-    recurrent = [layer for layer in decoder if isinstance(layer, AttentiveDecoder | Recurrent)]
+    parts = [part_of(layer) for layer in decoder]
+    attentive = sum(isinstance(part, Attending) for part in parts)
+    recurrent = [part.layer for part in parts if isinstance(part, Attending | OverTime)]
     if attentive > 1 or not recurrent:
         raise ValueError(
             "`decoder` must hold recurrent layers, and `AttentiveDecoder` at most once; received "
@@ -67,11 +67,3 @@ def check_decoder(decoder: Sequence[Any]) -> None:
                 "of time, and nothing else, with return_sequences=True, and return_state, "
                 f"return_attention, go_backwards and stateful False; received {wrong}."
             )
-
-
-def state_sizes(layer: keras.Layer) -> list[int]:
-    """Return the sizes of the states of a decoder's layer that a bridge computes."""
-    if not isinstance(layer, AttentiveDecoder | Recurrent):
-        return []
-    cell = layer.cell.cell if isinstance(layer, AttentiveDecoder) else layer.cell
-    return [cell.output_size] * len(cell.state_names)

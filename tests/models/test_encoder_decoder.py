@@ -32,6 +32,14 @@ DECODERS = {
         rnnlayers.LSTM(4, return_sequences=True, recurrent_dropout=0.1),
         keras.layers.LayerNormalization(),
     ],
+    "states of several sizes": lambda: [
+        AttentiveDecoder(AttentionCell(rnnlayers.ProjectedLSTMCell(6, 4), input_feeding=True)),
+        rnnlayers.Stack(
+            [rnnlayers.ZoneoutCell(LSTMCell(4)), rnnlayers.ProjectedLSTM(6, 4)],
+            residual=True,
+            return_sequences=True,
+        ),
+    ],
 }
 SLOW = ("input feeding", "no attention")  # a stack has layers without attention, too
 each_decoder = pytest.mark.parametrize(
