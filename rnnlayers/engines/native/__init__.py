@@ -1,0 +1,1 @@
+"""The native engine: a layer as one operator, written in C++."""

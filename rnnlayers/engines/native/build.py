@@ -1,0 +1,92 @@
+"""Build the native engine: `python rnnlayers/engines/native/build.py`.
+
+It needs a C++17 compiler, GCC or Clang, and nothing else: neither TensorFlow nor this library.
+"""
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+HERE = Path(__file__).parent
+SOURCES = HERE / "src"
+BINARY = HERE / "rnnlayers_native.so"
+
+# No -ffast-math: it would fold away the constants that round in `exp`.
+FLAGS = ("-std=c++17", "-O3", "-ffp-contract=fast", "-fno-math-errno", "-fPIC", "-Wall", "-Wextra")
+HIDDEN = ("-fvisibility=hidden",)
+LINK = ("-shared", "-static-libstdc++", "-static-libgcc", "-pthread", "-Wl,--gc-sections", "-s")
+TARGETS = {
+    "x86_64": {
+        "avx512": ("-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl", "-mfma"),
+        "avx2": ("-mavx2", "-mfma"),
+        "baseline": (),
+    },
+    "aarch64": {"baseline": ()},
+}
+
+
+def find_compiler() -> str | None:
+    """Return the C++ compiler of this machine, or None: `$CXX` or a usual name."""
+    names = (os.environ.get("CXX"), "c++", "g++", "clang++")
+    return next((found for name in names if name and (found := shutil.which(name))), None)
+
+
+def commands(
+    compiler: str, machine: str, folder: Path, flags: Sequence[str] = FLAGS
+) -> tuple[list[list[str]], list[str]]:
+    """Return the commands that compile, which may run together, and the object files.
+
+    Args:
+        compiler: The compiler.
+        machine: A key of `TARGETS`.
+        folder: Where the object files go.
+        flags: For the compiler.
+    """
+    jobs, objects = [], []
+    for target, features in TARGETS[machine].items():
+        objects.append(str(folder / f"kernels_{target}.o"))
+        define = f"-DRNN_TARGET={target}"
+        source = str(SOURCES / "kernels.cc")
+        jobs.append([compiler, *flags, *features, define, "-c", source, "-o", objects[-1]])
+    for name in ("pool", "targets"):
+        objects.append(str(folder / f"{name}.o"))
+        jobs.append([compiler, *flags, "-c", str(SOURCES / f"{name}.cc"), "-o", objects[-1]])
+    return jobs, objects
+
+
+def build(binary: Path = BINARY) -> str | None:
+    """Build the engine, and return the reason in words if it cannot be built here.
+
+    Args:
+        binary: The file to write.
+    """
+    machine = platform.machine()
+    if sys.platform != "linux" or machine not in TARGETS:
+        return f"it is for Linux on {' or '.join(TARGETS)}, and this is {sys.platform} on {machine}"
+    compiler = find_compiler()
+    if compiler is None:
+        return "there is no C++ compiler; install g++ or name one in CXX"
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        jobs, objects = commands(compiler, machine, folder, (*FLAGS, *HIDDEN))
+        objects.append(str(folder / "ops.o"))
+        jobs.append([compiler, *FLAGS, *HIDDEN, "-c", str(SOURCES / "ops.cc"), "-o", objects[-1]])
+        running = [subprocess.Popen(job) for job in jobs]  # noqa: S603
+        if any([process.wait() for process in running]):
+            return f"{compiler} failed, see above"
+        unfinished = binary.with_suffix(".unfinished")
+        link = [compiler, *objects, *LINK, "-o", str(unfinished)]
+        if subprocess.run(link, check=False).returncode:  # noqa: S603
+            return f"{compiler} could not link it, see above"
+        unfinished.replace(binary)  # in one step: a process may be loading the old one
+    return None
+
+
+if __name__ == "__main__":
+    reason = build()
+    print(f"Native engine: {BINARY if reason is None else f'not built, since {reason}'}")

@@ -1,0 +1,339 @@
+// The cells: a step forward and a step back, as equations on vectors of units.
+//
+// z are the kept vectors of a row. Before a step they hold what the inputs and the biases add;
+// `forward` adds the product with the state and leaves the gates in them; `backward` reads the gates
+// and writes dz, the gradients of what went into the gates. Masked rows keep their states.
+#pragma once
+
+#include <type_traits>
+
+#include "kernels.h"
+#include "panels.h"
+
+namespace rnnlayers {
+namespace RNN_TARGET {
+
+// The recurrent weights as a step needs them.
+struct StepWeights {
+  Panels state, second;            // for the way forward
+  Panels state_back, second_back;  // and for the way back
+  const float* peepholes[3];       // padded with zeros
+};
+
+// One step of some rows on the way forward.
+struct Step {
+  int64_t rows;
+  const Units& units;
+  const StepWeights& weights;
+  bool keep;          // whether the gates are read later
+  const bool* valid;  // of each row, or null
+  float* z;
+  int64_t stride;  // of the states' rows
+  const float* h_dropped;
+  const float* h;
+  float* h_next;
+  int64_t c_stride;
+  const float* c;
+  float* c_next;
+  float* spare;  // as h
+
+  bool is_valid(int64_t row) const { return valid == nullptr || valid[row]; }
+  vf h_at(int64_t row, int64_t block) const { return load(h + row * stride + block * V); }
+  vf c_at(int64_t row, int64_t block) const { return load(c + row * c_stride + block * V); }
+  float* z_at(int64_t row, int64_t block) const {
+    return z + row * units.row() + block * units.kept * V;
+  }
+  Rows left(const float* of) const { return {of, stride, units.count}; }
+
+  void set_h(int64_t row, int64_t block, vf next) const {
+    store(h_next + row * stride + block * V, is_valid(row) ? next : h_at(row, block));
+  }
+  void set_c(int64_t row, int64_t block, vf next) const {
+    store(c_next + row * c_stride + block * V, is_valid(row) ? next : c_at(row, block));
+  }
+};
+
+// The same step on the way back.
+struct StepBack {
+  int64_t rows;
+  const Units& units;
+  const StepWeights& weights;
+  const bool* valid;
+  const float* z;  // the gates
+  float* dz;
+  int64_t stride;
+  const float* h;  // before the step, where `reads_h`
+  int64_t c_stride;
+  const float* c;
+  const float* c_next;
+  float* dh;  // of the new state, then of the state before
+  float* dc;
+  const float* dropout;  // as h, or null
+  float* spare;          // as h
+
+  bool is_valid(int64_t row) const { return valid == nullptr || valid[row]; }
+  const float* z_at(int64_t row, int64_t block) const {
+    return z + row * units.row() + block * units.kept * V;
+  }
+  float* dz_at(int64_t row, int64_t block) const { return dz + (z_at(row, block) - z); }
+  vf h_at(int64_t row, int64_t block) const { return load(h + row * stride + block * V); }
+  vf c_at(int64_t row, int64_t block) const { return load(c + row * c_stride + block * V); }
+  vf c_next_at(int64_t row, int64_t block) const {
+    return load(c_next + row * c_stride + block * V);
+  }
+  float* dh_at(int64_t row, int64_t block) const { return dh + row * stride + block * V; }
+  float* dc_at(int64_t row, int64_t block) const { return dc + row * stride + block * V; }
+  vf dropout_at(int64_t row, int64_t block) const {
+    return dropout == nullptr ? all(1.0f) : load(dropout + row * stride + block * V);
+  }
+
+  // Calls body(row, block) for all units of valid rows, and sets dz of the others to zero.
+  template <class Body>
+  void each(const Body& body) const {
+    for (int64_t row = 0; row < rows; ++row) {
+      if (is_valid(row)) {
+        for (int64_t block = 0; block < units.blocks; ++block) body(row, block);
+      } else {
+        std::memset(dz_at(row, 0), 0, sizeof(float) * units.row());
+      }
+    }
+  }
+
+  // dh += dropout * (dz U^T), for the columns C of dz.
+  template <class C>
+  void add_product(const Panels& w) const {
+    product<4>(
+        rows, Rows::of<C>(dz, units), w,
+        [](int64_t) { return [](int64_t, int) { return vf{}; }; },
+        [&](int64_t panel) {
+          return [=](int64_t row, const vf* sums) {
+            for (int n = 0; n < 4; ++n) {
+              float* to = dh_at(row, panel * 4 + n);
+              store(to, load(to) + dropout_at(row, panel * 4 + n) * sums[n]);
+            }
+          };
+        });
+  }
+};
+
+struct Tanh {
+  static vf of(vf z) { return tanh(z); }
+  static vf slope(vf y) { return 1.0f - y * y; }  // at the point where the function is y
+};
+
+struct Sigmoid {
+  static vf of(vf z) { return sigmoid(z); }
+  static vf slope(vf y) { return y * (1.0f - y); }
+};
+
+struct Relu {
+  static vf of(vf z) { return relu(z); }
+  static vf slope(vf y) { return y > 0.0f ? all(1.0f) : vf{}; }
+};
+
+struct NoSecond {
+  static constexpr bool second = false;   // whether a step has a second product
+  static constexpr bool reads_h = false;  // whether `backward` reads the state before the step
+  static constexpr int bias_rows = 1;
+  static constexpr int peepholes = 0;
+  using second_state = Plain;
+};
+
+// h = activation(W x + b + U h_prev)
+template <class Activation>
+struct Elman : NoSecond {
+  using inputs = Columns<0, 0>;
+  using state = inputs;
+  static constexpr int gates = 1, kept = 1, states = 1;
+
+  static void forward(const Step& s) {
+    step_product<state>(s.rows, s.left(s.h_dropped), s.weights.state, s.z, s.units,
+                        [&](int64_t row, int64_t block, const vf* z) {
+                          const vf h = Activation::of(z[0]);
+                          if (s.keep) store(s.z_at(row, block), h);
+                          s.set_h(row, block, h);
+                        });
+  }
+
+  static void backward(const StepBack& s) {
+    s.each([&](int64_t row, int64_t block) {
+      const vf h = load(s.z_at(row, block));
+      store(s.dz_at(row, block), load(s.dh_at(row, block)) * Activation::slope(h));
+      store(s.dh_at(row, block), vf{});
+    });
+    s.add_product<state>(s.weights.state_back);
+  }
+};
+
+// i, f, o = sigmoid(W x + b + U h_prev), g = tanh(...), c = f c_prev + i g, h = o tanh(c).
+// With peepholes, i and f also see p c_prev, and o sees p c. A coupled gate has f = 1 - i.
+template <bool Coupled, bool Peepholes>
+struct LSTMFamily : NoSecond {
+  using inputs = std::conditional_t<Coupled, Columns<0, 0, 1, 2>, Columns<0, 0, 1, 2, 3>>;
+  using state = inputs;
+  static constexpr int gates = Coupled ? 3 : 4, kept = gates, states = 2;
+  static constexpr int peepholes = Peepholes ? 3 : 0;
+  static constexpr int I = 0, F = 1, G = gates - 2, O = gates - 1;  // i, f, g, o or i, g, o
+
+  static vf peephole(const StepWeights& w, int number, int64_t block) {
+    return load(w.peepholes[number] + block * V);
+  }
+
+  static void forward(const Step& s) {
+    step_product<state>(
+        s.rows, s.left(s.h_dropped), s.weights.state, s.z, s.units,
+        [&](int64_t row, int64_t block, const vf* z) {
+          const vf c_prev = s.c_at(row, block);
+          vf z_i = z[I], z_f = z[F], z_o = z[O];
+          if constexpr (Peepholes) {
+            z_i += peephole(s.weights, 0, block) * c_prev;
+            z_f += peephole(s.weights, 1, block) * c_prev;
+          }
+          const vf i = sigmoid(z_i), g = tanh(z[G]);
+          const vf f = Coupled ? 1.0f - i : sigmoid(z_f);
+          const vf c = f * c_prev + i * g;
+          if constexpr (Peepholes) z_o += peephole(s.weights, 2, block) * c;
+          const vf o = sigmoid(z_o);
+          if (s.keep) {
+            float* kept = s.z_at(row, block);
+            store(kept + I * V, i);
+            if constexpr (!Coupled) store(kept + F * V, f);
+            store(kept + G * V, g);
+            store(kept + O * V, o);
+          }
+          s.set_c(row, block, c);
+          s.set_h(row, block, o * tanh(c));
+        });
+  }
+
+  static void backward(const StepBack& s) {
+    s.each([&](int64_t row, int64_t block) {
+      const float* kept = s.z_at(row, block);
+      float* dz = s.dz_at(row, block);
+      const vf i = load(kept + I * V), g = load(kept + G * V), o = load(kept + O * V);
+      const vf f = Coupled ? 1.0f - i : load(kept + F * V);
+      const vf c_prev = s.c_at(row, block), shown = tanh(s.c_next_at(row, block));
+      const vf dh = load(s.dh_at(row, block));
+      const vf dz_o = dh * shown * Sigmoid::slope(o);
+      vf dc = load(s.dc_at(row, block)) + dh * o * Tanh::slope(shown);
+      if constexpr (Peepholes) dc += dz_o * peephole(s.weights, 2, block);
+      const vf dz_i = dc * (Coupled ? g - c_prev : g) * Sigmoid::slope(i);
+      const vf dz_f = dc * c_prev * Sigmoid::slope(f);
+      store(dz + I * V, dz_i);
+      if constexpr (!Coupled) store(dz + F * V, dz_f);
+      store(dz + G * V, dc * i * Tanh::slope(g));
+      store(dz + O * V, dz_o);
+      dc *= f;
+      if constexpr (Peepholes) {
+        dc += dz_i * peephole(s.weights, 0, block) + dz_f * peephole(s.weights, 1, block);
+      }
+      store(s.dc_at(row, block), dc);
+      store(s.dh_at(row, block), vf{});
+    });
+    s.add_product<state>(s.weights.state_back);
+  }
+};
+
+// z, r = sigmoid(W x + b + U h_prev + d), n = tanh(W x + b + r u) with u = U h_prev + d,
+// h = z h_prev + (1 - z) n. Kept are n, z, r, u.
+struct GRU : NoSecond {
+  using inputs = Columns<0, 2, 0, 1>;
+  using state = Columns<1, 0, 1, 2>;
+  static constexpr int gates = 3, kept = 4, states = 1, bias_rows = 2;
+  static constexpr bool reads_h = true;
+
+  static void forward(const Step& s) {
+    step_product<state>(s.rows, s.left(s.h_dropped), s.weights.state, s.z, s.units,
+                        [&](int64_t row, int64_t block, const vf* sums) {
+                          float* kept = s.z_at(row, block);
+                          const vf z = sigmoid(sums[0]), r = sigmoid(sums[1]), u = sums[2];
+                          const vf n = tanh(load(kept) + r * u);
+                          if (s.keep) {
+                            store(kept, n);
+                            store(kept + V, z);
+                            store(kept + 2 * V, r);
+                            store(kept + 3 * V, u);
+                          }
+                          s.set_h(row, block, n + z * (s.h_at(row, block) - n));
+                        });
+  }
+
+  static void backward(const StepBack& s) {
+    s.each([&](int64_t row, int64_t block) {
+      const float* kept = s.z_at(row, block);
+      float* dz = s.dz_at(row, block);
+      const vf n = load(kept), z = load(kept + V), r = load(kept + 2 * V), u = load(kept + 3 * V);
+      const vf dh = load(s.dh_at(row, block));
+      const vf dn = dh * (1.0f - z) * Tanh::slope(n);
+      store(dz, dn);
+      store(dz + V, dh * (s.h_at(row, block) - n) * Sigmoid::slope(z));
+      store(dz + 2 * V, dn * u * Sigmoid::slope(r));
+      store(dz + 3 * V, dn * r);
+      store(s.dh_at(row, block), dh * z);
+    });
+    s.add_product<state>(s.weights.state_back);
+  }
+};
+
+// As GRU, but n = tanh(W x + b + U (r h_prev)). Kept are z, r, n, r h_prev.
+struct GRUResetBefore : NoSecond {
+  using inputs = Columns<0, 0, 1, 2>;
+  using state = Columns<0, 0, 1>;
+  using second_state = Columns<2, 2>;
+  static constexpr int gates = 3, kept = 4, states = 1, second_operand = 3;
+  static constexpr bool reads_h = true, second = true;
+
+  static void forward(const Step& s) {
+    float* r_h = s.spare;
+    step_product<state>(s.rows, s.left(s.h_dropped), s.weights.state, s.z, s.units,
+                        [&](int64_t row, int64_t block, const vf* sums) {
+                          float* kept = s.z_at(row, block);
+                          const vf r = sigmoid(sums[1]);
+                          const int64_t at = row * s.stride + block * V;
+                          const vf product = r * load(s.h_dropped + at);
+                          store(r_h + at, product);
+                          store(kept, sigmoid(sums[0]));
+                          store(kept + V, r);
+                          store(kept + 3 * V, product);
+                        });
+    step_product<second_state>(s.rows, s.left(r_h), s.weights.second, s.z, s.units,
+                               [&](int64_t row, int64_t block, const vf* sums) {
+                                 float* kept = s.z_at(row, block);
+                                 const vf n = tanh(sums[0]), z = load(kept);
+                                 store(kept + 2 * V, n);
+                                 s.set_h(row, block, n + z * (s.h_at(row, block) - n));
+                               });
+  }
+
+  static void backward(const StepBack& s) {
+    s.each([&](int64_t row, int64_t block) {
+      const float* kept = s.z_at(row, block);
+      const vf dh = load(s.dh_at(row, block)), z = load(kept), n = load(kept + 2 * V);
+      store(s.dz_at(row, block), dh * (s.h_at(row, block) - n) * Sigmoid::slope(z));
+      store(s.dz_at(row, block) + 2 * V, dh * (1.0f - z) * Tanh::slope(n));
+      store(s.dz_at(row, block) + 3 * V, vf{});
+      store(s.dh_at(row, block), dh * z);
+    });
+    float* d_r_h = s.spare;
+    product<4>(
+        s.rows, Rows::of<second_state>(s.dz, s.units), s.weights.second_back,
+        [](int64_t) { return [](int64_t, int) { return vf{}; }; },
+        [&](int64_t panel) {
+          return [=](int64_t row, const vf* sums) {
+            for (int n = 0; n < 4; ++n) {
+              store(d_r_h + row * s.stride + (panel * 4 + n) * V, sums[n]);
+            }
+          };
+        });
+    s.each([&](int64_t row, int64_t block) {
+      const vf r = load(s.z_at(row, block) + V), dropout = s.dropout_at(row, block);
+      const vf d = load(d_r_h + row * s.stride + block * V) * dropout;
+      store(s.dz_at(row, block) + V, d * s.h_at(row, block) * Sigmoid::slope(r));
+      store(s.dh_at(row, block), load(s.dh_at(row, block)) + d * r);
+    });
+    s.add_product<state>(s.weights.state_back);
+  }
+};
+
+}  // namespace RNN_TARGET
+}  // namespace rnnlayers

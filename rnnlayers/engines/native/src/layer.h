@@ -1,0 +1,599 @@
+// A layer: all steps of a cell, forwards and back. Steps are numbered in the order of computation.
+//
+// Forwards, each task runs all steps of some rows of the batch: it projects the inputs of a few
+// steps in one product, and then takes those steps one by one. Back, spans of steps are taken one
+// after another. In each, tasks first run its steps for some rows, which makes dz; further tasks
+// then compute from dz the gradients of the inputs, by rows, and of the weights, by rows of the
+// weights. No sum is ever cut by tasks, so results do not depend on the number of threads.
+#pragma once
+
+#include <new>
+
+#include "cells.h"
+#include "pool.h"
+
+namespace rnnlayers {
+namespace RNN_TARGET {
+
+template <class Body>
+void each_task(const Layer& l, int64_t tasks, const Body& body) {
+  l.pool->run(
+      tasks, l.threads,
+      [](void* context, int64_t n) { (*static_cast<const Body*>(context))(n); },
+      const_cast<Body*>(&body));
+}
+
+// Aligned memory, handed out from the front.
+class Memory {
+ public:
+  explicit Memory(int64_t floats)
+      : data_(static_cast<float*>(::operator new(sizeof(float) * floats, ALIGNMENT))),
+        next_(data_) {}
+  ~Memory() { ::operator delete(data_, ALIGNMENT); }
+  Memory(const Memory&) = delete;
+  Memory& operator=(const Memory&) = delete;
+
+  float* take(int64_t floats) {
+    float* taken = next_;
+    next_ += floats;
+    return taken;
+  }
+  float* at(int64_t offset) const { return data_ + offset; }
+
+ private:
+  static constexpr std::align_val_t ALIGNMENT{64};
+  float* data_;
+  float* next_;
+};
+
+// Weights packed for products.
+template <class C>
+struct PackedWeights {
+  Panels inputs, inputs_back;
+  StepWeights steps;
+  float* bias;
+  Memory memory;
+
+  PackedWeights(const Layer& l, const Units& units, bool forward, bool back)
+      : memory(size(l, units, forward, back)) {
+    const int64_t U = l.units, D = l.features, width = C::gates * U;
+    const float* recurrent = l.weights.recurrent_kernel;
+    bias = memory.take(units.row());
+    std::memset(bias, 0, sizeof(float) * units.row());
+    if (l.weights.bias != nullptr) {
+      add_bias<typename C::inputs>(units, l.weights.bias);
+      if (C::bias_rows == 2) add_bias<typename C::state>(units, l.weights.bias + width);
+    }
+    for (int n = 0; n < C::peepholes; ++n) {
+      float* padded = memory.take(units.blocks * V);
+      std::memset(padded, 0, sizeof(float) * units.blocks * V);
+      std::memcpy(padded, l.weights.peepholes[n], sizeof(float) * U);
+      steps.peepholes[n] = padded;
+    }
+    if (forward) {
+      inputs = pack_all<typename C::inputs>(l, l.weights.kernel, D, width, units);
+      steps.state = pack_all<typename C::state>(l, recurrent, U, width, units);
+      if (C::second) {
+        steps.second = pack_all<typename C::second_state>(l, recurrent, U, width, units);
+      }
+    }
+    if (back) {
+      inputs_back = pack_back<typename C::inputs>(l, l.weights.kernel, D, width, units);
+      steps.state_back = pack_back<typename C::state>(l, recurrent, U, width, units);
+      if (C::second) {
+        steps.second_back = pack_back<typename C::second_state>(l, recurrent, U, width, units);
+      }
+    }
+  }
+
+ private:
+  static int64_t size(const Layer& l, const Units& units, bool forward, bool back) {
+    const int64_t products = C::second ? 2 : 1, D = l.features, U = l.units;
+    const int64_t wide = round_up(units.blocks, 4) * 4 * V;  // of all gates
+    int64_t floats = units.row() + C::peepholes * units.blocks * V;
+    if (forward) floats += (D + products * U) * wide;
+    if (back) floats += (round_up(D, 4 * V) + products * round_up(U, 4 * V)) * wide;
+    return floats;
+  }
+
+  template <class Columns>
+  void add_bias(const Units& units, const float* from) {
+    for (int64_t block = 0; block < units.blocks; ++block) {
+      for (int g = 0; g < Columns::count; ++g) {
+        float* to = bias + (block * units.kept + Columns::first + g) * V;
+        for (int64_t v = 0; v < units.in_block(block); ++v) {
+          to[v] += from[Columns::gate[g] * units.count + block * V + v];
+        }
+      }
+    }
+  }
+
+  template <class Columns>
+  Panels pack_all(const Layer& l, const float* kernel, int64_t depth, int64_t width,
+                  const Units& units) {
+    const int64_t count = units.blocks / Columns::blocks;
+    const Panels to{memory.take(count * depth * Columns::vectors * V), count, depth};
+    each_task(l, count, [&](int64_t p) { pack<Columns>(kernel, width, units, to, p); });
+    return to;
+  }
+
+  template <class Columns>
+  Panels pack_back(const Layer& l, const float* kernel, int64_t rows, int64_t width,
+                   const Units& units) {
+    const int64_t count = (rows + 4 * V - 1) / (4 * V), depth = units.blocks * Columns::count * V;
+    const Panels to{memory.take(count * depth * 4 * V), count, depth};
+    each_task(l, count, [&](int64_t p) {
+      pack_transposed<Columns>(kernel, rows, width, units, to, p);
+    });
+    return to;
+  }
+};
+
+// Some steps, and where their states and gates are. Row b of step n is row (n - first) * batch + b.
+struct Span {
+  int64_t first, last;
+  const float* h;  // before the first step, (batch, units), with this stride
+  int64_t h_stride;
+  const float* c;
+  int64_t c_stride;
+  float* gates;    // null: not kept
+  float* cells;    // the second state after each step; only with `gates`
+  float* history;  // the first state after each step, padded, or null
+};
+
+template <class C>
+class Run {
+ public:
+  explicit Run(const Layer& layer)
+      : l(layer),
+        units(layer.units, C::kept, group()),
+        stride(round_up(layer.units, 4 * V)),
+        c_stride(units.blocks * V) {}
+
+  int64_t kept_size(bool has_outputs) const {
+    if (l.remat > 0) return spans() * l.batch * C::states * l.units;
+    return gates_size(l.time) + cells_size(l.time) + (has_outputs ? 0 : history_size(l.time));
+  }
+
+  void forward(const Results& to) const {
+    const PackedWeights<C> weights(l, units, true, false);
+    const bool keep = to.kept != nullptr && l.remat == 0;
+    float* kept = to.kept;
+    float* cells = keep ? kept + gates_size(l.time) : nullptr;
+    float* history = keep && to.outputs == nullptr ? cells + cells_size(l.time) : nullptr;
+    const Span span{0, l.time, l.states[0], l.units, l.states[1], l.units,
+                    keep ? kept : nullptr, cells, history};
+    run(span, weights, to, to.kept != nullptr && l.remat > 0 ? kept : nullptr);
+  }
+
+  void backward(const float* outputs, const float* kept, const Upstream& upstream,
+                const Gradients& to) const {
+    const int64_t B = l.batch, U = l.units, D = l.features, width = C::gates * U;
+    std::memset(to.kernel, 0, sizeof(float) * D * width);
+    std::memset(to.recurrent_kernel, 0, sizeof(float) * U * width);
+    if (to.bias != nullptr) std::memset(to.bias, 0, sizeof(float) * C::bias_rows * width);
+    for (int n = 0; n < C::peepholes; ++n) std::memset(to.peepholes[n], 0, sizeof(float) * U);
+
+    const PackedWeights<C> weights(l, units, l.remat > 0, true);
+    const int64_t steps = l.remat > 0 ? l.remat : steps_of_span();
+    const int64_t remade = l.remat > 0 ? smaller(steps, l.time) : 0;
+    Memory memory(2 * B * stride + gates_size(smaller(steps, l.time)) + gates_size(remade) +
+                  cells_size(remade) + history_size(remade));
+    float* d_states[2] = {memory.take(B * stride), memory.take(B * stride)};
+    float* dz = memory.take(gates_size(smaller(steps, l.time)));
+    float* gates = memory.take(gates_size(remade));
+    float* cells = memory.take(cells_size(remade));
+    float* history = memory.take(history_size(remade));
+    for (int s = 0; s < C::states; ++s) copy_rows(upstream.states[s], U, d_states[s], stride, U);
+
+    for (int64_t last = l.time; last > 0;) {
+      const int64_t first = (last - 1) / steps * steps;
+      if (l.remat > 0) {
+        const float* starts = kept + first / steps * B * C::states * U;
+        const Span span{first, last, starts, U, starts + B * U, U, gates, cells, history};
+        run(span, weights, Results{}, nullptr);
+        steps_back(span, weights, upstream.outputs, nullptr, dz, d_states);
+        gradients(span, weights, nullptr, dz, to);
+      } else {
+        const int64_t row = first * B;
+        const float* kept_cells = kept + gates_size(l.time);
+        const float* kept_history = kept_cells + cells_size(l.time);
+        Span span{first, last, l.states[0], U, l.states[1], U, nullptr, nullptr, nullptr};
+        span.gates = const_cast<float*>(kept) + row * units.row();
+        span.cells = const_cast<float*>(kept_cells) + row * c_stride;
+        if (first > 0) {
+          span.c = span.cells - B * c_stride;
+          span.c_stride = c_stride;
+        }
+        if (outputs == nullptr) {
+          span.history = const_cast<float*>(kept_history) + row * stride;
+          if (first > 0) {
+            span.h = span.history - B * stride;
+            span.h_stride = stride;
+          }
+        }
+        steps_back(span, weights, upstream.outputs, outputs, dz, d_states);
+        gradients(span, weights, outputs, dz, to);
+      }
+      last = first;
+    }
+    for (int s = 0; s < C::states; ++s) copy_rows(d_states[s], stride, to.states[s], U, U);
+  }
+
+ private:
+  const Layer& l;
+  const Units units;
+  const int64_t stride, c_stride;  // of a row of states, and of the second states that are kept
+
+  static constexpr int group() {
+    int largest = C::inputs::blocks;
+    if (C::state::blocks > largest) largest = C::state::blocks;
+    if (C::second && C::second_state::blocks > largest) largest = C::second_state::blocks;
+    return largest;
+  }
+
+  int64_t gates_size(int64_t steps) const { return steps * l.batch * units.row(); }
+  int64_t cells_size(int64_t steps) const { return C::states == 2 ? steps * l.batch * c_stride : 0; }
+  int64_t history_size(int64_t steps) const { return steps * l.batch * stride; }
+  int64_t spans() const { return (l.time + l.remat - 1) / l.remat; }
+  int64_t time_of(int64_t step) const { return l.reverse ? l.time - 1 - step : step; }
+
+  // So many steps that their gates stay in the last cache until all gradients are computed.
+  int64_t steps_of_span() const {
+    constexpr int64_t CACHE = 4 << 20;
+    return larger(1, CACHE / static_cast<int64_t>(sizeof(float)) / larger(1, gates_size(1)));
+  }
+
+  bool is_valid(int64_t step, int64_t b) const {
+    return l.mask == nullptr || l.mask[b * l.mask_row + time_of(step) * l.mask_step];
+  }
+
+  const float* input(int64_t step, int64_t b) const {
+    return l.inputs + b * l.input_row + time_of(step) * l.input_step;
+  }
+
+  void copy_rows(const float* from, int64_t from_stride, float* to, int64_t to_stride,
+                 int64_t count) const {
+    for (int64_t b = 0; b < l.batch; ++b) {
+      copy_padded(from + b * from_stride, count, to + b * to_stride, to_stride);
+    }
+  }
+
+  static void copy_padded(const float* from, int64_t count, float* to, int64_t padded) {
+    std::memcpy(to, from, sizeof(float) * count);
+    std::memset(to + count, 0, sizeof(float) * (padded - count));
+  }
+
+  // On how many tasks to spread the rows of the batch for so many multiplications.
+  int64_t row_tasks(int64_t multiplications) const {
+    constexpr int64_t WORTH_A_THREAD = 1 << 20;
+    return larger(1, smaller(smaller(l.threads, l.batch), multiplications / WORTH_A_THREAD));
+  }
+
+  void run(const Span& span, const PackedWeights<C>& weights, const Results& to,
+           float* starts) const {
+    const int64_t B = l.batch, steps = span.last - span.first;
+    if (B == 0) return;
+    const int64_t tasks = row_tasks(B * steps * (l.features + l.units) * C::gates * l.units);
+    const int64_t rows = (B + tasks - 1) / tasks;
+    const int64_t ahead = larger(1, smaller(steps, 48 / rows));  // steps whose inputs are projected
+    const int64_t floats = ahead * rows * (l.features + units.row()) + 4 * V +
+                           6 * rows * stride + round_up(ahead * rows * 2 + rows, V);
+    Memory memory(tasks * round_up(floats, V));
+    each_task(l, tasks, [&](int64_t task) {
+      float* scratch = memory.at(task * round_up(floats, V));
+      run_rows(span, weights, to, starts, B * task / tasks, B * (task + 1) / tasks, ahead, scratch);
+    });
+  }
+
+  void run_rows(const Span& span, const PackedWeights<C>& weights, const Results& to,
+                float* starts, int64_t begin, int64_t end, int64_t ahead, float* scratch) const {
+    const int64_t R = end - begin, B = l.batch, U = l.units, D = l.features, S = units.row();
+    auto take = [&](int64_t floats) {
+      float* taken = scratch;
+      scratch += round_up(floats, V);
+      return taken;
+    };
+    float *h = take(R * stride), *h_next = take(R * stride), *dropped = take(R * stride);
+    float *spare = take(R * stride), *c = take(R * stride), *dropout = take(R * stride);
+    float* z_block = take(span.gates == nullptr ? ahead * R * S : 0);
+    float* x = take(ahead * R * D);
+    float** z_rows = reinterpret_cast<float**>(take(ahead * R * 2));
+    bool* valid = reinterpret_cast<bool*>(take(R));
+    for (int64_t r = 0; r < R; ++r) {
+      copy_padded(span.h + (begin + r) * span.h_stride, U, h + r * stride, stride);
+      if (C::states == 2) {
+        copy_padded(span.c + (begin + r) * span.c_stride, U, c + r * c_stride, c_stride);
+      }
+      if (l.dropout) copy_padded(l.dropout + (begin + r) * U, U, dropout + r * stride, stride);
+    }
+    float* c_now = c;
+    for (int64_t block = span.first; block < span.last; block += ahead) {
+      const int64_t some = smaller(ahead, span.last - block);
+      float* z = span.gates ? span.gates + ((block - span.first) * B + begin) * S : z_block;
+      const int64_t z_step = (span.gates ? B : R) * S;
+      for (int64_t n = 0; n < some; ++n) {
+        for (int64_t r = 0; r < R; ++r) {
+          z_rows[n * R + r] = z + n * z_step + r * S;
+          float* to_x = x + (n * R + r) * D;
+          if (is_valid(block + n, begin + r)) {
+            std::memcpy(to_x, input(block + n, begin + r), sizeof(float) * D);
+          } else {
+            std::memset(to_x, 0, sizeof(float) * D);
+          }
+        }
+      }
+      project(weights, x, some * R, z_rows);
+      for (int64_t n = 0; n < some; ++n) {
+        const int64_t step = block + n;
+        if (starts && step % l.remat == 0) {
+          float* at = starts + (step / l.remat * B * C::states + begin) * U;
+          for (int64_t r = 0; r < R; ++r) {
+            std::memcpy(at + r * U, h + r * stride, sizeof(float) * U);
+            if (C::states == 2) {
+              std::memcpy(at + (B + r) * U, c_now + r * c_stride, sizeof(float) * U);
+            }
+          }
+        }
+        if (l.dropout) {
+          for (int64_t k = 0; k < R * stride; k += V) {
+            store(dropped + k, load(h + k) * load(dropout + k));
+          }
+        }
+        for (int64_t r = 0; l.mask && r < R; ++r) valid[r] = is_valid(step, begin + r);
+        float* c_next = c_now;
+        if (span.cells && C::states == 2) {
+          c_next = span.cells + ((step - span.first) * B + begin) * c_stride;
+        }
+        C::forward(Step{R, units, weights.steps, span.gates != nullptr,
+                        l.mask ? valid : nullptr, z + n * z_step, stride, l.dropout ? dropped : h,
+                        h, h_next, c_stride, c_now, c_next, spare});
+        for (int64_t r = 0; r < R; ++r) {
+          const float* row = h_next + r * stride;
+          if (to.outputs) {
+            float* at = to.outputs + (begin + r) * l.output_row + time_of(step) * l.output_step;
+            std::memcpy(at, row, sizeof(float) * U);
+          }
+          if (span.history) {
+            float* at = span.history + ((step - span.first) * B + begin + r) * stride;
+            std::memcpy(at, row, sizeof(float) * stride);
+          }
+        }
+        std::swap(h, h_next);
+        c_now = c_next;
+      }
+    }
+    for (int64_t r = 0; r < R; ++r) {
+      if (to.states[0]) {
+        std::memcpy(to.states[0] + (begin + r) * U, h + r * stride, sizeof(float) * U);
+      }
+      if (to.states[1] && C::states == 2) {
+        std::memcpy(to.states[1] + (begin + r) * U, c_now + r * c_stride, sizeof(float) * U);
+      }
+    }
+  }
+
+  // z = W x + b for some rows.
+  void project(const PackedWeights<C>& weights, const float* x, int64_t rows,
+               float* const* z_rows) const {
+    using In = typename C::inputs;
+    constexpr int REST = C::kept - In::count;  // kept vectors that begin with their bias alone
+    product<In::vectors>(
+        rows, Rows{x, l.features, l.features}, weights.inputs,
+        [&](int64_t panel) {
+          const float* bias = weights.bias + panel * In::blocks * C::kept * V;
+          return [=](int64_t, int n) {
+            return load(bias + (n / In::count * C::kept + n % In::count) * V);
+          };
+        },
+        [&](int64_t panel) {
+          const int64_t at = panel * In::blocks * C::kept * V;
+          const float* bias = weights.bias + at;
+          return [=](int64_t row, const vf* sums) {
+            float* z = z_rows[row] + at;
+#pragma GCC unroll 4
+            for (int n = 0; n < In::vectors; ++n) {
+              store(z + (n / In::count * C::kept + n % In::count) * V, sums[n]);
+            }
+            for (int rest = 0; rest < REST; ++rest) {
+              store(z + (In::count + rest) * V, load(bias + (In::count + rest) * V));
+            }
+          };
+        });
+  }
+
+  // The first state of row b before a step of a span, for products alone.
+  const float* h_before(const Span& span, const float* outputs, int64_t step, int64_t b) const {
+    if (span.history != nullptr || step == 0) {
+      if (step == span.first) return span.h + b * span.h_stride;
+      return span.history + ((step - 1 - span.first) * l.batch + b) * stride;
+    }
+    return outputs + b * l.output_row + time_of(step - 1) * l.output_step;
+  }
+
+  void steps_back(const Span& span, const PackedWeights<C>& weights, const float* d_outputs,
+                  const float* outputs, float* dz, float* const* d_states) const {
+    const int64_t B = l.batch;
+    if (B == 0) return;
+    const int64_t tasks =
+        row_tasks(B * (span.last - span.first) * l.units * C::gates * l.units);
+    const int64_t rows = (B + tasks - 1) / tasks;
+    const int64_t floats = 4 * rows * stride + round_up(rows, V);
+    Memory memory(tasks * floats);
+    each_task(l, tasks, [&](int64_t task) {
+      rows_back(span, weights, d_outputs, outputs, dz, d_states, B * task / tasks,
+                B * (task + 1) / tasks, memory.at(task * floats));
+    });
+  }
+
+  void rows_back(const Span& span, const PackedWeights<C>& weights, const float* d_outputs,
+                 const float* outputs, float* dz, float* const* d_states, int64_t begin,
+                 int64_t end, float* scratch) const {
+    const int64_t R = end - begin, B = l.batch, U = l.units, S = units.row();
+    auto take = [&](int64_t floats) {
+      float* taken = scratch;
+      scratch += round_up(floats, V);
+      return taken;
+    };
+    float *h = take(R * stride), *spare = take(R * stride), *dropout = take(R * stride);
+    float* c_first = take(R * stride);
+    bool* valid = reinterpret_cast<bool*>(take(R));
+    float *dh = d_states[0] + begin * stride, *dc = d_states[1] + begin * stride;
+    for (int64_t r = 0; r < R; ++r) {
+      if (l.dropout) copy_padded(l.dropout + (begin + r) * U, U, dropout + r * stride, stride);
+      if (C::states == 2) {
+        copy_padded(span.c + (begin + r) * span.c_stride, U, c_first + r * c_stride, c_stride);
+      }
+    }
+    for (int64_t step = span.last - 1; step >= span.first; --step) {
+      const int64_t row = (step - span.first) * B + begin;
+      for (int64_t r = 0; r < R; ++r) {
+        if (l.mask) valid[r] = is_valid(step, begin + r);
+        if (d_outputs) {
+          const float* d =
+              d_outputs + (begin + r) * l.output_row + time_of(step) * l.output_step;
+          for (int64_t u = 0; u < U; ++u) dh[r * stride + u] += d[u];
+        }
+        if (C::reads_h) {
+          copy_padded(h_before(span, outputs, step, begin + r), U, h + r * stride, stride);
+        }
+      }
+      const float* c_next = C::states == 2 ? span.cells + row * c_stride : nullptr;
+      const float* c = step == span.first ? c_first : c_next - B * c_stride;
+      C::backward(StepBack{R, units, weights.steps, l.mask ? valid : nullptr,
+                           span.gates + row * S, dz + row * S, stride, h, c_stride, c, c_next, dh,
+                           dc, l.dropout ? dropout : nullptr, spare});
+      if (l.truncate > 0 && step > 0 && step % l.truncate == 0) {
+        std::memset(dh, 0, sizeof(float) * R * stride);
+        std::memset(dc, 0, sizeof(float) * R * stride);
+      }
+    }
+  }
+
+  // From dz of a span: the gradients of the inputs, and its share of those of the weights.
+  void gradients(const Span& span, const PackedWeights<C>& weights, const float* outputs,
+                 const float* dz, const Gradients& to) const {
+    const int64_t B = l.batch, U = l.units, D = l.features;
+    const int64_t rows = (span.last - span.first) * B, width = C::gates * U;
+    if (rows == 0) return;
+    // Each task streams through all of dz, so they should be few, and all of a size.
+    const int64_t each = rows * (D + U) * width > (1 << 21) ? l.threads : 1;
+    const int64_t of_inputs = larger(1, smaller(2 * each, rows / 48));
+    const int64_t of_kernel = larger(1, smaller(each, D / MAX_ROWS));
+    const int64_t of_state = larger(1, smaller(each, U / MAX_ROWS));
+    const int64_t of_second = C::second ? of_state : 0;
+    const int64_t tasks = of_kernel + of_state + of_second + C::peepholes + of_inputs;
+    const int64_t floats = outer_scratch(larger(D / of_kernel, U / of_state) + 2 * MAX_ROWS,
+                                         larger(D, U));
+    Memory memory((of_kernel + of_state + of_second) * floats);
+
+    auto state_row = [&](int64_t k, float* spare) -> const float* {
+      const int64_t step = span.first + k / B, b = k % B;
+      if (!is_valid(step, b)) return nullptr;
+      const float* h = h_before(span, outputs, step, b);
+      if (l.dropout == nullptr) return h;
+      for (int64_t u = 0; u < U; ++u) spare[u] = h[u] * l.dropout[b * U + u];
+      return spare;
+    };
+    auto input_row = [&](int64_t k, float*) -> const float* {
+      const int64_t step = span.first + k / B, b = k % B;
+      return is_valid(step, b) ? input(step, b) : nullptr;
+    };
+    auto second_row = [&](int64_t k, float* spare) -> const float* {
+      const int64_t step = span.first + k / B, b = k % B;
+      if (!is_valid(step, b)) return nullptr;
+      return second_operand(span.gates + k * units.row(), spare);
+    };
+    float* bias_of_state = C::bias_rows == 2 && to.bias ? to.bias + width : nullptr;
+
+    each_task(l, tasks, [&](int64_t task) {
+      int64_t n = task;
+      float* scratch = memory.at(smaller(task, of_kernel + of_state + of_second - 1) * floats);
+      if (n < of_kernel) {
+        const int64_t first = cut(D, n, of_kernel), last = cut(D, n + 1, of_kernel);
+        add_outer_products<typename C::inputs>(first, last, rows, input_row, dz, units, C::gates,
+                                               to.kernel, n == 0 ? to.bias : nullptr, scratch);
+        return;
+      }
+      n -= of_kernel;
+      if (n < of_state) {
+        const int64_t first = cut(U, n, of_state), last = cut(U, n + 1, of_state);
+        add_outer_products<typename C::state>(first, last, rows, state_row, dz, units, C::gates,
+                                              to.recurrent_kernel, n == 0 ? bias_of_state : nullptr,
+                                              scratch);
+        return;
+      }
+      n -= of_state;
+      if (n < of_second) {
+        const int64_t first = cut(U, n, of_second), last = cut(U, n + 1, of_second);
+        add_outer_products<typename C::second_state>(first, last, rows, second_row, dz, units,
+                                                     C::gates, to.recurrent_kernel, nullptr,
+                                                     scratch);
+        return;
+      }
+      n -= of_second;
+      if (n < C::peepholes) return add_peephole(span, dz, n, to.peepholes[n]);
+      n -= C::peepholes;
+      input_gradients(span, weights, dz, rows * n / of_inputs, rows * (n + 1) / of_inputs,
+                      to.inputs);
+    });
+  }
+
+  // Where part n of `count` rows begins: at a whole tile.
+  static int64_t cut(int64_t count, int64_t n, int64_t parts) {
+    return n == parts ? count : count * n / parts / MAX_ROWS * MAX_ROWS;
+  }
+
+  const float* second_operand(const float* z, float* spare) const {
+    if constexpr (C::second) {
+      for (int64_t block = 0; block < units.blocks; ++block) {
+        const float* from = z + (block * C::kept + C::second_operand) * V;
+        for (int64_t v = 0; v < units.in_block(block); ++v) spare[block * V + v] = from[v];
+      }
+    }
+    return spare;
+  }
+
+  // The gradient of a peephole: i and f see the state before the step, o the one after.
+  void add_peephole(const Span& span, const float* dz, int64_t number, float* to) const {
+    if constexpr (C::peepholes > 0) {
+      const int64_t B = l.batch, rows = (span.last - span.first) * B;
+      const int gate = number == 2 ? C::O : static_cast<int>(number);
+      for (int64_t block = 0; block < units.blocks; ++block) {
+        const int64_t count = units.in_block(block);
+        vf sum = {};
+        for (int64_t k = 0; k < rows; ++k) {
+          const float* c = span.cells + (number == 2 ? k : k - B) * c_stride + block * V;
+          const vf state = k < B && number != 2
+                               ? load_part(span.c + k * span.c_stride + block * V, count)
+                               : load(c);
+          sum += load(dz + k * units.row() + (block * C::kept + gate) * V) * state;
+        }
+        if (count > 0) {
+          store_part(to + block * V, load_part(to + block * V, count) + sum, count);
+        }
+      }
+    }
+  }
+
+  void input_gradients(const Span& span, const PackedWeights<C>& weights, const float* dz,
+                       int64_t begin, int64_t end, float* to) const {
+    const int64_t B = l.batch, D = l.features;
+    product<4>(
+        end - begin, Rows::of<typename C::inputs>(dz + begin * units.row(), units),
+        weights.inputs_back, [](int64_t) { return [](int64_t, int) { return vf{}; }; },
+        [&](int64_t panel) {
+          return [=](int64_t row, const vf* sums) {
+            const int64_t k = begin + row, step = span.first + k / B, b = k % B;
+            float* at = to + b * l.input_row + time_of(step) * l.input_step;
+            for (int n = 0; n < 4; ++n) {
+              const int64_t column = (panel * 4 + n) * V;
+              if (column < D) store_part(at + column, sums[n], D - column);
+            }
+          };
+        });
+  }
+};
+
+}  // namespace RNN_TARGET
+}  // namespace rnnlayers

@@ -1,0 +1,369 @@
+// The kernels against plain loops in double precision, written from the equations of the cells.
+//
+// The gradients are compared along random directions with central differences of the plain loops.
+// `make test-native` builds this program with sanitizers, for each target.
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "kernels.h"
+#include "pool.h"
+
+using namespace rnnlayers;
+using Array = std::vector<double>;
+
+namespace {
+
+std::mt19937 random_numbers(7);
+
+double draw() { return std::normal_distribution<double>()(random_numbers); }
+
+struct Case {
+  CellKind cell;
+  int64_t batch, time, features, units;
+  bool reverse = false, masked = false, dropout = false, bias = true, outputs = true;
+  bool time_major = false;
+  int64_t truncate = 0, remat = 0;
+  int threads = 1;
+};
+
+bool is_lstm(CellKind cell) {
+  return cell == CellKind::lstm || cell == CellKind::coupled_lstm || cell == CellKind::peephole_lstm;
+}
+bool is_gru(CellKind cell) { return cell == CellKind::gru || cell == CellKind::gru_reset_before; }
+int gates_of(CellKind cell) {
+  if (cell == CellKind::coupled_lstm || is_gru(cell)) return 3;
+  return is_lstm(cell) ? 4 : 1;
+}
+double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
+
+// All that is differentiated, in this order: inputs, two states, kernel, recurrent kernel, bias,
+// three peepholes.
+struct Numbers {
+  std::vector<Array> all;
+};
+
+struct Problem {
+  Case c;
+  Numbers numbers;
+  std::vector<char> mask;
+  Array dropout;
+  Array d_outputs, d_states[2];
+
+  explicit Problem(const Case& c) : c(c) {
+    const int64_t B = c.batch, T = c.time, D = c.features, U = c.units, G = gates_of(c.cell);
+    const bool peepholes = c.cell == CellKind::peephole_lstm;
+    const int64_t biases = c.bias ? G * U * (c.cell == CellKind::gru ? 2 : 1) : 0;
+    const int64_t sizes[] = {B * T * D, B * U, is_lstm(c.cell) ? B * U : 0, D * G * U, U * G * U,
+                             biases, peepholes ? U : 0, peepholes ? U : 0, peepholes ? U : 0};
+    const double scales[] = {1, 1, 1, 1 / std::sqrt(D), 1 / std::sqrt(U), 1, 1, 1, 1};
+    for (int n = 0; n < 9; ++n) {
+      numbers.all.emplace_back(sizes[n]);
+      // Rounded to floats, so that both sides begin with the same numbers.
+      for (double& x : numbers.all.back()) x = static_cast<float>(scales[n] * draw());
+    }
+    for (int64_t n = 0; n < B * T; ++n) mask.push_back(!c.masked || random_numbers() % 3 != 0);
+    for (int64_t t = 0; c.masked && B > 2 && t < T; ++t) mask[2 * T + t] = 0;  // an empty row
+    for (int64_t n = 0; n < B * U; ++n) {
+      dropout.push_back(c.dropout ? (random_numbers() % 3 ? 1.5 : 0) : 1);
+    }
+    for (int64_t n = 0; n < B * T * U; ++n) {
+      d_outputs.push_back(c.outputs ? static_cast<float>(draw()) : 0);
+    }
+    for (Array& d : d_states) {
+      for (int64_t n = 0; n < B * U; ++n) d.push_back(static_cast<float>(draw()));
+    }
+  }
+
+  int64_t at(int64_t b, int64_t t, int64_t size) const {
+    return (c.time_major ? t * c.batch + b : b * c.time + t) * size;
+  }
+};
+
+struct Outcome {
+  Array outputs, states[2];
+};
+
+// The layer by plain loops. The gradient stops where `truncate` says: there, the states are those of
+// `stopped`, an outcome of all steps, if it is given.
+Outcome reference(const Problem& p, const Numbers& in, std::vector<Array>* history = nullptr,
+                  const std::vector<Array>* stopped = nullptr) {
+  const Case& c = p.c;
+  const int64_t B = c.batch, T = c.time, D = c.features, U = c.units, G = gates_of(c.cell);
+  const Array &x = in.all[0], &W = in.all[3], &R = in.all[4], &bias = in.all[5];
+  Array h = in.all[1], s = in.all[2];
+  Outcome out;
+  out.outputs.assign(B * T * U, 0);
+  for (int64_t i = 0; i < T; ++i) {
+    const int64_t t = c.reverse ? T - 1 - i : i;
+    if (stopped && c.truncate && i && i % c.truncate == 0) {
+      h = (*stopped)[2 * i];
+      s = (*stopped)[2 * i + 1];
+    }
+    if (history) {
+      history->push_back(h);
+      history->push_back(s);
+    }
+    Array h_next = h, s_next = s;
+    for (int64_t b = 0; b < B; ++b) {
+      if (!p.mask[b * T + t]) continue;
+      Array hd(U), from_x(G * U), from_h(G * U);
+      for (int64_t u = 0; u < U; ++u) hd[u] = h[b * U + u] * p.dropout[b * U + u];
+      for (int64_t k = 0; k < G * U; ++k) {
+        from_x[k] = bias.empty() ? 0 : bias[k];
+        if (c.cell == CellKind::gru && !bias.empty()) from_h[k] = bias[G * U + k];
+        for (int64_t d = 0; d < D; ++d) from_x[k] += x[p.at(b, t, D) + d] * W[d * G * U + k];
+        for (int64_t u = 0; u < U; ++u) from_h[k] += hd[u] * R[u * G * U + k];
+      }
+      auto z = [&](int64_t gate, int64_t u) { return from_x[gate * U + u] + from_h[gate * U + u]; };
+      for (int64_t u = 0; u < U; ++u) {
+        double& new_h = h_next[b * U + u];
+        const double h_prev = h[b * U + u];
+        switch (c.cell) {
+          case CellKind::elman_tanh: new_h = std::tanh(z(0, u)); break;
+          case CellKind::elman_relu: new_h = std::fmax(z(0, u), 0); break;
+          case CellKind::elman_sigmoid: new_h = sigmoid(z(0, u)); break;
+          case CellKind::gru: {
+            const double update = sigmoid(z(0, u)), reset = sigmoid(z(1, u));
+            const double n = std::tanh(from_x[2 * U + u] + reset * from_h[2 * U + u]);
+            new_h = update * h_prev + (1 - update) * n;
+            break;
+          }
+          case CellKind::gru_reset_before: {
+            double sum = from_x[2 * U + u];
+            for (int64_t v = 0; v < U; ++v) {
+              sum += sigmoid(z(1, v)) * hd[v] * R[v * G * U + 2 * U + u];
+            }
+            const double update = sigmoid(z(0, u));
+            new_h = update * h_prev + (1 - update) * std::tanh(sum);
+            break;
+          }
+          default: {
+            const bool coupled = c.cell == CellKind::coupled_lstm;
+            const bool peep = c.cell == CellKind::peephole_lstm;
+            const double c_prev = s[b * U + u];
+            const double p_i = peep ? in.all[6][u] : 0, p_f = peep ? in.all[7][u] : 0;
+            const double gate_i = sigmoid(z(0, u) + p_i * c_prev);
+            const double gate_f = coupled ? 1 - gate_i : sigmoid(z(1, u) + p_f * c_prev);
+            const double cell = gate_f * c_prev + gate_i * std::tanh(z(G - 2, u));
+            const double gate_o = sigmoid(z(G - 1, u) + (peep ? in.all[8][u] * cell : 0));
+            s_next[b * U + u] = cell;
+            new_h = gate_o * std::tanh(cell);
+          }
+        }
+      }
+    }
+    h = h_next;
+    s = s_next;
+    for (int64_t b = 0; b < B; ++b) {
+      for (int64_t u = 0; u < U; ++u) out.outputs[p.at(b, t, U) + u] = h[b * U + u];
+    }
+  }
+  out.states[0] = h;
+  out.states[1] = s;
+  return out;
+}
+
+double dot(const Array& a, const Array& b) {
+  double sum = 0;
+  for (size_t n = 0; n < a.size(); ++n) sum += a[n] * b[n];
+  return sum;
+}
+
+double loss(const Problem& p, const Numbers& in, const std::vector<Array>& stopped) {
+  const Outcome out = reference(p, in, nullptr, &stopped);
+  return dot(out.outputs, p.d_outputs) + dot(out.states[0], p.d_states[0]) +
+         dot(out.states[1], p.d_states[1]);
+}
+
+std::vector<float> floats(const Array& from) { return {from.begin(), from.end()}; }
+
+struct Computed {
+  std::vector<float> outputs, states[2];
+  std::vector<std::vector<float>> gradients;
+};
+
+Computed compute(const Problem& p, int threads) {
+  const Case& c = p.c;
+  std::vector<std::vector<float>> in;
+  for (const Array& a : p.numbers.all) in.push_back(floats(a));
+  // What is masked must not matter, even if it is not a number.
+  for (int64_t b = 0; b < c.batch; ++b) {
+    for (int64_t t = 0; t < c.time; ++t) {
+      for (int64_t d = 0; !p.mask[b * c.time + t] && d < c.features; ++d) {
+        in[0][p.at(b, t, c.features) + d] = NAN;
+      }
+    }
+  }
+  const std::vector<float> dropout = floats(p.dropout);
+  auto pointer = [](std::vector<float>& of) { return of.empty() ? nullptr : of.data(); };
+  Layer l{};
+  l.cell = c.cell;
+  l.batch = c.batch, l.time = c.time, l.features = c.features, l.units = c.units;
+  l.inputs = in[0].data();
+  l.input_row = c.time_major ? c.features : c.time * c.features;
+  l.input_step = c.time_major ? c.batch * c.features : c.features;
+  l.output_row = c.time_major ? c.units : c.time * c.units;
+  l.output_step = c.time_major ? c.batch * c.units : c.units;
+  l.mask = c.masked ? reinterpret_cast<const bool*>(p.mask.data()) : nullptr;
+  l.mask_row = c.time, l.mask_step = 1;
+  l.dropout = c.dropout ? dropout.data() : nullptr;
+  l.states[0] = in[1].data(), l.states[1] = pointer(in[2]);
+  l.weights = {in[3].data(), in[4].data(), pointer(in[5]),
+               {pointer(in[6]), pointer(in[7]), pointer(in[8])}};
+  l.reverse = c.reverse, l.truncate = c.truncate, l.remat = c.remat;
+  l.threads = threads, l.pool = &Pool::shared();
+
+  const Kernels& kernels = best_kernels();
+  Computed out;
+  out.outputs.resize(c.outputs ? p.d_outputs.size() : 0);
+  for (int s = 0; s < 2; ++s) out.states[s].resize(in[1 + s].size());
+  // Nothing is read before it is written.
+  std::vector<float> kept(kernels.kept_size(l, c.outputs), NAN);
+  float* aligned = static_cast<float*>(std::aligned_alloc(64, (kept.size() * 4 / 64 + 1) * 64));
+  std::copy(kept.begin(), kept.end(), aligned);
+  Results plain{pointer(out.outputs), {out.states[0].data(), pointer(out.states[1])}, nullptr};
+  kernels.forward(l, plain);
+  const Computed without = out;
+  plain.kept = aligned;
+  kernels.forward(l, plain);
+  if (without.outputs != out.outputs || without.states[0] != out.states[0]) {
+    std::printf("what is kept changes the results\n");
+    std::exit(1);
+  }
+  std::vector<float> d_outputs = floats(p.d_outputs);
+  std::vector<float> d_states[2] = {floats(p.d_states[0]), floats(p.d_states[1])};
+  for (const Array& a : p.numbers.all) out.gradients.emplace_back(a.size(), NAN);
+  auto& g = out.gradients;
+  kernels.backward(l, pointer(out.outputs), aligned,
+                   {c.outputs ? d_outputs.data() : nullptr, {d_states[0].data(), d_states[1].data()}},
+                   {g[0].data(), {g[1].data(), pointer(g[2])}, g[3].data(), g[4].data(),
+                    pointer(g[5]), {pointer(g[6]), pointer(g[7]), pointer(g[8])}});
+  std::free(aligned);
+  return out;
+}
+
+int failures = 0;
+
+void expect(bool holds, const Case& c, const char* what, double error) {
+  if (holds) return;
+  ++failures;
+  std::printf("cell %d batch %ld time %ld features %ld units %ld reverse %d masked %d dropout %d "
+              "bias %d outputs %d truncate %ld remat %ld: %s, error %g\n",
+              static_cast<int>(c.cell), static_cast<long>(c.batch), static_cast<long>(c.time),
+              static_cast<long>(c.features), static_cast<long>(c.units), c.reverse, c.masked,
+              c.dropout, c.bias, c.outputs, static_cast<long>(c.truncate),
+              static_cast<long>(c.remat), what, error);
+}
+
+double largest_difference(const std::vector<float>& a, const Array& b) {
+  double largest = 0;
+  for (size_t n = 0; n < a.size(); ++n) {
+    const double difference = std::fabs(a[n] - b[n]) / (1 + std::fabs(b[n]));
+    if (!(difference <= largest)) largest = std::isnan(difference) ? INFINITY : difference;
+  }
+  return largest;
+}
+
+void check(const Case& c) {
+  const Problem p(c);
+  const Computed got = compute(p, c.threads);
+  std::vector<Array> history;
+  const Outcome expected = reference(p, p.numbers, &history);
+  const double near = 1e-5;
+  double error = largest_difference(got.outputs, expected.outputs);
+  expect(error < near, c, "outputs", error);
+  for (int s = 0; s < (is_lstm(c.cell) ? 2 : 1); ++s) {
+    error = largest_difference(got.states[s], expected.states[s]);
+    expect(error < near, c, "final states", error);
+  }
+  for (size_t n = 0; n < p.numbers.all.size(); ++n) {
+    const size_t size = p.numbers.all[n].size();
+    if (size == 0 || c.cell == CellKind::elman_relu) continue;  // not smooth
+    Array direction(size);
+    double length = 0, numbers = 0;
+    for (double& x : direction) {
+      x = draw();
+      length += x * x;
+    }
+    const double step = 1e-4 / std::sqrt(length);
+    Numbers there = p.numbers, back = p.numbers;
+    for (size_t k = 0; k < size; ++k) {
+      there.all[n][k] += step * direction[k];
+      back.all[n][k] -= step * direction[k];
+      numbers += got.gradients[n][k] * direction[k];
+    }
+    const double slope = (loss(p, there, history) - loss(p, back, history)) / (2 * step);
+    double scale = 0;
+    for (float d : got.gradients[n]) scale += static_cast<double>(d) * d;
+    scale = std::sqrt(scale) + 1e-3 * std::sqrt(length);
+    const std::string what = "gradient " + std::to_string(n);
+    error = std::fabs(slope - numbers);
+    expect(error < 1e-4 * scale + 1e-6, c, what.c_str(), error / scale);
+  }
+  const Computed again = compute(p, 4);
+  expect(again.outputs == got.outputs && again.gradients == got.gradients &&
+             again.states[0] == got.states[0],
+         c, "other numbers on four threads", 0);
+}
+
+void check_pool() {
+  // Eight callers at once, each with tasks that call the pool again.
+  std::vector<std::thread> callers;
+  std::vector<int64_t> sums(8);
+  for (int n = 0; n < 8; ++n) {
+    callers.emplace_back([n, &sums] {
+      for (int round = 0; round < 50; ++round) {
+        std::vector<int64_t> parts(20);
+        Pool::shared().run(
+            20, 4,
+            [](void* context, int64_t k) {
+              int64_t inner[3] = {};
+              Pool::shared().run(
+                  3, 2, [](void* of, int64_t i) { static_cast<int64_t*>(of)[i] = i + 1; }, inner);
+              (*static_cast<std::vector<int64_t>*>(context))[k] = k * (inner[0] + inner[1] + inner[2]);
+            },
+            &parts);
+        for (int64_t part : parts) sums[n] += part;
+      }
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+  for (int64_t sum : sums) {
+    if (sum != 50 * 6 * 190) {
+      ++failures;
+      std::printf("the pool computed %ld\n", static_cast<long>(sum));
+    }
+  }
+}
+
+}  // namespace
+
+int main(int count, char**) {
+  std::printf("%s kernels\n", best_kernels().target);
+  check_pool();
+  const bool quick = count > 1;
+  for (int kind = 0; kind < CELL_KINDS; ++kind) {
+    const CellKind cell = static_cast<CellKind>(kind);
+    for (int64_t units = 1; units <= 67; units += quick ? 11 : (units < 20 ? 1 : 7)) {
+      Case c{cell, 1 + units % 5, 1 + units % 4, 1 + units * 5 % 19, units};
+      c.reverse = units % 2, c.masked = units % 3 == 0, c.dropout = units % 4 == 1;
+      c.bias = units % 5 != 2, c.outputs = units % 7 != 3, c.time_major = units % 2 == 0;
+      check(c);
+    }
+    check({cell, 7, 9, 5, 18, false, true, true, true, true, false, 3, 0});
+    check({cell, 7, 9, 5, 18, true, true, true, true, false, false, 0, 4});
+    check({cell, 3, 10, 5, 18, true, true, true, true, true, true, 4, 2});
+    check({cell, 9, 7, 67, 35, true, false, false, true, true});
+    check({cell, 40, 4, 3, 33, false, true, false, true, true});
+    check({cell, 1, 60, 3, 5, false, false, false, true, true});
+    if (!quick) check({cell, 33, 12, 65, 130, false, true, true, true, true, false, 0, 0, 3});
+  }
+  std::printf(failures ? "%d failures\n" : "all is well\n", failures);
+  return failures != 0;
+}
