@@ -8,11 +8,14 @@ import types
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 import rnnlayers
 from rnnlayers.cells.base import Cell
+from tests import equations as core_equations
 from tests import family_equations as equations
+from tests.cases import randomize
 from tests.equations import ACTIVATIONS
 
 UNITS = 4
@@ -32,10 +35,77 @@ class Member:
     def __str__(self) -> str:
         return self.name or self.cell.__name__
 
+    @property
+    def layer(self):
+        """The layer of the cell, a class."""
+        return getattr(rnnlayers, self.cell.__name__.removesuffix("Cell"))
+
     def make(self, **options):
         return self.cell(UNITS, **{**self.arguments, **options})
 
+    def make_layer(self, **options):
+        """Return the layer with random weights."""
+        layer = self.layer(UNITS, **{**self.arguments, **options})
+        return randomize(layer, self.features)
 
+    def sample_states(self, cell, rows, seed=2):
+        """Return random states in float64, those that count steps with whole numbers."""
+        rng = np.random.default_rng(seed)
+        states = [rng.normal(size=(rows, size)) for size in cell.state_sizes]
+        if "t" in cell.state_names:
+            states[-1] = np.arange(rows)[:, None].astype("float64")
+        return states
+
+    def run(self, cell, sequences, states, mask=None, reverse=False):
+        """Run the equations over `(batch, timesteps, features)` as a layer must.
+
+        Returns the outputs, at their steps, and the final states. A masked step repeats the output
+        before it, at first zeros.
+        """
+        weights = {w.name: np.asarray(w.numpy(), "float64") for w in cell.weights}
+        functions, names = functions_of(cell), cell.state_names
+        rows, steps, _ = sequences.shape
+        mask = np.ones((rows, steps), bool) if mask is None else mask
+        outputs = np.zeros((rows, steps, cell.output_size))
+        after = [np.array(state, "float64") for state in states]
+        for row in range(rows):
+            output = np.zeros(cell.output_size)
+            before = {name: state[row] for name, state in zip(names, after, strict=True)}
+            for step in reversed(range(steps)) if reverse else range(steps):
+                if mask[row, step]:
+                    x = np.asarray(sequences[row, step], "float64")
+                    output, before = self.equation(x, before, weights, functions, **self.numbers)
+                outputs[row, step] = output
+            for name, state in zip(names, after, strict=True):
+                state[row] = before[name]
+        return outputs, after
+
+
+def of_core(equation, *names):
+    """Return an equation of tests/equations.py as those of the family are written."""
+
+    def step(x, s, w, f, **numbers):
+        functions = {"activation": f.act, "recurrent_activation": f.gate}
+        used = {name: functions[name] for name in names}
+        states = equation(x, tuple(s.values()), **w, **used, **numbers)
+        return states[0], dict(zip(s, states, strict=True))
+
+    return step
+
+
+GATED = ("activation", "recurrent_activation")
+CORE = [
+    Member(rnnlayers.ElmanCell, of_core(core_equations.elman, "activation")),
+    Member(rnnlayers.LSTMCell, of_core(core_equations.lstm, *GATED)),
+    Member(rnnlayers.GRUCell, of_core(core_equations.gru, *GATED), numbers={"reset_after": True}),
+    Member(
+        rnnlayers.GRUCell,
+        of_core(core_equations.gru, *GATED),
+        {"reset_after": False},
+        {"reset_after": False},
+        name="GRUCell, reset before",
+    ),
+]
 LAYER_NORM = {"layer_norm": True}
 PEEPHOLE = {"peephole": True}
 FAMILY = [
@@ -145,7 +215,18 @@ FAMILY = [
         {"time_feature": True},
         name="PhasedLSTMCell, times given",
     ),
+    *(
+        Member(
+            rnnlayers.GRUDCell,
+            equations.gru_d,
+            {"time_feature": time_feature},
+            {"time_feature": time_feature},
+            name=f"GRUDCell, times {'given' if time_feature else 'counted'}",
+        )
+        for time_feature in (False, True)
+    ),
 ]
+EVERY = [*CORE, *FAMILY]
 each_member = pytest.mark.parametrize("member", FAMILY, ids=str)
 
 

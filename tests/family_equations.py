@@ -420,3 +420,23 @@ def phased_lstm(x, s, w, f, time_feature):
     h = k * f.gate(o) * f.act(c) + (1 - k) * s["h"]
     c = k * c + (1 - k) * s["c"]
     return h, {"h": h, "c": c, "t": np.array([t if time_feature else t + 1])}
+
+
+def gru_d(x, s, w, f, time_feature):
+    x, time = (x[:-1], x[-1]) if time_feature else (x, s["clock"][1] + 1)
+    # The states hold the last observation less the mean, and the time that has passed since.
+    last, mean = s["e"] + w["means"], w["means"]
+    delta = s["d"] + s["clock"][0] * (time - s["clock"][1])
+    m = 1.0 - np.isnan(x)
+    gamma_x = np.exp(-np.maximum(0, w["input_decay"] * delta + w["input_decay_bias"]))
+    gamma_h = np.exp(-np.maximum(0, delta @ w["state_decay"] + w["state_decay_bias"]))
+    x_hat = np.where(m == 1, x, gamma_x * last + (1 - gamma_x) * mean)
+    h = gamma_h * s["h"]
+    i_z, i_r, i_n = parts(x_hat @ w["kernel"] + m @ w["mask_kernel"] + w["bias"], 3)
+    u_z, u_r, u_n = parts(w["recurrent_kernel"], 3)
+    z, r = f.gate(i_z + h @ u_z), f.gate(i_r + h @ u_r)
+    n = f.act(i_n + (r * h) @ u_n)
+    h = z * h + (1 - z) * n
+    last = np.where(m == 1, x, last)
+    after = {"e": last - mean, "d": (1 - m) * delta, "clock": np.array([1.0, time])}
+    return h, {"h": h, **after}

@@ -40,6 +40,7 @@ from rnnlayers.cells.lstm_variants import (
     ProjectedLSTMCell,
 )
 from rnnlayers.cells.min_gated import MinGRUCell, MinLSTMCell
+from rnnlayers.cells.missing import GRUDCell
 from rnnlayers.cells.mutated import MUT1Cell, MUT2Cell, MUT3Cell
 from rnnlayers.cells.oscillators import CoRNNCell, LEMCell, UnICORNNCell
 from rnnlayers.cells.parts import Fused, Product, SideInputs
@@ -65,6 +66,7 @@ __all__ = [
     "FastRNNCell",
     "Fused",
     "GRUCell",
+    "GRUDCell",
     "GatedAntisymmetricCell",
     "GatedCell",
     "IRNNCell",

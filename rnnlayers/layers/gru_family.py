@@ -7,6 +7,7 @@ from rnnlayers.cells import (
     CFNCell,
     FastGRNNCell,
     FastRNNCell,
+    GRUDCell,
     IntersectionCell,
     LayerNormGRUCell,
     LightRecurrentCell,
@@ -323,5 +324,24 @@ class FastGRNN(CellLayer, cell=FastGRNNCell):
     Example:
 
     >>> rnnlayers.FastGRNN(4, return_sequences=True)(np.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 4])
+    """
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class GRUD(CellLayer, cell=GRUDCell):
+    """A GRU for series with missing values, which are NaN in the inputs: GRU-D.
+
+    Equations and weights are those of `GRUDCell`.
+
+    Args:
+        units: Positive integer, the size of the output, or as `GRUDCell` has it.
+        **kwargs: All other arguments of `GRUDCell` and of `Recurrent`.
+
+    Call arguments, returns, masking and errors are those of `Recurrent`.
+
+    Example:
+
+    >>> rnnlayers.GRUD(4, return_sequences=True)(np.ones((2, 5, 3))).shape
     TensorShape([2, 5, 4])
     """
