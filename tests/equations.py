@@ -11,6 +11,7 @@ ACTIVATIONS = {
     "relu": lambda x: np.maximum(x, 0),
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
     "hard_sigmoid": lambda x: np.clip(x / 6 + 0.5, 0, 1),
+    "softplus": lambda x: np.log1p(np.exp(x)),
     "bent": lambda x: 0.5 * np.tanh(x) + 0.25 * x,
 }
 

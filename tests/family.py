@@ -225,6 +225,41 @@ FAMILY = [
         )
         for time_feature in (False, True)
     ),
+    Member(rnnlayers.BRCCell, equations.brc),
+    Member(rnnlayers.NBRCCell, equations.nbrc),
+    Member(rnnlayers.SGRNCell, equations.sgrn),
+    Member(rnnlayers.SGUCell, equations.sgu, {}, {"deep": False}),
+    Member(rnnlayers.DSGUCell, equations.sgu, {}, {"deep": True}),
+    *(
+        Member(cell, equation, numbers, numbers)
+        for cell, equation, numbers in (
+            (rnnlayers.MiRU1Cell, equations.miru1, {"update_coefficient": 0.3}),
+            (
+                rnnlayers.MiRU2Cell,
+                equations.miru2,
+                {"update_coefficient": 0.3, "reset_coefficient": 0.8},
+            ),
+            (rnnlayers.TauGRUCell, equations.tau_gru, {"delay": 2}),
+        )
+    ),
+    Member(rnnlayers.TRNNCell, equations.t_rnn),
+    Member(rnnlayers.TGRUCell, equations.t_gru),
+    Member(rnnlayers.TLSTMCell, equations.t_lstm),
+    Member(rnnlayers.WorkingMemoryLSTMCell, equations.working_memory_lstm),
+    Member(rnnlayers.ResidualLSTMCell, equations.residual_lstm),
+    Member(
+        rnnlayers.ResidualLSTMCell,
+        equations.residual_lstm,
+        features=UNITS,
+        name="ResidualLSTMCell, inputs pass",
+    ),
+    Member(
+        rnnlayers.MassConservingLSTMCell,
+        equations.mass_conserving_lstm,
+        {"mass_features": 2},
+        {"masses": 2},
+        features=4,
+    ),
 ]
 EVERY = [*CORE, *FAMILY]
 each_member = pytest.mark.parametrize("member", FAMILY, ids=str)

@@ -440,3 +440,113 @@ def gru_d(x, s, w, f, time_feature):
     last = np.where(m == 1, x, last)
     after = {"e": last - mean, "d": (1 - m) * delta, "clock": np.array([1.0, time])}
     return h, {"h": h, **after}
+
+
+def nbrc(x, s, w, f):
+    x_a, x_c, x_h = parts(x @ w["kernel"] + w["bias"], 3)
+    u_a, u_c = parts(s["h"] @ w["recurrent_kernel"], 2)
+    return _bistable(x_a + u_a, x_c + u_c, x_h, s["h"], f)
+
+
+def brc(x, s, w, f):
+    x_a, x_c, x_h = parts(x @ w["kernel"] + w["bias"], 3)
+    w_a, w_c = parts(w["recurrent_kernel"], 2)
+    return _bistable(x_a + w_a * s["h"], x_c + w_c * s["h"], x_h, s["h"], f)
+
+
+def _bistable(a, c, candidate, h, f):
+    a, c = 1 + f.act(a), f.gate(c)
+    h = c * h + (1 - c) * f.act(candidate + a * h)
+    return h, {"h": h}
+
+
+def sgrn(x, s, w, f):
+    z = x @ w["kernel"] + w["bias"]
+    forget = f.gate(z + s["h"] @ w["recurrent_kernel"])
+    h = f.act((1 - forget) * z + forget * s["h"])
+    return h, {"h": h}
+
+
+def sgu(x, s, w, f, deep):
+    x_g, x_z = parts(x @ w["kernel"] + w["bias"], 2)
+    u_g, u_z = parts(w["recurrent_kernel"], 2)
+    out = f.act((x_g * s["h"]) @ u_g) * s["h"]
+    out = f.output(out @ w["output_kernel"] if deep else out)
+    z = f.gate(x_z + s["h"] @ u_z)
+    h = (1 - z) * s["h"] + z * out
+    return h, {"h": h}
+
+
+def miru1(x, s, w, f, update_coefficient):
+    x_r, x_n = parts(x @ w["kernel"] + w["bias"], 2)
+    u_r, u_n = parts(w["recurrent_kernel"], 2)
+    n = f.act(x_n + (f.gate(x_r + s["h"] @ u_r) * s["h"]) @ u_n)
+    h = update_coefficient * s["h"] + (1 - update_coefficient) * n
+    return h, {"h": h}
+
+
+def miru2(x, s, w, f, update_coefficient, reset_coefficient):
+    u = (reset_coefficient * s["h"]) @ w["recurrent_kernel"]
+    n = f.act(x @ w["kernel"] + w["bias"] + u)
+    h = update_coefficient * s["h"] + (1 - update_coefficient) * n
+    return h, {"h": h}
+
+
+def t_rnn(x, s, w, f):
+    z, forget = parts(x @ w["kernel"], 2)
+    forget = sigmoid(forget + w["bias"])
+    h = forget * s["h"] + (1 - forget) * z
+    return h, {"h": h}
+
+
+def t_gru(x, s, w, f):
+    z, forget, o = gates(x, s["x"], w, 3)
+    h = f.gate(forget) * s["h"] + z * f.act(o)
+    return h, {"h": h, "x": x}
+
+
+def t_lstm(x, s, w, f):
+    z, forget, o = gates(x, s["x"], w, 3)
+    c = f.gate(forget) * s["c"] + (1 - f.gate(forget)) * z
+    h = c * f.act(o)
+    return h, {"h": h, "c": c, "x": x}
+
+
+def working_memory_lstm(x, s, w, f):
+    i, forget, g, o = gates(x, s["h"], w, 4)
+    v_i, v_f, v_o = parts(w["memory_kernel"], 3)
+    i = f.gate(i + np.tanh(s["c"] @ v_i))
+    forget = f.gate(forget + np.tanh(s["c"] @ v_f))
+    c = forget * s["c"] + i * f.act(g)
+    h = f.gate(o + np.tanh(c @ v_o)) * f.act(c)
+    return h, {"h": h, "c": c}
+
+
+def residual_lstm(x, s, w, f):
+    i, forget, g, o = gates(x, s["h"], w, 4)
+    p_i, p_f, p_o = w["peephole"]
+    c = f.gate(forget + p_f * s["c"]) * s["c"] + f.gate(i + p_i * s["c"]) * f.act(g)
+    shortcut = x @ w["shortcut_kernel"] if "shortcut_kernel" in w else x
+    h = f.gate(o + p_o * c) * (f.act(c) @ w["projection_kernel"] + shortcut)
+    return h, {"h": h, "c": c}
+
+
+def mass_conserving_lstm(x, s, w, f, masses):
+    mass, control = x[:masses], x[masses:]
+    *i, o = gates(control, s["c"] / np.abs(s["c"]).sum(), w, masses + 1)
+    moved = np.exp(w["redistribution_kernel"])
+    moved = moved / moved.sum(1, keepdims=True)
+    total = sum(m * np.exp(gate) / np.exp(gate).sum() for m, gate in zip(mass, i, strict=True))
+    total = total + sum(share * row for share, row in zip(s["c"], moved, strict=True))
+    h = f.gate(o) * total
+    return h, {"h": h, "c": total - h}
+
+
+def tau_gru(x, s, w, f, delay):
+    x_u, x_g, x_a, x_z = parts(x @ w["kernel"] + w["bias"], 4)
+    u_u, u_g, u_a = parts(s["h"] @ w["recurrent_kernel"], 3)
+    past = parts(s["past"], delay)
+    z = f.act(x_z + past[-1] @ w["delay_kernel"])
+    g = f.gate(x_g + u_g)
+    h = (1 - g) * s["h"] + g * (f.act(x_u + u_u) + f.gate(x_a + u_a) * z)
+    return h, {"h": h, "past": np.concatenate([s["h"], *past[:-1]])}

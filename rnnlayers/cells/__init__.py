@@ -5,8 +5,10 @@ from rnnlayers.cells.antisymmetric import AntisymmetricCell, GatedAntisymmetricC
 from rnnlayers.cells.attention import AdditiveAttention, MultiplicativeAttention
 from rnnlayers.cells.attentive import AttentionCell
 from rnnlayers.cells.base import Cell
+from rnnlayers.cells.bistable import BRCCell, NBRCCell
 from rnnlayers.cells.chunked import ChunkedCell
 from rnnlayers.cells.clockwork import ClockworkCell
+from rnnlayers.cells.delayed import TauGRUCell
 from rnnlayers.cells.echo_state import EchoStateCell
 from rnnlayers.cells.elman import ElmanCell
 from rnnlayers.cells.elman_relatives import IndRNNCell, IRNNCell, JordanCell, SCRNCell
@@ -39,12 +41,16 @@ from rnnlayers.cells.lstm_variants import (
     PeepholeLSTMCell,
     ProjectedLSTMCell,
 )
+from rnnlayers.cells.mass import MassConservingLSTMCell
+from rnnlayers.cells.memory_gates import ResidualLSTMCell, WorkingMemoryLSTMCell
 from rnnlayers.cells.min_gated import MinGRUCell, MinLSTMCell
 from rnnlayers.cells.missing import GRUDCell
 from rnnlayers.cells.mutated import MUT1Cell, MUT2Cell, MUT3Cell
 from rnnlayers.cells.oscillators import CoRNNCell, LEMCell, UnICORNNCell
 from rnnlayers.cells.parts import Fused, Product, SideInputs
 from rnnlayers.cells.phased import PhasedLSTMCell
+from rnnlayers.cells.simple_gated import DSGUCell, MiRU1Cell, MiRU2Cell, SGRNCell, SGUCell
+from rnnlayers.cells.typed import TGRUCell, TLSTMCell, TRNNCell
 from rnnlayers.cells.xlstm import MLSTMCell, SLSTMCell
 
 RecurrentCell = GatedCell  # the name up to version 0.1
@@ -54,12 +60,14 @@ __all__ = [
     "AdditiveAttention",
     "AntisymmetricCell",
     "AttentionCell",
+    "BRCCell",
     "CFNCell",
     "Cell",
     "ChunkedCell",
     "ClockworkCell",
     "CoRNNCell",
     "CoupledLSTMCell",
+    "DSGUCell",
     "EchoStateCell",
     "ElmanCell",
     "FastGRNNCell",
@@ -86,6 +94,9 @@ __all__ = [
     "MUT1Cell",
     "MUT2Cell",
     "MUT3Cell",
+    "MassConservingLSTMCell",
+    "MiRU1Cell",
+    "MiRU2Cell",
     "MinGRUCell",
     "MinLSTMCell",
     "MinimalGatedCell",
@@ -94,6 +105,7 @@ __all__ = [
     "MultiplicativeAttention",
     "MultiplicativeLSTMCell",
     "NASCell",
+    "NBRCCell",
     "OriginalLSTMCell",
     "PeepholeLSTMCell",
     "PhasedLSTMCell",
@@ -104,11 +116,19 @@ __all__ = [
     "RGLRUCell",
     "RecurrentCell",
     "RecurrentHighwayCell",
+    "ResidualLSTMCell",
     "SCRNCell",
+    "SGRNCell",
+    "SGUCell",
     "SLSTMCell",
     "SRUCell",
     "STARCell",
     "SideInputs",
+    "TGRUCell",
+    "TLSTMCell",
+    "TRNNCell",
+    "TauGRUCell",
     "UGRNNCell",
     "UnICORNNCell",
+    "WorkingMemoryLSTMCell",
 ]

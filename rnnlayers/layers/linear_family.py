@@ -9,6 +9,7 @@ from rnnlayers.cells import (
     QRNNCell,
     RGLRUCell,
     SRUCell,
+    TRNNCell,
 )
 from rnnlayers.layers.named import CellLayer
 
@@ -123,5 +124,24 @@ class LRU(CellLayer, cell=LRUCell):
     Example:
 
     >>> rnnlayers.LRU(4, return_sequences=True)(np.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 4])
+    """
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class TRNN(CellLayer, cell=TRNNCell):
+    """The strongly typed RNN: a running mean of features.
+
+    Equations and weights are those of `TRNNCell`.
+
+    Args:
+        units: Positive integer, the size of the output, or as `TRNNCell` has it.
+        **kwargs: All other arguments of `TRNNCell` and of `Recurrent`.
+
+    Call arguments, returns, masking and errors are those of `Recurrent`.
+
+    Example:
+
+    >>> rnnlayers.TRNN(4, return_sequences=True)(np.ones((2, 5, 3))).shape
     TensorShape([2, 5, 4])
     """

@@ -6,6 +6,7 @@ from rnnlayers.cells import (
     CoupledLSTMCell,
     JANETCell,
     LayerNormLSTMCell,
+    MassConservingLSTMCell,
     MLSTMCell,
     MogrifierLSTMCell,
     MultiplicativeLSTMCell,
@@ -14,7 +15,10 @@ from rnnlayers.cells import (
     PeepholeLSTMCell,
     PhasedLSTMCell,
     ProjectedLSTMCell,
+    ResidualLSTMCell,
     SLSTMCell,
+    TLSTMCell,
+    WorkingMemoryLSTMCell,
 )
 from rnnlayers.layers.named import CellLayer
 
@@ -243,5 +247,81 @@ class PhasedLSTM(CellLayer, cell=PhasedLSTMCell):
     Example:
 
     >>> rnnlayers.PhasedLSTM(4, return_sequences=True)(np.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 4])
+    """
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class TLSTM(CellLayer, cell=TLSTMCell):
+    """The strongly typed LSTM: gates from the inputs of this step and of the one before.
+
+    Equations and weights are those of `TLSTMCell`.
+
+    Args:
+        units: Positive integer, the size of the output, or as `TLSTMCell` has it.
+        **kwargs: All other arguments of `TLSTMCell` and of `Recurrent`.
+
+    Call arguments, returns, masking and errors are those of `Recurrent`.
+
+    Example:
+
+    >>> rnnlayers.TLSTM(4, return_sequences=True)(np.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 4])
+    """
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class WorkingMemoryLSTM(CellLayer, cell=WorkingMemoryLSTMCell):
+    """An LSTM with working memory connections: its gates see the whole cell state, bounded.
+
+    Equations and weights are those of `WorkingMemoryLSTMCell`.
+
+    Args:
+        units: Positive integer, the size of the output, or as `WorkingMemoryLSTMCell` has it.
+        **kwargs: All other arguments of `WorkingMemoryLSTMCell` and of `Recurrent`.
+
+    Call arguments, returns, masking and errors are those of `Recurrent`.
+
+    Example:
+
+    >>> rnnlayers.WorkingMemoryLSTM(4, return_sequences=True)(np.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 4])
+    """
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class ResidualLSTM(CellLayer, cell=ResidualLSTMCell):
+    """The residual LSTM of speech recognition, with a gated shortcut of the inputs.
+
+    Equations and weights are those of `ResidualLSTMCell`.
+
+    Args:
+        units: Positive integer, the size of the output, or as `ResidualLSTMCell` has it.
+        **kwargs: All other arguments of `ResidualLSTMCell` and of `Recurrent`.
+
+    Call arguments, returns, masking and errors are those of `Recurrent`.
+
+    Example:
+
+    >>> rnnlayers.ResidualLSTM(4, return_sequences=True)(np.ones((2, 5, 3))).shape
+    TensorShape([2, 5, 4])
+    """
+
+
+@keras.saving.register_keras_serializable(package="rnnlayers")
+class MassConservingLSTM(CellLayer, cell=MassConservingLSTMCell):
+    """The mass-conserving LSTM: what flows in is stored or flows out, and nothing is lost.
+
+    Equations and weights are those of `MassConservingLSTMCell`.
+
+    Args:
+        units: Positive integer, the size of the output, or as `MassConservingLSTMCell` has it.
+        **kwargs: All other arguments of `MassConservingLSTMCell` and of `Recurrent`.
+
+    Call arguments, returns, masking and errors are those of `Recurrent`.
+
+    Example:
+
+    >>> rnnlayers.MassConservingLSTM(4, return_sequences=True)(np.ones((2, 5, 3))).shape
     TensorShape([2, 5, 4])
     """

@@ -72,6 +72,13 @@ def test_every_cell_is_a_member():
         (lambda: rnnlayers.EchoStateCell(4, spectral_radius=0), ["spectral_radius", "0"]),
         (lambda: rnnlayers.LRUCell(4, max_radius=1.5), ["max_radius", "1.5"]),
         (lambda: rnnlayers.IntersectionCell(4).build((None, 3)), ["units", "features", "3"]),
+        (lambda: rnnlayers.SLSTM(6), ["units", "num_heads", "4", "6"]),
+        (lambda: rnnlayers.MLSTM(6, num_heads=0), ["num_heads", "0"]),
+        (lambda: rnnlayers.MLSTM(4, forget_gate="tanh"), ["forget_gate", "sigmoid", "tanh"]),
+        (lambda: rnnlayers.TauGRU(4, delay=0), ["delay", "0"]),
+        (lambda: rnnlayers.MiRU2Cell(4, reset_coefficient=2), ["reset_coefficient", "2"]),
+        (lambda: rnnlayers.MassConservingLSTMCell(4).build((None, 1)), ["mass_features", "1"]),
+        (lambda: rnnlayers.TGRUCell(4).state_sizes, ["features", "build"]),
         (lambda: rnnlayers.LSTM(4, engine="scan"), ["engine='scan'", "linear", "LSTMCell"]),
     ],
 )
@@ -111,3 +118,43 @@ def test_the_matrix_of_an_echo_state_network_has_its_spectral_radius():
     np.testing.assert_allclose(np.abs(np.linalg.eigvals(matrix)).max(), 0.7, rtol=1e-4)
     assert 0.1 < np.mean(matrix != 0) < 0.3
     assert cell.trainable_weights == []
+
+
+def test_mass_is_conserved():
+    layer = rnnlayers.MassConservingLSTM(
+        5, mass_features=2, return_sequences=True, return_state=True, dtype="float64"
+    )
+    rng = np.random.default_rng(0)
+    x = rng.random((3, 20, 4))
+    layer.build(x.shape)
+    layer.set_weights([rng.normal(size=weight.shape) for weight in layer.get_weights()])
+    mask = np.arange(20) < [[20], [7], [0]]
+    outputs, _, stored = layer(x, mask=mask)
+    flown = np.where(mask[..., None], outputs, 0)
+    given = [x[row, :steps, :2].sum() for row, steps in enumerate((20, 7, 0))]
+    np.testing.assert_allclose(flown.sum((1, 2)) + np.sum(stored, 1), given, atol=1e-12)
+
+
+def test_an_slstm_begins_alike_however_small_its_input_gate_is():
+    cell = rnnlayers.SLSTMCell(4, num_heads=2)
+    cell.build((None, 3))
+    x = np.random.default_rng(0).normal(size=(2, 3)).astype("float32")
+    z, _, _, o = np.split(x @ cell.kernel.numpy(), 4, -1)
+    for exponent in (-1000.0, 1000.0):
+        cell.bias.assign(np.repeat([0, exponent, 0, 0], 4))
+        output, states = cell(x, cell.get_initial_state(2))
+        np.testing.assert_allclose(output, np.tanh(z) / (1 + np.exp(-o)), atol=1e-6)
+        again, _ = cell(x, states)
+        assert np.all(np.isfinite(again))
+
+
+def test_delayed_feedback_arrives_after_as_many_steps():
+    layer = rnnlayers.TauGRU(2, delay=3, return_sequences=True, use_bias=False)
+    x = np.zeros((1, 8, 1), "float32")
+    x[0, 0] = 1
+    layer.build(x.shape)
+    before = np.asarray(layer(x))
+    layer.cell.delay_kernel.assign(layer.cell.delay_kernel + 1)
+    changed = np.any(np.asarray(layer(x)) != before, (0, 2))
+    # The first output is h after step 0, and h_prev of step 1; three steps later it comes back.
+    assert changed.tolist() == [False] * 4 + [True] * 4
