@@ -11,6 +11,7 @@ from rnnlayers.cells.linear import LinearCell
 from rnnlayers.checks import check_one_of
 from rnnlayers.engines.compiled import run_compiled
 from rnnlayers.engines.graph_cache import call_in_graph
+from rnnlayers.engines.native.engine import native_refuses, run_native
 from rnnlayers.engines.scan import run_scan
 from rnnlayers.engines.stepwise import run_stepwise
 from rnnlayers.engines.target import Target, traced_for
@@ -38,6 +39,7 @@ class Engine(NamedTuple):
     run: Callable[..., tuple[Tensor | None, States]]
     refuses: Callable[[Cell, Call], str | None]  # the reason in words, or None
     reason: Callable[[Cell, Call], str]  # why it is taken if it does not refuse
+    one_operator: bool = False  # nothing is left to compile; it takes `batch_major`
 
 
 class EngineChoice(NamedTuple):
@@ -90,10 +92,16 @@ def _compiled_reason(cell: Cell, call: Call) -> str:
     return "the number of steps is known, so XLA compiles it once"
 
 
-# In the order of preference. A cuDNN engine for GPUs and a native one for CPUs will be two more.
+# In the order of preference. A cuDNN engine for GPUs will be one more.
 ENGINES: dict[str, Engine] = {
     "scan": Engine(
         run_scan, _scan_refuses, lambda cell, call: "its steps can be computed in parallel"
+    ),
+    "native": Engine(
+        run_native,
+        native_refuses,
+        lambda cell, call: "one operator computes all steps, for any number of them",
+        one_operator=True,
     ),
     "compiled": Engine(run_compiled, _compiled_refuses, _compiled_reason),
     "stepwise": Engine(
@@ -154,6 +162,11 @@ def run_on(engine: str, cell: Cell, *tensors: Any, **options: Any) -> tuple[Any,
     return ENGINES[engine].run(cell, *tensors, **options)
 
 
+def is_one_operator(engine: str) -> bool:
+    """Return whether an engine is one operator, which takes `batch_major`."""
+    return ENGINES[engine].one_operator
+
+
 def current_name(asked: Any) -> Any:
     """Return the current name of an engine; "fused" is the old name of "compiled"."""
     return OLD_NAMES.get(asked, asked) if isinstance(asked, str) else asked
@@ -188,9 +201,10 @@ def explain_engine(layer: Any, shape: tuple[int | None, ...], training: bool = T
 
     Example:
 
-    >>> print(explain_engine(rnnlayers.LSTM(4, name="lstm"), shape=(32, 100, 8)))
-    lstm runs on the compiled engine: training is compiled with XLA; the number of steps is known.
-    Not on scan: the state of LSTMCell is not linear in the state before it.
+    >>> print(explain_engine(rnnlayers.NAS(4, name="nas"), shape=(32, 100, 8)))
+    nas runs on the compiled engine: training is compiled with XLA; the number of steps is known.
+    Not on scan: the state of NASCell is not linear in the state before it.
+    Not on native: it has no NASCell.
     """
     if len(shape) != 3:
         raise ValueError(

@@ -35,7 +35,7 @@ def time_major_mask(mask: Any, sequences: Tensor) -> Tensor | None:
 
 
 def zero_before_first_step(
-    outputs: Tensor, mask: Tensor, *, reverse: bool, over_time: bool
+    outputs: Tensor, mask: Tensor, *, reverse: bool, over_time: bool, batch_major: bool = False
 ) -> Tensor:
     """Return zeros for the outputs before a row's first step, whatever its initial state.
 
@@ -44,11 +44,13 @@ def zero_before_first_step(
         mask: Booleans `(time, batch, 1)`.
         reverse: Whether the last step is computed first.
         over_time: Whether the outputs are those of all steps.
+        batch_major: Whether these are `(batch, time, units)`.
     """
     mask = ops.flip(mask, 0) if reverse else mask
     has_output = ops.cumsum(ops.cast(mask, "int32"), 0) > 0
     has_output = ops.flip(has_output, 0) if reverse else has_output
-    return zero_where_false(outputs, has_output, reverse=reverse, over_time=over_time)
+    how = {"reverse": reverse, "over_time": over_time, "batch_major": batch_major}
+    return zero_where_false(outputs, has_output, **how)
 
 
 def last_output(outputs: Tensor, *, reverse: bool) -> Tensor:
@@ -57,11 +59,15 @@ def last_output(outputs: Tensor, *, reverse: bool) -> Tensor:
     return padded[0] if reverse else padded[-1]
 
 
-def zero_where_false(outputs: Tensor, mask: Tensor, *, reverse: bool, over_time: bool) -> Tensor:
+def zero_where_false(
+    outputs: Tensor, mask: Tensor, *, reverse: bool, over_time: bool, batch_major: bool = False
+) -> Tensor:
     """Return zeros for the outputs of masked steps; see `zero_before_first_step`."""
     if not over_time:
         last = mask[:1] if reverse else mask[-1:]
         mask = ops.any(last, axis=0)  # False if there is no step at all
+    elif batch_major:
+        mask = ops.transpose(mask, (1, 0, 2))
     return ops.where(mask, outputs, ops.zeros_like(outputs))
 
 

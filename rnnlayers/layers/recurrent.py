@@ -11,7 +11,7 @@ from keras import ops
 from rnnlayers.cells.base import Cell
 from rnnlayers.cells.parts import SideInputs
 from rnnlayers.checks import check_positive_integer
-from rnnlayers.engines.choose import check_engine, choose, run_on
+from rnnlayers.engines.choose import check_engine, choose, is_one_operator, run_on
 from rnnlayers.engines.inference import run_inference
 from rnnlayers.layers.masks import (
     first_mask,
@@ -47,9 +47,10 @@ class Recurrent(keras.Layer):
             and runs no faster.
         zero_output_for_mask: Whether masked steps output zeros instead of repeating the output
             before them.
-        engine: "auto" chooses by the shapes, "compiled" is the fast engine, "stepwise" the
-            reference. The numbers are the same to float rounding. `rnnlayers.explain_engine` says
-            what "auto" does. ("fused", the old name of "compiled", is still accepted.)
+        engine: "auto" chooses by the cell and the shapes. "native" is the fastest engine, for the
+            common cells on CPUs; "compiled" runs every cell; "stepwise" is the reference. The
+            numbers are the same to float rounding. `rnnlayers.explain_engine` says what "auto"
+            does. ("fused", the old name of "compiled", is still accepted.)
         truncate: Truncated backpropagation through time: stop the gradient every `truncate` steps,
             counted from the first step that is computed. None never stops it.
         remat: Rematerialisation, for long sequences: the compiled engine saves the states every
@@ -239,7 +240,8 @@ class Recurrent(keras.Layer):
             starts_at_zero=starts_at_zero,
             in_time_order=in_time_order,
         )
-        if choice.engine != "stepwise" and not training and not tf.executing_eagerly():
+        to_compile = choice.engine != "stepwise" and not is_one_operator(choice.engine)
+        if to_compile and not training and not tf.executing_eagerly():
             return run_inference(
                 self.cell, choice, through_time, sequences, tuple(states), mask, memory
             )
@@ -259,11 +261,16 @@ class Recurrent(keras.Layer):
         to_differentiate: bool = False,
     ) -> tuple[Tensor, States]:
         """Return the outputs, batch-major, and the final states."""
-        inputs = ops.transpose(sequences, (1, 0, 2))
-        if mask is not None:
-            # A product with the mask would not do: 0 * NaN is NaN, in gradients too.
-            inputs = ops.where(mask, inputs, ops.zeros_like(inputs))
-        side = self.cell.draw(inputs) if training else None
+        layout = {}
+        if is_one_operator(engine):  # which moves no axis and knows what is masked
+            inputs, layout = sequences, {"batch_major": True}
+            first = ops.transpose(sequences[:, :1], (1, 0, 2))
+        else:
+            first = inputs = ops.transpose(sequences, (1, 0, 2))
+            if mask is not None:
+                # A product with the mask would not do: 0 * NaN is NaN, in gradients too.
+                first = inputs = ops.where(mask, inputs, ops.zeros_like(inputs))
+        side = self.cell.draw(first) if training else None
         if memory:
             drawn = SideInputs() if side is None else side
             side = SideInputs(drawn.steps, (*memory, *drawn.sequence))
@@ -279,6 +286,7 @@ class Recurrent(keras.Layer):
             training=training or to_differentiate,
             truncate=self.truncate,
             remat=self.remat,
+            **layout,
         )
         if self.cell.reads:
             if mask is not None:
@@ -288,7 +296,7 @@ class Recurrent(keras.Layer):
         elif not self.return_sequences:
             outputs = states[0]
         if mask is not None:
-            how = {"reverse": self.go_backwards, "over_time": self.return_sequences}
+            how = {"reverse": self.go_backwards, "over_time": self.return_sequences, **layout}
             # A masked step repeats the output before it.
             if self.zero_output_for_mask:
                 outputs = zero_where_false(outputs, mask, **how)
@@ -296,8 +304,9 @@ class Recurrent(keras.Layer):
                 outputs = zero_before_first_step(outputs, mask, **how)
         if self.return_sequences:
             if self.go_backwards and not in_time_order:
-                outputs = ops.flip(outputs, axis=0)
-            outputs = ops.transpose(outputs, (1, 0, 2))
+                outputs = ops.flip(outputs, axis=1 if layout else 0)
+            if not layout:
+                outputs = ops.transpose(outputs, (1, 0, 2))
         return outputs, states
 
     def _states_before(self, sequences: Tensor, initial_state: Any) -> States:

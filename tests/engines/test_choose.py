@@ -16,6 +16,12 @@ from tests.cases import MASKS, randomize, sample
 from tests.numbers import assert_same, refused
 
 
+@pytest.fixture(autouse=True)
+def _without_the_native_engine(monkeypatch):
+    """Let this module test the other engines; test_native.py tests the choice of the native one."""
+    monkeypatch.setenv("RNNLAYERS_NATIVE", "0")
+
+
 def is_compiled(layer, shape, training):
     """Return whether the graph of a call holds a part that XLA must compile."""
     run = tf.function(lambda x: layer(x, training=training), autograph=False)

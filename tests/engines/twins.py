@@ -7,13 +7,14 @@ from rnnlayers.engines.choose import ENGINES
 from tests.cases import randomize, sample
 from tests.numbers import assert_same, differentiate
 
-OF_EVERY_CELL = ("compiled", "stepwise")  # "scan" runs linear cells alone
-assert list(ENGINES) == ["scan", *OF_EVERY_CELL], "compare a new engine here too"
+# "scan" runs linear cells alone, and "native" a few cells, which test_native.py compares.
+OF_EVERY_CELL = ("compiled", "stepwise")
+assert list(ENGINES) == ["scan", "native", *OF_EVERY_CELL], "compare a new engine here too"
 
 
-def twins(make, features=3, batch=None, **options):
+def twins(make, features=3, batch=None, engines=OF_EVERY_CELL, **options):
     """Return one layer of random weights for each engine; `make` takes a layer's options."""
-    return [randomize(make(engine=engine, **options), features, batch) for engine in OF_EVERY_CELL]
+    return [randomize(make(engine=engine, **options), features, batch) for engine in engines]
 
 
 def assert_engines_agree(layers, sequences=None, states=None, dtype="float32", **call):

@@ -20,7 +20,7 @@ BINARY = HERE / "rnnlayers_native.so"
 FLAGS = ("-std=c++17", "-O3", "-ffp-contract=fast", "-fno-math-errno", "-fPIC", "-Wall", "-Wextra")
 HIDDEN = ("-fvisibility=hidden",)
 LINK = ("-shared", "-static-libstdc++", "-static-libgcc", "-pthread", "-Wl,--gc-sections", "-s")
-TARGETS = {
+TARGETS: dict[str, dict[str, tuple[str, ...]]] = {
     "x86_64": {
         "avx512": ("-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl", "-mfma"),
         "avx2": ("-mavx2", "-mfma"),
@@ -77,7 +77,8 @@ def build(binary: Path = BINARY) -> str | None:
         objects.append(str(folder / "ops.o"))
         jobs.append([compiler, *FLAGS, *HIDDEN, "-c", str(SOURCES / "ops.cc"), "-o", objects[-1]])
         running = [subprocess.Popen(job) for job in jobs]  # noqa: S603
-        if any([process.wait() for process in running]):
+        failures = [process.wait() for process in running]
+        if any(failures):
             return f"{compiler} failed, see above"
         unfinished = binary.with_suffix(".unfinished")
         link = [compiler, *objects, *LINK, "-o", str(unfinished)]

@@ -91,9 +91,7 @@ def run_native(
 ) -> tuple[Tensor | None, States]:
     """Run a cell over time; see `run_stepwise`.
 
-    Args:
-        cell: As there, and all others too.
-        batch_major: Whether inputs and outputs are `(batch, time, ...)`.
+    With `batch_major`, inputs and outputs are `(batch, time, ...)`; the mask is time-major still.
     """
     library = find()
     if not isinstance(library, Library):
@@ -138,7 +136,9 @@ def run_native(
 
     def forward(*given: Tensor) -> tuple[Tensors, Any]:
         outputs, after, kept = layer(given, keep=training)
-        return [outputs, *after][not return_sequences :], (outputs, kept)
+        # Second derivatives, which `plain` has, must not lead a tape into the operator.
+        saved = tf.stop_gradient(outputs), tf.stop_gradient(kept)
+        return [outputs, *after][not return_sequences :], saved
 
     def backward(given: Tensors, saved: Any, upstream: Tensors) -> Tensors:
         outputs, kept = saved
