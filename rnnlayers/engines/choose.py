@@ -61,6 +61,13 @@ def _scan_refuses(cell: Cell, call: Call) -> str | None:
     return None
 
 
+def _native_refuses(cell: Cell, call: Call) -> str | None:
+    refusal = native_refuses(cell)
+    if refusal is None and not call.asked and _numerics_are_checked():
+        return "`tf.debugging.enable_check_numerics` cannot check each step of it"
+    return refusal
+
+
 def _compiled_refuses(cell: Cell, call: Call) -> str | None:
     if traced_for() is Target.ELSEWHERE:
         return "other runtimes cannot run parts that XLA compiles"
@@ -99,7 +106,7 @@ ENGINES: dict[str, Engine] = {
     ),
     "native": Engine(
         run_native,
-        native_refuses,
+        _native_refuses,
         lambda cell, call: "one operator computes all steps, for any number of them",
         one_operator=True,
     ),
