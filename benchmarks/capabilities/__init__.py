@@ -1,0 +1,1 @@
+"""What recurrent cells can learn: the same tasks, parameters and seconds for each of them."""

@@ -1,0 +1,101 @@
+"""Train every cell on the same tasks with the same parameters and seconds, and compare them.
+
+    python -m benchmarks.capabilities                            # everything: four hours
+    python -m benchmarks.capabilities --cells LSTM GRU LRU --tasks parity "copy 100"
+    python -m benchmarks.capabilities --share 0.1 --seeds 1      # to see that it runs
+
+A network is a dense layer, one recurrent layer and a dense layer, of about the same number of
+weights for every cell. All are trained alike: Adam with a rate that falls from 0.01 to 0, batches
+of 32, gradients clipped to a norm of 1, no regularization. Time is that of the processor, on one
+thread, without what compiling and scoring take, so other work on the machine hardly matters. No
+score decides anything: it is that of the last weights, on data that training does not see.
+
+A run that is in RUNS is not trained again, so the command can be interrupted and repeated.
+"""
+
+import argparse
+import concurrent.futures
+import json
+import multiprocessing
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+if __name__ == "__main__":  # before TensorFlow starts, and not where a test imports this
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+
+from apps.common.files import replacing
+from benchmarks.capabilities import workers
+from benchmarks.capabilities.page import write_page
+from benchmarks.capabilities.tasks import all_tasks
+from benchmarks.capabilities.training import layer_names
+from benchmarks.results import describe_machine
+
+RESULTS = Path(__file__).parents[1] / "results"
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Train what is missing and write the page."""
+    given = _parse(argv)
+    tasks = all_tasks(workers.read_text(given.text), given.mnist)
+    names = given.tasks or list(tasks)
+    if unknown := set(names) - set(tasks):
+        sys.exit(f"--tasks: {', '.join(sorted(unknown))}? There are {', '.join(tasks)}.")
+    if unknown := set(given.cells or ()) - set(layer_names()):
+        sys.exit(f"--cells: {', '.join(sorted(unknown))}? There are {', '.join(layer_names())}.")
+    given.runs.mkdir(parents=True, exist_ok=True)
+    wanted = [
+        (cell, name, seed)
+        for seed in range(1, given.seeds + 1)
+        for name in names
+        for cell in given.cells or layer_names()
+    ]
+    missing = [run for run in wanted if not path_of(given.runs, *run).exists()]
+    print(f"{len(wanted)} runs, {len(missing)} of them to be trained")
+    spawn = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(
+        given.processes, spawn, workers.start, (given.text, given.mnist), max_tasks_per_child=20
+    ) as pool:
+        jobs = {
+            pool.submit(workers.run, *run, given.parameters, given.share): run for run in missing
+        }
+        for number, job in enumerate(concurrent.futures.as_completed(jobs), 1):
+            cell, name, seed = jobs[job]
+            result = job.result()
+            with replacing(path_of(given.runs, cell, name, seed)) as path:
+                path.write_text(json.dumps(result))
+            score = next(iter(result["scores"].values()))
+            print(f"{number}/{len(missing)} {cell}, {name}, seed {seed}: {score:.4g}", flush=True)
+    write_page(given.runs, tasks, describe_machine({}), given.to)
+
+
+def path_of(runs: Path, cell: str, task: str, seed: int) -> Path:
+    """Return the file of a run."""
+    return runs / f"{cell}-{task.replace(' ', '_')}-{seed}.json"
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    description, _, epilog = __doc__.partition("\n\n")
+    parser = argparse.ArgumentParser(
+        "python -m benchmarks.capabilities",
+        description=description,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--cells", nargs="+", help="names of layers, such as LSTM; default: all")
+    parser.add_argument("--tasks", nargs="+", help="names of tasks; default: all")
+    parser.add_argument("--seeds", type=int, default=3, help="how many, from 1 on")
+    parser.add_argument("--parameters", type=int, default=20_000, help="weights of a network")
+    parser.add_argument("--share", type=float, default=1.0, help="part of each task's seconds")
+    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="runs side by side")
+    parser.add_argument("--text", help="a text file for the characters; default: the sample")
+    parser.add_argument("--mnist", help='a folder of its IDX files, or "tfds": two more tasks')
+    parser.add_argument("--runs", type=Path, default=Path("runs/capabilities"))
+    parser.add_argument("--to", type=Path, default=RESULTS, help="where the page goes")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    main()
