@@ -3,6 +3,7 @@
     python -m benchmarks                       # all suites
     python -m benchmarks cells length          # some of them
     python -m benchmarks --quick               # tiny shapes, to see that everything runs
+    python -m benchmarks family --only LEM CFN # some cells, in the suites that have all
 
 Each suite leaves NAME.json and NAME.md. Set RNNLAYERS_TORCH_PYTHON to the Python of an
 environment with torch and numpy to measure PyTorch too; benchmarks/README.md tells more.
@@ -35,7 +36,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = _parse(argv)
     command = shlex.join(["python", "-m", "benchmarks", *(sys.argv[1:] if argv is None else argv)])
     plan = QUICK if arguments.quick else Plan(rounds=arguments.rounds)
-    folder = arguments.to or (Path("runs/benchmarks") if arguments.quick else RESULTS)
+    in_part = arguments.quick or arguments.only
+    folder = arguments.to or (Path("runs/benchmarks") if in_part else RESULTS)
     with ExitStack() as stack:
         torch = None
         if python := os.environ.get(VARIABLE):
@@ -46,7 +48,8 @@ def main(argv: Sequence[str] | None = None) -> None:
                 sys.exit(2)
         else:
             print(f"PyTorch is skipped: {VARIABLE} names no Python that has it")
-        bench = Bench(plan, arguments.quick, torch)
+        cells = [name if name.endswith("Cell") else f"{name}Cell" for name in arguments.only]
+        bench = Bench(plan, arguments.quick, torch, cells)
         machine = describe_machine(torch.facts if torch else {})  # before it is busy with this
         for name in arguments.suites or SUITES:
             bench.say(f"\n{name}: {SUITES[name].about}")
@@ -68,9 +71,16 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=Plan.rounds, help="the most rounds")
     parser.add_argument("--quick", action="store_true", help="tiny shapes and two rounds")
     parser.add_argument(
+        "--only",
+        nargs="+",
+        default=[],
+        metavar="CELL",
+        help="names of layers or cells, for the suites accuracy and family",
+    )
+    parser.add_argument(
         "--to",
         type=Path,
-        help="folder; default: benchmarks/results, or with --quick runs/benchmarks",
+        help="folder; default: benchmarks/results, or with --quick or --only runs/benchmarks",
     )
     arguments = parser.parse_args(argv)
     for name in arguments.suites:

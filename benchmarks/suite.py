@@ -10,7 +10,7 @@ from benchmarks.contenders import SHAPES, TINY, Shape, Workload, draw, floor, in
 from benchmarks.timing import Plan, Timer, interleave, paired_ratio, timed
 from benchmarks.torch_process import TorchProcess
 
-UNITS = {"ms": 1e3, "MiB": 2**-20}  # what one second or one byte is in them
+UNITS = {"ms": 1e3, "MiB": 2**-20, "error": 1.0}  # what one second or one byte is in them
 
 
 class Ratio(NamedTuple):
@@ -55,6 +55,11 @@ class Bench:
     plan: Plan
     quick: bool = False  # tiny shapes, to see that it runs
     torch: TorchProcess | None = None
+    only: Sequence[str] = ()  # the cells to measure; all if it is empty
+
+    def skips(self, cell: str) -> bool:
+        """Return whether a cell was not asked for."""
+        return bool(self.only) and cell.partition(",")[0] not in self.only
 
     def say(self, line: str) -> None:
         """Print a line at once, for a run takes long."""

@@ -17,7 +17,8 @@ def render(results: Mapping[str, Any]) -> str:
     parts = [f"# {results['suite']}", results["about"], _circumstances(results, rows, ratios)]
     for title in dict.fromkeys(row.table for row in rows):
         of_table = [row for row in rows if row.table == title]
-        heading = f"## {title}: median, {results['unit']}"
+        several = any(len(rounds) > 1 for row in of_table for rounds in row.rounds.values())
+        heading = f"## {title}: {'median, ' if several else ''}{results['unit']}"
         parts += [heading, _numbers(of_table, ratios, results["unit"], results["mean"])]
     if not rows:
         parts.append("Nothing was measured.")
@@ -39,7 +40,7 @@ def _circumstances(results: Mapping[str, Any], rows: Sequence[Row], ratios: Sequ
         lines.append("**A quick run on tiny shapes: its numbers mean nothing.**")
     if not machine["versions"]["torch"] and any("torch" in ratio for ratio in ratios):
         lines.append("PyTorch was not measured.")
-    spreads = [spread(rounds) for row in rows for rounds in row.rounds.values()]
+    spreads = [spread(rounds) for row in rows for rounds in row.rounds.values() if len(rounds) > 1]
     if spreads:
         lines.append(
             "Ratios are medians over the rounds that two contenders shared. The middle half of "
@@ -100,7 +101,9 @@ def _contenders(rows: Sequence[Row]) -> list[str]:
 
 
 def _two_places(number: float | None) -> str:
-    return MISSING if number is None else f"{number:.2f}"
+    if number is None:
+        return MISSING
+    return f"{number:.2f}" if number >= 0.005 else f"{number:.2g}"
 
 
 def _three_digits(number: float | None) -> str:

@@ -4,12 +4,15 @@ import json
 import os
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
 from benchmarks.contenders import Arrays, Workload
+from benchmarks.twins import Twin
+from rnnlayers.cells.base import Cell
 from rnnlayers.convert import to_torch_state_dict
 
 VARIABLE = "RNNLAYERS_TORCH_PYTHON"
@@ -73,6 +76,36 @@ class TorchProcess:
         np.savez(path, inputs=arrays.inputs, upstream=arrays.upstream, **state)
         self._ask(
             "prepare", mode=MODES[workload.layer], training=workload.training, arrays=str(path)
+        )
+
+    def prepare_twin(
+        self,
+        twin: Twin,
+        cell: Cell,
+        inputs: np.ndarray,
+        upstream: np.ndarray,
+        weights: Mapping[str, np.ndarray],
+        training: bool = True,
+    ) -> None:
+        """Make the twin of a cell the one that `time` and `results` are about.
+
+        Args:
+            twin: The second implementation.
+            cell: Our cell.
+            inputs: `(batch, timesteps, features)`.
+            upstream: The gradient of the outputs.
+            weights: PyTorch's, from `twin.carry`.
+            training: Whether gradients are computed.
+        """
+        path = Path(self._files.name) / "arrays.npz"
+        np.savez(path, inputs=inputs, upstream=upstream, **weights)
+        self._ask(
+            "prepare_twin",
+            module=twin.module,
+            units=cell.units,
+            options=twin.options_for(cell),
+            training=training,
+            arrays=str(path),
         )
 
     def time(self, calls: int) -> float:

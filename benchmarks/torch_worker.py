@@ -35,27 +35,61 @@ class Worker:
 
     def prepare(self, mode: str, training: bool, arrays: str) -> dict[str, Any]:
         """Build a module with the weights in a file, and its step."""
-        with np.load(arrays) as stored:
-            tensors = {name: torch.from_numpy(stored[name]) for name in stored.files}
+        tensors = _read(arrays)
         inputs, upstream = tensors.pop("inputs"), tensors.pop("upstream")
         units, features = upstream.shape[-1], inputs.shape[-1]
         module = MODULES[mode](features, units, batch_first=True)
         module.load_state_dict(tensors)
-        names, weights = zip(*module.named_parameters(), strict=True)
+        self._hold(module, dict(module.named_parameters()), inputs, upstream, training)
+        return {}
 
+    def prepare_twin(
+        self, module: str, units: int, options: dict[str, Any], training: bool, arrays: str
+    ) -> dict[str, Any]:
+        """Build a module of PyTorch ("nn.LSTM") or of torchrecurrent ("CFN"), and its step.
+
+        Biases that the file lacks are zero, and so is what is NaN there.
+        """
+        tensors = _read(arrays)
+        inputs, upstream = tensors.pop("inputs"), tensors.pop("upstream")
+        library, prefix = torch.nn, ""
+        if not module.startswith("nn."):
+            import torchrecurrent
+
+            library, prefix = torchrecurrent, "cells.0."
+        make = getattr(library, module.removeprefix("nn."))
+        made = make(inputs.shape[-1], units, batch_first=True, **options).to(inputs.dtype)
+        parameters = dict(made.named_parameters())
+        with torch.no_grad():
+            for name, parameter in parameters.items():
+                if "bias" in name:
+                    parameter.zero_()
+            for name, tensor in tensors.items():
+                parameters[prefix + name].copy_(torch.nan_to_num(tensor))
+        held = {name: parameters[prefix + name] for name in tensors}
+        self._hold(made, held, inputs, upstream, training)
+        return {}
+
+    def _hold(
+        self,
+        module: torch.nn.Module,
+        weights: dict[str, torch.Tensor],
+        inputs: torch.Tensor,
+        upstream: torch.Tensor,
+        training: bool,
+    ) -> None:
         def infer() -> dict[str, torch.Tensor]:
             with torch.inference_mode():
                 return {"outputs": module(inputs)[0]}
 
         def train() -> dict[str, torch.Tensor]:
             outputs, _ = module(inputs)
-            gradients = torch.autograd.grad(outputs, [inputs, *weights], upstream)
-            named = zip(("inputs", *names), gradients, strict=True)
+            gradients = torch.autograd.grad(outputs, [inputs, *weights.values()], upstream)
+            named = zip(("inputs", *weights), gradients, strict=True)
             return {"outputs": outputs.detach(), **dict(named)}
 
         inputs.requires_grad_(training)
         self.call = train if training else infer
-        return {}
 
     def time(self, calls: int) -> dict[str, Any]:
         """Time a number of calls together."""
@@ -75,6 +109,11 @@ class Worker:
         for _ in range(2):
             self.call()
         return {"bytes": memory.peak() - before}
+
+
+def _read(arrays: str) -> dict[str, torch.Tensor]:
+    with np.load(arrays) as stored:
+        return {name: torch.from_numpy(stored[name]) for name in stored.files}
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ Every suite over cells runs this list. A new cell adds one entry to `FAMILY`.
 
 import dataclasses
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,19 +36,19 @@ class Member:
         return self.name or self.cell.__name__
 
     @property
-    def layer(self):
+    def layer(self) -> type[rnnlayers.Recurrent]:
         """The layer of the cell, a class."""
         return getattr(rnnlayers, self.cell.__name__.removesuffix("Cell"))
 
-    def make(self, **options):
+    def make(self, **options: Any) -> Cell:
         return self.cell(UNITS, **{**self.arguments, **options})
 
-    def make_layer(self, **options):
+    def make_layer(self, **options: Any) -> rnnlayers.Recurrent:
         """Return the layer with random weights."""
         layer = self.layer(UNITS, **{**self.arguments, **options})
         return randomize(layer, self.features)
 
-    def sample_states(self, cell, rows, seed=2):
+    def sample_states(self, cell: Cell, rows: int, seed: int = 2) -> list[np.ndarray]:
         """Return random states in float64, those that count steps with whole numbers."""
         rng = np.random.default_rng(seed)
         states = [rng.normal(size=(rows, size)) for size in cell.state_sizes]
@@ -56,7 +56,14 @@ class Member:
             states[-1] = np.arange(rows)[:, None].astype("float64")
         return states
 
-    def run(self, cell, sequences, states, mask=None, reverse=False):
+    def run(
+        self,
+        cell: Cell,
+        sequences: np.ndarray,
+        states: Sequence[np.ndarray],
+        mask: np.ndarray | None = None,
+        reverse: bool = False,
+    ) -> tuple[np.ndarray, list[np.ndarray]]:
         """Run the equations over `(batch, timesteps, features)` as a layer must.
 
         Returns the outputs, at their steps, and the final states. A masked step repeats the output

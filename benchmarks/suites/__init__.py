@@ -1,11 +1,13 @@
 """The suites, in the order in which they run. A new one adds a module and a line."""
 
 from benchmarks.suites import (
+    accuracy,
     cells,
     csv_memory,
     decoding,
     eager,
     encoder_decoder,
+    family,
     feeding,
     fit,
     kept_memory,
@@ -26,4 +28,6 @@ SUITES = {
     "feeding": feeding.SUITE,
     "csv_memory": csv_memory.SUITE,
     "kept_memory": kept_memory.SUITE,
+    "accuracy": accuracy.SUITE,
+    "family": family.SUITE,
 }
