@@ -23,7 +23,24 @@ class ChunkedCell(GatedCell):
         units: Positive integer, the size of the output.
         **kwargs: All other arguments of `GatedCell` whose names do not begin with `recurrent_`.
 
-    Call arguments, returns and errors are those of `GatedCell`. `MLSTMCell` is an example.
+    Call arguments, returns and errors are those of `GatedCell`.
+
+    Example:
+
+    >>> @keras.saving.register_keras_serializable(package="example")
+    ... class SumCell(ChunkedCell):
+    ...     gates, state_names = ("x",), ("h", "s")
+    ...
+    ...     def step(self, x, states, product, constants=()):
+    ...         s = states[1] + x[0]
+    ...         return self.activation(s), s
+    ...
+    ...     def chunk(self, x, states, valid, constants=()):
+    ...         added = x[0] if valid is None else ops.where(valid, x[0], 0.0)
+    ...         s = states[0] + ops.cumsum(added, 0)
+    ...         return self.activation(s), (s[-1],)
+    >>> rnnlayers.Recurrent(SumCell(4))(np.ones((2, 50, 3))).shape
+    TensorShape([2, 4])
     """
 
     recurrent_gates: ClassVar[int | None] = 0

@@ -60,7 +60,7 @@ class PhasedLSTMCell(SigmoidGatedCell):
     >>> cell = PhasedLSTMCell(4, time_feature=True)
     >>> output, states = cell(np.ones((2, 3)), cell.get_initial_state(2))
     >>> output.shape, cell.kernel.shape
-    (TensorShape([2, 4]), (2, 16))
+    (TensorShape([2, 4]), TensorShape([2, 16]))
 
     Reference: Neil, Pfeiffer and Liu (2016), Phased LSTM: accelerating recurrent network training
     for long or event-based sequences, equations 6 to 10, without the optional peepholes.

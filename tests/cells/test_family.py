@@ -1,6 +1,7 @@
 """Each cell of the family against the equations of its paper, and against the contract."""
 
 import inspect
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from rnnlayers.testing import check_cell
 from tests.family import FAMILY, UNITS, each_member, functions_of, some
 from tests.numbers import assert_same, refused
 
+ROOT = Path(__file__).parents[2]
 ROWS = 5
 
 
@@ -60,6 +62,17 @@ def test_every_cell_is_a_member():
     others = {"Cell", "GatedCell", "LinearCell", "ChunkedCell", "ElmanCell", "LSTMCell", "GRUCell"}
     members = {member.cell.__name__ for member in FAMILY}
     assert {cell.__name__ for cell in of_the_family} - others == members
+
+
+def test_the_page_of_cells_has_a_line_for_each_layer():
+    page = (ROOT / "docs" / "cells.md").read_text("utf-8")
+    layers = {member.cell.__name__.removesuffix("Cell") for member in FAMILY}
+    for name in (*layers, "Elman", "LSTM", "GRU"):
+        layer = getattr(rnnlayers, name)
+        line = inspect.getdoc(layer).splitlines()[0].rstrip(".")
+        states = ", ".join(layer.cell_class.state_names)
+        assert f"| `{name}` | {line} | {states} |" in page
+    assert f"| {len(layers)} more recurrences" in (ROOT / "README.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize(
