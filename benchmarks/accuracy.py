@@ -41,6 +41,12 @@ def error_against_equations(member: Member, dtype: str) -> float:
     return max(map(error, received, [outputs, *after]))
 
 
+def compared_twin(member: Member) -> Twin | None:
+    """Return the second implementation whose numbers must be those of a member, or None."""
+    twin = twin_of(member.make_layer().cell)
+    return None if twin is None or twin.differs else twin
+
+
 def errors_against_twin(member: Member, torch: TorchProcess) -> tuple[float, float]:
     """Return the errors of the outputs and of the gradients of a sequence, in float64.
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from rnnlayers.cells import Product
 from rnnlayers.cells.base import Cell
-from rnnlayers.cells.parts import SideInputs, by, for_step
+from rnnlayers.cells.parts import SideInputs, by, for_step, tensors_of
 from rnnlayers.types import States, Tensor
 
 
@@ -56,32 +56,35 @@ class ProductsCell(Cell):
         self.built = True
 
     def prepare(self, inputs: Tensor, side: SideInputs | None = None) -> Any:
-        """Return what the cell prepares, constants aside."""
-        return self.cell.prepare(inputs)[0], ()
+        """Return what the cell prepares of the inputs, in one piece each."""
+        return tuple(tensors_of(self.cell.prepare(inputs)[0])), ()
 
     def products(self, side: SideInputs | None = None) -> Mapping[str, Product]:
-        """Return the cell's."""
-        return self.cell.products()
+        """Return the cell's, in one piece each."""
+        return {name: p._replace(parts=None) for name, p in self.cell.products().items()}
 
     def step(
         self, x: Any, states: States, product: Any, constants: tuple[Tensor, ...] = ()
     ) -> States:
         """Multiply, and add up."""
-        size = states[0].shape[-1]
+        size, prepared = states[0].shape[-1], list(x)
         last, results = states[0], []
         for name, width, state in self.calls:
-            found = product(_fit(last if state is None else states[state], width), name)
-            last = tf.concat(found, -1) if isinstance(found, list) else found
-            results.append(_fit(last, size))
-        new = sum(_fit(part, size) for part in tf.nest.flatten(x))
-        new = 0.5 / len(results) * tf.add_n(results) + 0.1 * new
+            last = product(_fit(last if state is None else states[state], width), name)
+            same = next((n for n, part in enumerate(prepared) if part.shape == last.shape), None)
+            # Cells add what is prepared to a product of its size.
+            results.append(last if same is None else last + 0.1 * prepared.pop(same))
+        mean = tf.add_n([_fit(result, size) for result in results]) / (2 * len(results))
+        new = mean + sum(0.1 * _fit(part, size) for part in prepared)
         return tuple(_fit(new, state.shape[-1]) for state in states)
 
 
 def _fit(tensor: Tensor, size: int) -> Tensor:
     """Return the mean of pieces of a size, or the tensor repeated up to it."""
     width = tensor.shape[-1]
+    if width == size:
+        return tensor
     if width < size:
         return tf.tile(tensor, (1, -(-size // width)))[:, :size]
-    pieces = [tensor[:, at : at + size] for at in range(0, width - size + 1, size)]
-    return tf.add_n(pieces) / len(pieces)
+    pieces = width // size
+    return tf.reduce_mean(tf.reshape(tensor[:, : pieces * size], (-1, pieces, size)), 1)

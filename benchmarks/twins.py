@@ -24,6 +24,7 @@ class Twin(NamedTuple):
             lacks and that are zero in the comparison.
         differs: What its equations have other than the paper; empty if nothing. Such a twin serves
             as a measure of speed, and its numbers are not compared.
+        bound: The largest error in float64 that rounding explains.
     """
 
     module: str
@@ -31,6 +32,7 @@ class Twin(NamedTuple):
     options: Mapping[str, Any] | Callable[[Any], Mapping[str, Any]] = MappingProxyType({})
     zero: tuple[str, int, int] | None = None
     differs: str = ""
+    bound: float = 1e-12
 
     def options_for(self, cell: Any) -> dict[str, Any]:
         """Return the arguments of the module for a cell."""
@@ -166,6 +168,25 @@ def _lem(w: Arrays) -> dict[str, np.ndarray]:
     }
 
 
+def _t_rnn(w: Arrays) -> dict[str, np.ndarray]:
+    none = np.full_like(w["bias"], np.nan)
+    return {"weight_ih": w["kernel"].T, "bias_ih": np.concatenate([none, w["bias"]])}
+
+
+def _residual(w: Arrays) -> dict[str, np.ndarray]:
+    found = _and(weight_proj="projection_kernel", weight_res="shortcut_kernel")(w)
+    return {**found, "weight_ph": w["peephole"].reshape(-1)}
+
+
+def _tau_gru(w: Arrays) -> dict[str, np.ndarray]:
+    u, g, a = np.split(w["recurrent_kernel"], 3, -1)
+    return {
+        "weight_ih": _kernel(w["kernel"], "uzga", "ugaz"),
+        "weight_hh": np.concatenate([u, w["delay_kernel"], g, a], -1).T,
+        "bias_ih": _bias(w["bias"], "uzga", "ugaz"),
+    }
+
+
 def _and(*names: str, **renamed: str) -> Callable[[Arrays], dict[str, np.ndarray]]:
     """Return how a gated cell is carried that has more weights, of other names in PyTorch."""
 
@@ -196,6 +217,9 @@ def _activation(cell: Any) -> dict[str, Any]:
 def _attributes(*names: str) -> Callable[[Any], dict[str, Any]]:
     return lambda cell: {name: getattr(cell, name) for name in names}
 
+
+# PyTorch's derivative of `hard_sigmoid` in float64 is 1 / 6 rounded to float32.
+HARD_SIGMOID = 1e-7
 
 TWINS: dict[str, Twin] = {
     "ElmanCell": Twin("nn.RNN", _lstm),
@@ -231,6 +255,7 @@ TWINS: dict[str, Twin] = {
     "CFNCell": Twin("CFN", _cfn),
     "FastRNNCell": Twin("FastRNN", _and("alpha", "beta"), _activation),
     "FastGRNNCell": Twin("FastGRNN", _and("zeta", "nu"), {"nonlinearity": "sigmoid"}),
+    "IRNNCell": Twin("nn.RNN", _lstm, {"nonlinearity": "relu"}),
     "IndRNNCell": Twin("IndRNN", _ind_rnn, _activation),
     "SCRNCell": Twin(
         "SCRN",
@@ -252,17 +277,30 @@ TWINS: dict[str, Twin] = {
         differs="its second state reads the first one of the step before, where the paper reads "
         "the new one",
     ),
+    "BRCCell": Twin("BR", _gated()),
+    "NBRCCell": Twin("NBR", _gated()),
+    "SGRNCell": Twin("SGRN", _gated()),
+    "SGUCell": Twin("SGU", _gated(), bound=HARD_SIGMOID),
+    "DSGUCell": Twin("DSGU", _and(weight_ho="output_kernel"), bound=HARD_SIGMOID),
+    "MiRU1Cell": Twin("MiRU1", _gated(), _attributes("update_coefficient")),
+    "MiRU2Cell": Twin("MiRU2", _gated(), _attributes("update_coefficient", "reset_coefficient")),
+    "TauGRUCell": Twin("tauGRU", _tau_gru, _attributes("delay")),
+    "TRNNCell": Twin("TRNN", _t_rnn),
+    "TGRUCell": Twin("TGRU", _gated()),
+    "TLSTMCell": Twin("TLSTM", _gated()),
+    "WorkingMemoryLSTMCell": Twin("WMCLSTM", _and(weight_mh="memory_kernel")),
+    "ResidualLSTMCell": Twin("ResLSTM", _residual),
 }
 
 
 def twin_of(cell: Any) -> Twin | None:
-    """Return the second implementation of a cell with these arguments, or None."""
-    options = ("peephole", "layer_norm", "learn_initial_state")
+    """Return the second implementation of a built cell with these arguments, or None."""
     name = type(cell).__name__
-    if name == "ProjectedLSTMCell" and any(getattr(cell, option, False) for option in options):
-        return None
-    if name == "ProjectedLSTMCell" and cell.projection >= cell.units:
-        return None
+    if name == "ProjectedLSTMCell":
+        plain = not cell.peephole and not cell.layer_norm and cell.projection < cell.units
+        return TWINS[name] if plain else None
     if name == "GRUCell" and not cell.reset_after:
+        return None
+    if name == "ResidualLSTMCell" and "shortcut_kernel" not in {w.name for w in cell.weights}:
         return None
     return TWINS.get(name)
