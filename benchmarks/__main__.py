@@ -26,6 +26,7 @@ from benchmarks.suite import Bench
 from benchmarks.suites import SUITES
 from benchmarks.timing import Plan
 from benchmarks.torch_process import VARIABLE, TorchProcess
+from tests.family import EVERY
 
 RESULTS = Path(__file__).parent / "results"
 QUICK = Plan(rounds=2, least=2, slice_s=0.0)
@@ -83,6 +84,10 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         help="folder; default: benchmarks/results, or with --quick or --only runs/benchmarks",
     )
     arguments = parser.parse_args(argv)
+    cells = {str(member).partition(",")[0].removesuffix("Cell") for member in EVERY}
+    for name in arguments.only:
+        if name.removesuffix("Cell") not in cells:
+            parser.error(f"CELL must be one of {', '.join(sorted(cells))}; received {name!r}")
     for name in arguments.suites:
         if name not in SUITES:
             parser.error(f"SUITE must be one of {', '.join(SUITES)}; received {name!r}")

@@ -96,7 +96,7 @@ def projection(layer: keras.Layer, shape: Shape) -> Contender:
 def measure(bench: Bench) -> list[Row]:
     """Measure every cell, then the two that are held to our LSTM, then long sequences."""
     shape = TINY if bench.quick else SHAPES["s3"]
-    members = [member for member in EVERY if not bench.skips(str(member))]
+    members = bench.choose(EVERY)
     rows = [_measure_member(bench, member, shape) for member in members]
     lstm = next(member for member in EVERY if member.cell is rnnlayers.LSTMCell)
     for member in members:

@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 import rnnlayers
+from benchmarks import __main__ as command_line
 from benchmarks.accuracy import (
     compared_twin,
     error,
@@ -65,6 +66,24 @@ def test_every_twin_is_that_of_a_member():
 )
 def test_an_error_is_relative_to_the_largest_number(ours, theirs, expected):
     assert error(ours, theirs) == expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suite", ["accuracy", "family"])
+def test_a_suite_of_all_cells_runs_for_some(suite, tmp_path, capsys):
+    command_line.main(
+        [suite, "--quick", "--only", "LayerNormLSTM", "MinGRU", "--to", str(tmp_path)]
+    )
+    page = (tmp_path / f"{suite}.md").read_text()
+    assert "| LayerNormLSTMCell" in page
+    assert "| MinGRUCell" in page
+    assert "| LSTMCell" not in page
+
+
+def test_cells_that_do_not_exist_are_refused(capsys):
+    with pytest.raises(SystemExit):
+        command_line.main(["family", "--only", "NoSuch"])
+    assert "MinGRU" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("eagerly")
