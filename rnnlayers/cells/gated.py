@@ -1,12 +1,13 @@
 """The base class of cells with gates: the arguments and weights that Keras' cells share."""
 
 import inspect
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import keras
 from keras import ops
 
+from rnnlayers.cells.arguments import arguments_of, check_arguments, signature_of
 from rnnlayers.cells.base import Cell, check_features, clone
 from rnnlayers.cells.old_contract import OldContract
 from rnnlayers.cells.parts import Fused, Product, SideInputs
@@ -91,7 +92,7 @@ class GatedCell(OldContract, Cell):
         """Show in `help` the arguments that a class passes on by `**kwargs`."""
         super().__init_subclass__(**kwargs)
         if vars(cls).keys() & {"__init__", "without"}:
-            cls.__signature__ = _with_inherited(cls)
+            cls.__signature__ = signature_of(cls)
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Refuse the arguments that the cell is `without`."""
@@ -320,44 +321,6 @@ class GatedCell(OldContract, Cell):
 GatedCell.__signature__ = inspect.Signature(
     list(inspect.signature(GatedCell.__init__).parameters.values())[1:]
 )
-
-
-def arguments_of(cell: type, config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a configuration without the arguments that a class of cells is `without`.
-
-    Cells took and saved some of them in earlier versions, without effect.
-    """
-    without = getattr(cell, "without", ())
-    return {name: value for name, value in config.items() if name not in without}
-
-
-def check_arguments(cell: type, arguments: Iterable[str]) -> None:
-    """Raise a ValueError if one of the arguments is one that a class of cells is `without`."""
-    for name in arguments:
-        if name in getattr(cell, "without", ()):
-            raise ValueError(
-                f"`{name}` is no argument of {cell.__name__}, whose equations have no place for "
-                f"it; received `{name}`. Leave it out."
-            )
-
-
-def _with_inherited(cls: type[GatedCell]) -> inspect.Signature:
-    """Return the signature of a class, with those of its parent in place of `**kwargs`."""
-    parent = inspect.signature(cls.__mro__[1]).parameters.values()
-    if "__init__" in vars(cls):
-        _, *own = inspect.signature(vars(cls)["__init__"]).parameters.values()
-    else:
-        own = list(parent)
-    own = [parameter for parameter in own if parameter.name not in cls.without]
-    if not own or own[-1].kind is not inspect.Parameter.VAR_KEYWORD:
-        return inspect.Signature(own)
-    names = {*cls.without, *(parameter.name for parameter in own)}
-    more = [
-        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-        for parameter in parent
-        if parameter.name not in names
-    ]
-    return inspect.Signature([*own[:-1], *more, own[-1]])
 
 
 class SigmoidGatedCell(GatedCell):

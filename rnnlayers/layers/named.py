@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import keras
 
 from rnnlayers.cells import Cell, ElmanCell, GatedCell, GRUCell, LSTMCell
-from rnnlayers.cells.gated import arguments_of, check_arguments
+from rnnlayers.cells.arguments import arguments_of, check_arguments
 from rnnlayers.checks import check_one_of
 from rnnlayers.layers.recurrent import Recurrent
 
