@@ -500,16 +500,16 @@ def t_rnn(x, s, w, f):
 
 
 def t_gru(x, s, w, f):
-    z, forget, o = gates(x, s["x"], w, 3)
+    z, forget, o = gates(x, s["x_prev"], w, 3)
     h = f.gate(forget) * s["h"] + z * f.act(o)
-    return h, {"h": h, "x": x}
+    return h, {"h": h, "x_prev": x}
 
 
 def t_lstm(x, s, w, f):
-    z, forget, o = gates(x, s["x"], w, 3)
+    z, forget, o = gates(x, s["x_prev"], w, 3)
     c = f.gate(forget) * s["c"] + (1 - f.gate(forget)) * z
     h = c * f.act(o)
-    return h, {"h": h, "c": c, "x": x}
+    return h, {"h": h, "c": c, "x_prev": x}
 
 
 def working_memory_lstm(x, s, w, f):

@@ -117,8 +117,8 @@ class TGRUCell(_TypedCell):
         h = f * h_prev + z * o
 
     Weights, cut in the order z, f, o: `kernel` W and `recurrent_kernel` V `(features, 3 * units)`,
-    `bias` b `(3 * units,)`. States: h, and x `(batch, features)`, the inputs of the step before;
-    its size is known once the cell has weights.
+    `bias` b `(3 * units,)`. States: h, and x_prev `(batch, features)`, the inputs of the step
+    before; its size is known once the cell has weights.
 
     Args:
         units: Positive integer, the size of the output.
@@ -138,11 +138,11 @@ class TGRUCell(_TypedCell):
     of T-GRU.
     """
 
-    state_names: ClassVar[tuple[str, ...]] = ("h", "x")
+    state_names: ClassVar[tuple[str, ...]] = ("h", "x_prev")
 
     @property
     def state_sizes(self) -> tuple[int, ...]:
-        """Sizes of h and x."""
+        """Sizes of h and x_prev."""
         return (self.units, self.features)
 
     def step(
@@ -162,8 +162,8 @@ class TLSTMCell(_TypedCell):
         c = f * c_prev + (1 - f) * z
         h = o * c
 
-    Weights: those of `TGRUCell`. States: h, which no step reads, c, and x `(batch, features)`, the
-    inputs of the step before; its size is known once the cell has weights.
+    Weights: those of `TGRUCell`. States: h, which no step reads, c, and x_prev
+    `(batch, features)`, the inputs of the step before; its size is known once the cell has weights.
 
     Args:
         units: Positive integer, the size of the output.
@@ -184,11 +184,11 @@ class TLSTMCell(_TypedCell):
     of T-LSTM.
     """
 
-    state_names: ClassVar[tuple[str, ...]] = ("h", "c", "x")
+    state_names: ClassVar[tuple[str, ...]] = ("h", "c", "x_prev")
 
     @property
     def state_sizes(self) -> tuple[int, ...]:
-        """Sizes of h, c and x."""
+        """Sizes of h, c and x_prev."""
         return (self.units, self.units, self.features)
 
     def step(
