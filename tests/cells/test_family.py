@@ -124,6 +124,37 @@ def test_an_argument_without_effect_is_hidden_and_refused_but_not_in_saved_model
         assert made.from_config({**config, argument: value}).get_config() == config
 
 
+@some(FAMILY)
+def test_every_argument_that_is_shown_has_an_effect(member):
+    def run(training=False, **options):
+        cell = member.make(**options, seed=1)
+        cell.build((None, member.features))
+        rng = np.random.default_rng(0)
+        x = rng.normal(size=(ROWS, member.features)).astype("float32")
+        states = member.sample_states(cell, ROWS)
+        for weight in cell.weights:
+            if weight.dtype == "float32":
+                weight.assign(rng.normal(size=weight.shape))
+        output, new = cell(x, states, training=training)
+        return cell, np.concatenate([np.ravel(tensor) for tensor in (output, *new)])
+
+    shown = inspect.signature(member.cell).parameters
+    plain, expected = run()
+    for name in ("activation", "recurrent_activation", "output_activation"):
+        if name in shown:
+            assert not np.allclose(run(**{name: "elu"})[1], expected), name
+    for name in ("dropout", "recurrent_dropout"):
+        if name in shown:
+            assert not np.allclose(run(True, **{name: 0.7})[1], run(True)[1]), name
+    if "use_bias" in shown:
+        assert len(run(use_bias=False)[0].weights) < len(plain.weights)
+    for weight in ("kernel", "recurrent", "bias"):
+        for kind, value in (("regularizer", "l2"), ("constraint", "non_neg")):
+            if f"{weight}_{kind}" in shown:
+                weights = run(**{f"{weight}_{kind}": value})[0].weights
+                assert any(getattr(w, kind) is not None for w in weights), f"{weight}_{kind}"
+
+
 def test_the_matrix_of_an_echo_state_network_has_its_spectral_radius():
     cell = rnnlayers.EchoStateCell(60, spectral_radius=0.7, connectivity=0.2)
     cell.build((None, 3))
