@@ -34,7 +34,8 @@ def error_against_equations(member: Member, dtype: str) -> float:
 
     @tf.function(autograph=False)
     def run(sequences: tf.Tensor, states: list[tf.Tensor]) -> Any:
-        return layer(sequences, initial_state=states, mask=mask, training=True)
+        # In training some cells leak or drop, which their equations leave out.
+        return layer(sequences, initial_state=states, mask=mask)
 
     received = run(tf.constant(sequences), list(map(tf.constant, states)))
     outputs, after = member.run(layer.cell, sequences, states, mask)

@@ -56,52 +56,41 @@ def run_scan(
     if mask is not None:
         a = tf.where(mask, a, _one(a, cell.is_complex))
         b = tf.where(mask, b, tf.zeros_like(b))
-    if reverse:
-        a, b = tf.reverse(a, [0]), tf.reverse(b, [0])
-    compiled = _compiles()
-    states = _differentiable(cell.is_complex, truncate, compiled)(a, b, before)
-    after = (tf.concat([before[None], states], 0)[-1],)
-    if reverse:
-        states = tf.reverse(states, [0])
+    states = _differentiable(cell.is_complex, truncate, reverse, _compiles())(a, b, before)
+    after = (states[0 if reverse else -1],) if inputs.shape[0] else initial_states
     if cell.reads:
         previous = shifted([states], initial_states, reverse)
         return cell.read(for_step(x), (states,), previous, constants), after
     return (states if return_sequences else None), after
 
 
-def _differentiable(is_complex: bool, truncate: int | None, compiled: bool) -> Any:
+def _differentiable(is_complex: bool, truncate: int | None, reverse: bool, compiled: bool) -> Any:
     """Return a function of a, b and the first state that returns the states after each step."""
 
     def forward(a: Tensor, b: Tensor, before: Tensor) -> tuple[list[Tensor], Tensor]:
-        states = scan(a, b, before, is_complex)
+        states = scan(a, b, before, is_complex, reverse)
         return [states], states
 
     def backward(arguments: Any, states: Tensor, upstream: Any) -> list[Tensor]:
         a, _, before = arguments
         (d_states,) = upstream
-        previous = tf.concat([before[None], states[:-1]], 0)
+        previous = _before_each(states, before, reverse)
         a = _conjugate(a, is_complex)
         # The factor by which a gradient goes from each step to the one before it.
         back = a
         if truncate is not None:
-            index = tf.range(a.shape[0])
+            index = tf.constant(_order(a.shape[0], reverse), "int32")
             cut = tf.logical_and(index % truncate == 0, index > 0)
             back = tf.where(cut[:, None, None], tf.zeros_like(a), a)
-        later = tf.concat([back[1:], tf.zeros_like(back[:1])], 0)
-        d_b = tf.reverse(
-            scan(
-                tf.reverse(later, [0]),
-                tf.reverse(d_states, [0]),
-                tf.zeros_like(before),
-                is_complex,
-            ),
-            [0],
-        )
+        zeros = tf.zeros_like(before)
+        later = _before_each(back, zeros, not reverse)
+        d_b = scan(later, d_states, zeros, is_complex, not reverse)
         d_a = times(d_b, _conjugate(previous, is_complex), is_complex)
-        return [d_a, d_b, times(back[0], d_b[0], is_complex)]
+        first = -1 if reverse else 0
+        return [d_a, d_b, times(back[first], d_b[first], is_complex)]
 
     def plain(a: Tensor, b: Tensor, before: Tensor) -> list[Tensor]:
-        return [scan(a, b, before, is_complex)]
+        return [scan(a, b, before, is_complex, reverse)]
 
     if compiled:
         forward, backward = (
@@ -112,7 +101,9 @@ def _differentiable(is_complex: bool, truncate: int | None, compiled: bool) -> A
     return lambda *arguments: function(*arguments)[0]
 
 
-def scan(a: Tensor, b: Tensor, before: Tensor, is_complex: bool = False) -> Tensor:
+def scan(
+    a: Tensor, b: Tensor, before: Tensor, is_complex: bool = False, reverse: bool = False
+) -> Tensor:
     """Return the states after each step, `(time, batch, size)`, h_t = a_t h_(t-1) + b_t.
 
     Args:
@@ -120,35 +111,52 @@ def scan(a: Tensor, b: Tensor, before: Tensor, is_complex: bool = False) -> Tens
         b: `(time, batch, size)`.
         before: `(batch, size)`, the state before the first step.
         is_complex: Whether imaginary parts lie behind the real ones.
+        reverse: Whether the last step comes first.
     """
     steps = a.shape[0]
     if steps == 0:
         return tf.zeros_like(b)
     if steps <= CHUNK:
-        states = []
-        for step in range(steps):
+        states = {}
+        for step in _order(steps, reverse):
             before = times(a[step], before, is_complex) + b[step]
-            states.append(before)
-        return tf.stack(states)
+            states[step] = before
+        return tf.stack([states[step] for step in range(steps)])
     more = -steps % CHUNK
-    if more:  # steps after the last one, whose states nobody reads
-        a, b = (tf.pad(tensor, [[0, more], [0, 0], [0, 0]]) for tensor in (a, b))
+    if more:  # steps that come last, whose states nobody reads
+        edges = [[more, 0] if reverse else [0, more], [0, 0], [0, 0]]
+        a, b = (tf.pad(tensor, edges) for tensor in (a, b))
     shape = tf.concat([[(steps + more) // CHUNK, CHUNK], tf.shape(b)[1:]], 0)
     a, b = (
         tf.ensure_shape(tf.reshape(t, shape), ((steps + more) // CHUNK, CHUNK, *t.shape[1:]))
         for t in (a, b)
     )
-    factors, sums = [a[:, 0]], [b[:, 0]]
-    for step in range(1, CHUNK):
-        sums.append(times(a[:, step], sums[-1], is_complex) + b[:, step])
-        factors.append(times(a[:, step], factors[-1], is_complex))
-    ends = scan(factors[-1], sums[-1], before, is_complex)
-    starts = tf.concat([before[None], ends[:-1]], 0)
+    first, *others = _order(CHUNK, reverse)
+    factors, sums = {first: a[:, first]}, {first: b[:, first]}
+    last = first
+    for step in others:
+        sums[step] = times(a[:, step], sums[last], is_complex) + b[:, step]
+        factors[step] = times(a[:, step], factors[last], is_complex)
+        last = step
+    ends = scan(factors[last], sums[last], before, is_complex, reverse)
+    starts = _before_each(ends, before, reverse)
     states = tf.stack(
-        [times(p, starts, is_complex) + s for p, s in zip(factors, sums, strict=True)], 1
+        [times(factors[step], starts, is_complex) + sums[step] for step in range(CHUNK)], 1
     )
     states = tf.reshape(states, tf.concat([[steps + more], tf.shape(states)[2:]], 0))
-    return tf.ensure_shape(states, (steps + more, *b.shape[2:]))[:steps]
+    states = tf.ensure_shape(states, (steps + more, *b.shape[2:]))
+    return states[more:] if reverse else states[:steps]
+
+
+def _order(steps: int, reverse: bool) -> list[int]:
+    return list(reversed(range(steps))) if reverse else list(range(steps))
+
+
+def _before_each(states: Tensor, first: Tensor, reverse: bool) -> Tensor:
+    """Return the state before each step, from those after each."""
+    if reverse:
+        return tf.concat([states[1:], first[None]], 0)
+    return tf.concat([first[None], states[:-1]], 0)
 
 
 def _compiles() -> bool:
