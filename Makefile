@@ -2,12 +2,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup demo test test-all coverage test-oldest lint format lock bench clean
+.PHONY: help setup demo native test test-all test-native coverage test-oldest lint format lock bench clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-11s %s\n", $$1, $$2}'
 
-setup: $(VENV)/.ready ## Create .venv from requirements.lock
+setup: $(VENV)/.ready native ## Create .venv from requirements.lock, and build the native engine
 
 # The stamp is written last: an interrupted set-up is taken up again by the next command.
 $(VENV)/.ready: requirements.lock pyproject.toml
@@ -15,8 +15,13 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 		{ echo "Python 3.11, 3.12 or 3.13 is needed: make setup PYTHON=python3.12" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	RNNLAYERS_NATIVE=0 $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--no-build-isolation --no-deps --editable .
 	@touch $@
+
+# Where there is no C++ compiler it says so, and everything works without the engine.
+native: $(VENV)/.ready ## Build the native engine, if its sources have changed
+	@$(BIN)/python rnnlayers/engines/native/build.py
 
 demo: setup ## Run every application end to end on its embedded sample, or APP=<application>
 	$(BIN)/python -m apps.demo $(APP)
@@ -26,6 +31,9 @@ test: setup ## Run the test suite
 
 test-all: setup ## Run the test suite with the slow tests, for an hour
 	$(BIN)/python -m pytest -m ""
+
+test-native: setup ## Test the kernels of the native engine with sanitizers
+	$(BIN)/python -m tests.engines.native
 
 coverage: setup ## Run the test suite and print which lines of the library it does not reach
 	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered
@@ -56,4 +64,5 @@ bench: setup ## Measure; results go to benchmarks/results
 
 clean: ## Remove the environment, runs and exports
 	rm -rf $(VENV) $(VENV)-oldest runs dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -f rnnlayers/engines/native/*.so
 	find saved_models -mindepth 1 -maxdepth 1 -type d -exec rm -rf {} +

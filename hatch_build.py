@@ -1,11 +1,14 @@
-"""Metadata of the package that depend on where it is built: addresses in its repository."""
+"""What of the package depends on where it is built: its addresses, and the native engine."""
 
 import os
 import re
+import runpy
+import sysconfig
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 from hatchling.metadata.plugin.interface import MetadataHookInterface
 
 LINK = re.compile(r"(?P<image>!?)\[(?P<text>[^\]]*)\]\((?!https?:|mailto:|#)(?P<path>[^)\s]+)\)")
@@ -56,3 +59,23 @@ class RepositoryMetadata(MetadataHookInterface):
             text = make_links_absolute(text, home)
         metadata["urls"] = project_urls(home) if home else {}
         metadata["readme"] = {"content-type": "text/markdown", "text": text}
+
+
+class NativeEngine(BuildHookInterface):
+    """Builds the native engine into the wheel, if there is a C++ compiler.
+
+    Without one the wheel is pure Python, and so it is with RNNLAYERS_NATIVE=0.
+    """
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Build the engine, and let the name of the wheel say for which platform it is."""
+        native = runpy.run_path(str(Path(self.root, "rnnlayers/engines/native/build.py")))
+        reason = native["build"]()
+        if reason is not None:
+            self.app.display_info(f"The native engine is not built: {reason}.")
+            return
+        build_data["artifacts"].append(native["BINARY"].relative_to(self.root).as_posix())
+        build_data["pure_python"] = False
+        # It needs no particular Python and no particular TensorFlow.
+        platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
+        build_data["tag"] = f"py3-none-{platform}"

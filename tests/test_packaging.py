@@ -66,6 +66,7 @@ def wheel(tmp_path_factory):
         patch.chdir(ROOT)
         patch.setenv("GITHUB_SERVER_URL", "https://git.example")
         patch.setenv("GITHUB_REPOSITORY", "someone/rnnlayers")
+        patch.setenv("RNNLAYERS_NATIVE", "0")  # building it takes a minute
         name = hatchling.build.build_wheel(str(folder))
     with zipfile.ZipFile(folder / name) as archive:
         (metadata,) = [x for x in archive.namelist() if x.endswith(".dist-info/METADATA")]
@@ -128,6 +129,7 @@ def test_a_wheel_that_is_built_elsewhere_names_no_repository():
 
 def test_a_wheel_can_be_built_from_the_source_distribution(tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("RNNLAYERS_NATIVE", "0")
     name = hatchling.build.build_sdist(str(tmp_path))
     with tarfile.open(tmp_path / name) as archive:
         archive.extractall(tmp_path, filter="data")

@@ -261,16 +261,18 @@ class Recurrent(keras.Layer):
         to_differentiate: bool = False,
     ) -> tuple[Tensor, States]:
         """Return the outputs, batch-major, and the final states."""
-        layout = {}
         if is_one_operator(engine):  # which moves no axis and knows what is masked
             inputs, layout = sequences, {"batch_major": True}
-            first = ops.transpose(sequences[:, :1], (1, 0, 2))
         else:
-            first = inputs = ops.transpose(sequences, (1, 0, 2))
+            inputs, layout = ops.transpose(sequences, (1, 0, 2)), {}
             if mask is not None:
                 # A product with the mask would not do: 0 * NaN is NaN, in gradients too.
-                first = inputs = ops.where(mask, inputs, ops.zeros_like(inputs))
-        side = self.cell.draw(first) if training else None
+                inputs = ops.where(mask, inputs, ops.zeros_like(inputs))
+        side = None
+        if training:
+            # Cells that run in one operator draw the same for all steps.
+            drawn_for = ops.transpose(inputs[:, :1], (1, 0, 2)) if layout else inputs
+            side = self.cell.draw(drawn_for)
         if memory:
             drawn = SideInputs() if side is None else side
             side = SideInputs(drawn.steps, (*memory, *drawn.sequence))

@@ -53,10 +53,17 @@ def commands(
         define = f"-DRNN_TARGET={target}"
         source = str(SOURCES / "kernels.cc")
         jobs.append([compiler, *flags, *features, define, "-c", source, "-o", objects[-1]])
-    for name in ("pool", "targets"):
+    for name in ("memory", "pool", "targets"):
         objects.append(str(folder / f"{name}.o"))
         jobs.append([compiler, *flags, "-c", str(SOURCES / f"{name}.cc"), "-o", objects[-1]])
     return jobs, objects
+
+
+def is_current(binary: Path = BINARY) -> bool:
+    """Return whether a binary is newer than its sources."""
+    sources = [Path(__file__), *SOURCES.iterdir()]
+    newest = max(source.stat().st_mtime for source in sources)
+    return binary.exists() and binary.stat().st_mtime > newest
 
 
 def build(binary: Path = BINARY) -> str | None:
@@ -65,6 +72,8 @@ def build(binary: Path = BINARY) -> str | None:
     Args:
         binary: The file to write.
     """
+    if os.environ.get("RNNLAYERS_NATIVE") == "0":
+        return "RNNLAYERS_NATIVE=0 leaves it out"
     machine = platform.machine()
     if sys.platform != "linux" or machine not in TARGETS:
         return f"it is for Linux on {' or '.join(TARGETS)}, and this is {sys.platform} on {machine}"
@@ -89,5 +98,5 @@ def build(binary: Path = BINARY) -> str | None:
 
 
 if __name__ == "__main__":
-    reason = build()
+    reason = None if is_current() else build()
     print(f"Native engine: {BINARY if reason is None else f'not built, since {reason}'}")

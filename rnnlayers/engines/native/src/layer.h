@@ -7,9 +7,8 @@
 // weights. No sum is ever cut by tasks, so results do not depend on the number of threads.
 #pragma once
 
-#include <new>
-
 #include "cells.h"
+#include "memory.h"
 #include "pool.h"
 
 namespace rnnlayers {
@@ -22,29 +21,6 @@ void each_task(const Layer& l, int64_t tasks, const Body& body) {
       [](void* context, int64_t n) { (*static_cast<const Body*>(context))(n); },
       const_cast<Body*>(&body));
 }
-
-// Aligned memory, handed out from the front.
-class Memory {
- public:
-  explicit Memory(int64_t floats)
-      : data_(static_cast<float*>(::operator new(sizeof(float) * floats, ALIGNMENT))),
-        next_(data_) {}
-  ~Memory() { ::operator delete(data_, ALIGNMENT); }
-  Memory(const Memory&) = delete;
-  Memory& operator=(const Memory&) = delete;
-
-  float* take(int64_t floats) {
-    float* taken = next_;
-    next_ += floats;
-    return taken;
-  }
-  float* at(int64_t offset) const { return data_ + offset; }
-
- private:
-  static constexpr std::align_val_t ALIGNMENT{64};
-  float* data_;
-  float* next_;
-};
 
 // Weights packed for products.
 template <class C>
@@ -159,6 +135,7 @@ class Run {
     const PackedWeights<C> weights(l, units, true, false);
     const bool keep = to.kept != nullptr && l.remat == 0;
     float* kept = to.kept;
+    if (keep) prefer_large_pages(kept, kept_size(to.outputs != nullptr));
     float* cells = keep ? kept + gates_size(l.time) : nullptr;
     float* history = keep && to.outputs == nullptr ? cells + cells_size(l.time) : nullptr;
     const Span span{0, l.time, l.states[0], l.units, l.states[1], l.units,
