@@ -188,9 +188,10 @@ SUITE = Suite(
     "features, units): all outputs, and the gradients of the inputs and of all weights. `ours` is "
     "the layer as it chooses its engine, `compiled` and `stepwise` the same layer on these "
     "engines, `products` the matrix products of its steps alone on the compiled engine, `torch` "
-    "the same cell of torchrecurrent, a loop in Python, or that of PyTorch itself. Long sequences "
-    "have T = 16384, 64 features and 64 units; `projection` is there the product of the inputs "
-    "with the kernel and the two that give its gradients, in no loop at all.",
+    "the same cell of torchrecurrent, a loop in Python, or that of PyTorch itself; `LSTM` is our "
+    "LSTM on the compiled engine. Long sequences have T = 16384, 64 features and 64 units; "
+    "`projection` is there the product of the inputs with the kernel and the two that give its "
+    "gradients, in no loop at all.",
     measure=measure,
     ratios=(
         Ratio("torch / ours", "torch", "ours"),
