@@ -68,9 +68,9 @@ def _numbers(rows: Sequence[Row], ratios: Sequence[Ratio], unit: str, mean: bool
         compared = [row.ratio(ratio.above, ratio.below) for ratio in ratios]
         lines.append([row.case, *map(_three_digits, numbers), *map(_two_places, compared)])
     if mean:
-        means = [
-            geometric_mean(row.ratio(ratio.above, ratio.below) for row in rows) for ratio in ratios
-        ]
+        # A suite may have rows in which a contender has no place.
+        found = [[row.ratio(ratio.above, ratio.below) for row in rows] for ratio in ratios]
+        means = [geometric_mean(r for r in column if r is not None) for column in found]
         blanks = [""] * len(contenders)
         lines.append(["**geometric mean**", *blanks, *map(_two_places, means)])
     return _table(["", *contenders, *(ratio.title for ratio in ratios)], lines)
