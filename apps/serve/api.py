@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import re
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -13,12 +14,14 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 
 from apps.serve import examples
+from apps.serve.callers import Callers
 from apps.serve.errors import ServingError, invalid_argument
 from apps.serve.gate import Gate
-from apps.serve.json_tensors import parse, read_inputs, signature_name, write_outputs
-from apps.serve.json_values import check_lengths
+from apps.serve.json_tensors import PIECE, size_of, write_outputs
+from apps.serve.json_values import Tensors
 from apps.serve.metrics import Metrics
-from apps.serve.models import LOG, Models
+from apps.serve.models import LOG, Chosen, Models
+from apps.serve.reading import SMALL, Reader
 from apps.serve.responses import error_response, json_response
 from apps.serve.settings import Limits
 
@@ -26,7 +29,6 @@ PAGE = Path(__file__).with_name("page")
 PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'self'; script-src 'unsafe-inline'; "
     "style-src 'unsafe-inline'; img-src 'self' blob: data:; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
 MODEL = "/v1/models/{name}"
@@ -49,6 +51,7 @@ def make_app(
     *,
     refresh_every: float = 1.0,
     api_key: str | None = None,
+    allow_hosts: tuple[str, ...] = (),
     allow_origins: tuple[str, ...] = (),
 ) -> FastAPI:
     """Return the ASGI application.
@@ -58,9 +61,11 @@ def make_app(
         metrics: The counters.
         limits: The limits of a request.
         refresh_every: Seconds between searches for new versions.
-        api_key: The key of requests; see `Gate`.
+        api_key: The key of requests; see `Callers`.
+        allow_hosts: Names by which the server may be called, besides those of loopback.
         allow_origins: Other sites whose pages may send requests.
     """
+    reader = Reader(limits)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -69,6 +74,7 @@ def make_app(
         watching.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await watching
+        reader.close()
 
     app = FastAPI(
         title="rnnlayers",
@@ -148,7 +154,7 @@ def make_app(
             described = _described(
                 f"Make a model {verb}.", *codes, parameters=parameters, body=body
             )
-            infer = _inference(models, limits, verb)
+            infer = _inference(models, reader, limits, verb)
             app.add_api_route(f"{MODEL}{version_path}:{verb}", infer, methods=["POST"], **described)
 
     app.add_exception_handler(ServingError, lambda _, error: error_response(error))
@@ -157,11 +163,16 @@ def make_app(
         Gate,
         limits=limits,
         metrics=metrics,
-        api_key=api_key,
+        callers=Callers(api_key, allow_hosts, allow_origins),
         is_model=lambda n: n in models.sources,
     )
     if allow_origins:
-        app.add_middleware(CORSMiddleware, allow_origins=allow_origins, allow_headers=["*"])
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=allow_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["*"],
+        )
     return app
 
 
@@ -177,38 +188,50 @@ def assemble_page() -> str:
 async def _watch(models: Models, every: float) -> None:
     while True:
         try:
-            await models.refresh()
+            await models.refresh(patience=every)
         except Exception:  # such as a config that is being edited; loaded models go on
             LOG.exception("cannot search for models")
         await asyncio.sleep(every)
 
 
-def _inference(models: Models, limits: Limits, verb: str) -> Callable:
+def _inference(models: Models, reader: Reader, limits: Limits, verb: str) -> Callable:
     """Return the function that answers requests of one kind."""
 
     async def infer(request: Request) -> Response:
-        document = parse(await request.body())
+        body = await request.body()
         with models.use(*_addressed(request)) as chosen:
-            name, signature = chosen.servable.signature(signature_name(document))
-            if verb == "predict":
-                inputs, by_row = read_inputs(document, signature.inputs, limits.max_rows)
-                check_lengths(inputs, limits.max_length)
-            else:
-                inputs = examples.read_request(verb, document, signature, limits.max_rows)
             try:
                 async with asyncio.timeout(limits.timeout):
-                    outputs = await chosen.predict(name, inputs)
+                    outputs, by_row = await _outputs(chosen, reader, limits, verb, body)
             except TimeoutError as error:
                 raise ServingError(
                     "DEADLINE_EXCEEDED", f"The model did not answer within {limits.timeout:g} s"
                 ) from error
         if verb == "predict":
-            answer = write_outputs(outputs, by_row)
+            write: Callable[[], bytes] = functools.partial(write_outputs, outputs, by_row)
         else:
-            answer = examples.write_results(verb, outputs)
+            write = functools.partial(examples.write_results, verb, outputs)
+        is_large = size_of(*outputs.values()) > PIECE
+        answer = await asyncio.to_thread(write) if is_large else write()
         return Response(answer, media_type="application/json")
 
     return infer
+
+
+async def _outputs(
+    chosen: Chosen, reader: Reader, limits: Limits, verb: str, body: bytes
+) -> tuple[Tensors, bool]:
+    """Return the outputs of a model, and whether its request came by row."""
+    request = await reader(body, verb, chosen.servable.readable)
+    inputs = request.inputs
+    if verb != "predict":
+        signature = chosen.servable.signatures[request.signature]
+        arguments = verb, request.document, signature, limits.max_rows
+        if len(body) > SMALL:
+            inputs = await asyncio.to_thread(examples.read_request, *arguments)
+        else:
+            inputs = examples.read_request(*arguments)
+    return await chosen.predict(request.signature, inputs), request.by_row
 
 
 def _addressed(request: Request) -> tuple[str, int | None, str | None]:

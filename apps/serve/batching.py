@@ -10,6 +10,7 @@ import numpy as np
 from apps.serve.errors import ServingError
 from apps.serve.json_values import Tensors
 from apps.serve.settings import Batching
+from apps.serve.workers import Workers
 
 Compute = Callable[[Tensors], Tensors]
 Shape = tuple[tuple[int, ...], ...]
@@ -31,7 +32,8 @@ class Batcher:
 
     Args:
         compute: Returns outputs of inputs, all with the batch as first dimension.
-        executor: Runs `compute`.
+        executor: Runs `compute` for batches.
+        large: Runs `compute` for requests of a whole batch or more, which no batch waits for.
         batching: How requests are computed together.
         observe: Called with the number of rows of each batch.
     """
@@ -39,12 +41,14 @@ class Batcher:
     def __init__(
         self,
         compute: Compute,
-        executor: Executor,
+        executor: Executor | Workers,
         batching: Batching,
         observe: Callable[[int], object] = lambda rows: None,
+        large: Executor | Workers | None = None,
     ):
         self.compute = compute
         self.executor = executor
+        self.large = large or executor
         self.batching = batching
         self.observe = observe
         self.waiting: list[_Request] = []
@@ -60,7 +64,7 @@ class Batcher:
         rows = {len(tensor) for tensor in inputs.values()}
         loop = asyncio.get_running_loop()
         if len(rows) > 1 or (count := rows.pop()) >= self.batching.max_batch_size or not count:
-            return await loop.run_in_executor(self.executor, self.compute, inputs)
+            return await loop.run_in_executor(self.large, self.compute, inputs)
         self.waiting = [request for request in self.waiting if not request.answer.done()]
         if sum(request.rows for request in self.waiting) + count > self.batching.max_queue:
             raise ServingError(

@@ -1,10 +1,12 @@
-"""Errors of requests, by TensorFlow's codes and HTTP's status."""
+"""Errors of requests, by TensorFlow's codes and HTTP's status. It needs no TensorFlow."""
 
 import itertools
 import re
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 
-import tensorflow as tf
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 # As TensorFlow Serving maps them (model_servers/http_server.cc).
 STATUS = {
@@ -27,6 +29,21 @@ STATUS |= {
     "BODY_TOO_SLOW": HTTPStatus.REQUEST_TIMEOUT,
     "UNSUPPORTED_ENCODING": HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
 }
+# The numbers of TensorFlow's codes.
+CODES = {
+    1: "CANCELLED",
+    3: "INVALID_ARGUMENT",
+    4: "DEADLINE_EXCEEDED",
+    5: "NOT_FOUND",
+    7: "PERMISSION_DENIED",
+    8: "RESOURCE_EXHAUSTED",
+    9: "FAILED_PRECONDITION",
+    11: "OUT_OF_RANGE",
+    12: "UNIMPLEMENTED",
+    13: "INTERNAL",
+    14: "UNAVAILABLE",
+    16: "UNAUTHENTICATED",
+}
 RETRY = {"RESOURCE_EXHAUSTED", "UNAVAILABLE"}  # answered with a Retry-After
 ASSERTION = re.compile(r".*?assertion failed: \[(.*?)\](?: \[Op:.*|\s*\[\[.*)?$")
 LOCATION_PREFIXES = ("Graph execution error", "Detected at node", "File ", "<stack", "[[")
@@ -43,6 +60,9 @@ class ServingError(Exception):
     def __init__(self, code: str, message: str):
         super().__init__(message)
         self.code = code
+
+    def __reduce__(self) -> tuple:
+        return type(self), (self.code, str(self))
 
     @property
     def status(self) -> int:
@@ -62,11 +82,9 @@ def invalid_argument(message: str) -> ServingError:
     return ServingError("INVALID_ARGUMENT", message)
 
 
-def from_tensorflow(error: tf.errors.OpError) -> ServingError:
+def from_tensorflow(error: "tf.errors.OpError") -> ServingError:
     """Return an error of TensorFlow as one for the client."""
-    code = next(
-        (name for name in STATUS if getattr(tf.errors, name, None) == error.error_code), "INTERNAL"
-    )
+    code = CODES.get(error.error_code, "INTERNAL")
     # The reason stands among lines about its place in the graph.
     lines = [line.strip() for line in (error.message or "").splitlines()]
     reasons = [line for line in lines if line and not line.startswith(LOCATION_PREFIXES)]

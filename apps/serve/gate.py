@@ -1,37 +1,38 @@
-"""Middleware for every request: the API key, the limits, the log."""
+"""Middleware for every request: who may ask, the limits, the log."""
 
-import hmac
+import asyncio
 import logging
 import time
 from collections.abc import Callable
 
 from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from apps.serve.bodies import Body, check_encoding, too_large
+from apps.serve.bodies import Body, Room, check_encoding, too_large
+from apps.serve.callers import Callers
 from apps.serve.errors import ServingError
 from apps.serve.metrics import Metrics
 from apps.serve.paths import canonical
+from apps.serve.protocol import GONE, POLLED, TASK
 from apps.serve.responses import error_response
 from apps.serve.settings import Limits
 
 LOG = logging.getLogger("apps.serve")
 CLIENT_GONE = 499  # the status of requests whose client did not wait for an answer
-WITHOUT_KEY = ("/", "/healthz")  # they reveal nothing of the models
-POLLED = ("/healthz", "/metrics", "/monitoring/prometheus/metrics")  # logged at level debug
 
 
 class Gate:
     """Middleware that checks requests, counts them and logs them.
 
     The log holds the route, model, status and time of a request, and nothing that users send.
+    What is polled, such as `/healthz`, is logged at level debug.
 
     Args:
         app: The application behind it.
         limits: The limits of a request.
         metrics: The counters.
-        api_key: The key that a request must have in its header `Authorization: Bearer` or
-            `X-API-Key`, or None if it needs none.
+        callers: Who may ask.
         is_model: Returns whether a model has this name. Other names are not counted by name.
     """
 
@@ -40,15 +41,16 @@ class Gate:
         app: ASGIApp,
         limits: Limits,
         metrics: Metrics,
-        api_key: str | None,
+        callers: Callers,
         is_model: Callable[[str], bool],
     ):
         self.app = app
         self.limits = limits
         self.metrics = metrics
-        self.api_key = api_key
+        self.callers = callers
         self.is_model = is_model
         self.in_flight = 0
+        self.room = Room(limits.max_bodies)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request."""
@@ -60,6 +62,7 @@ class Gate:
         method = scope["method"]
         # A HEAD is a GET whose answer is left out.
         scope = {**scope, "method": "GET" if method == "HEAD" else method}
+        scope.get("state", {})[TASK] = asyncio.current_task()
 
         async def send_and_note(message: Message) -> None:
             nonlocal status
@@ -71,33 +74,34 @@ class Gate:
 
         self.in_flight += 1
         self.metrics.in_flight.set(self.in_flight)
+        encoding = headers.get("content-encoding", "")
+        body = Body(receive, encoding, self.limits.max_body, self.limits.timeout, self.room)
         try:
             self._check(scope, headers)
             scope["path"] = canonical(scope["method"], scope["path"])
-            encoding = headers.get("content-encoding", "")
             check_encoding(encoding)
-            body = Body(receive, encoding, self.limits.max_body, self.limits.timeout)
             await self.app(scope, body, send_and_note)
         except ServingError as error:
             await error_response(error)(scope, receive, send_and_note)
+        except ClientDisconnect:
+            pass
+        except asyncio.CancelledError as error:
+            if GONE not in error.args:  # the server ends
+                ended = ServingError("UNAVAILABLE", "The server ends before it has an answer")
+                await error_response(ended)(scope, receive, send_and_note)
         except Exception:
             LOG.exception("failed")
             if status == CLIENT_GONE:  # nothing has been sent yet
                 error = ServingError("INTERNAL", "The server failed; its log has the reason")
                 await error_response(error)(scope, receive, send_and_note)
         finally:
+            body.close()
             self.in_flight -= 1
             self.metrics.in_flight.set(self.in_flight)
             self._record(scope, method, status, time.perf_counter() - began)
 
     def _check(self, scope: Scope, headers: Headers) -> None:
-        if self.api_key is not None and scope["path"] not in WITHOUT_KEY:
-            given = headers.get("x-api-key") or headers.get("authorization", "")
-            given = given.removeprefix("Bearer ").encode()
-            if not hmac.compare_digest(given, self.api_key.encode()):
-                raise ServingError(
-                    "UNAUTHENTICATED", "This server requires an API key, in the header X-API-Key"
-                )
+        self.callers.check(scope["method"], scope["path"], headers)
         if scope["method"] == "POST" and self.in_flight > self.limits.max_concurrent:
             raise ServingError(
                 "RESOURCE_EXHAUSTED",

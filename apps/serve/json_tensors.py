@@ -8,17 +8,21 @@ The rules: https://www.tensorflow.org/tfx/serving/api_rest
 """
 
 import base64
+import functools
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import orjson
 
-from apps.common.signatures import Spec
 from apps.serve.errors import invalid_argument
-from apps.serve.json_values import Tensors, is_bytes, to_tensor
+from apps.serve.json_values import MAX_VALUES, Input, Tensors, is_bytes, to_tensor
 
+if TYPE_CHECKING:
+    from apps.common.signatures import Spec
+
+PIECE = 2**15  # numbers that are written without a pause
 BYTES_SUFFIX = "_bytes"  # strings of outputs with this ending are answered as base64
 
 
@@ -55,7 +59,10 @@ def signature_name(document: Mapping[str, Any]) -> str:
 
 
 def read_inputs(
-    document: Mapping[str, Any], specs: Mapping[str, Spec], max_rows: int
+    document: Mapping[str, Any],
+    specs: "Mapping[str, Spec | Input]",
+    max_rows: int,
+    max_values: int = MAX_VALUES,
 ) -> tuple[Tensors, bool]:
     """Read the tensors of a predict request.
 
@@ -63,6 +70,7 @@ def read_inputs(
         document: The request.
         specs: The inputs of the signature.
         max_rows: The largest first dimension.
+        max_values: The largest number of values of an input; see `to_tensor`.
 
     Returns:
         The tensors, and whether they came by row.
@@ -80,7 +88,9 @@ def read_inputs(
         if by_row
         else _columns(document["inputs"], specs)
     )
-    tensors = {name: to_tensor(columns[name], spec, name) for name, spec in specs.items()}
+    tensors = {
+        name: to_tensor(columns[name], spec, name, max_values) for name, spec in specs.items()
+    }
     for name, tensor in tensors.items():
         if tensor.ndim and len(tensor) > max_rows:
             raise invalid_argument(
@@ -93,7 +103,7 @@ def _is_named(value: Any) -> bool:
     return isinstance(value, dict) and not is_bytes(value)
 
 
-def _columns_of_rows(rows: Any, specs: Mapping[str, Spec], max_rows: int) -> dict[str, list]:
+def _columns_of_rows(rows: Any, specs: Mapping[str, Any], max_rows: int) -> dict[str, list]:
     if not isinstance(rows, list):
         raise invalid_argument("Expecting 'instances' to be a list/array")
     if not rows:
@@ -123,7 +133,7 @@ def _columns_of_rows(rows: Any, specs: Mapping[str, Spec], max_rows: int) -> dic
     return dict.fromkeys(specs, rows)
 
 
-def _columns(inputs: Any, specs: Mapping[str, Spec]) -> dict[str, Any]:
+def _columns(inputs: Any, specs: Mapping[str, Any]) -> dict[str, Any]:
     if not _is_named(inputs):
         if len(specs) > 1:
             raise invalid_argument(
@@ -201,8 +211,52 @@ def dump(answer: Any, *tensors: np.ndarray) -> bytes:
         tensors: The tensors in it.
     """
     if all(tensor.dtype.kind != "f" or np.isfinite(tensor).all() for tensor in tensors):
-        return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY, default=_plain)
-    return json.dumps(answer, default=_plain).encode()  # orjson would write null for NaN
+        write: Callable[[Any], bytes] = functools.partial(
+            orjson.dumps, option=orjson.OPT_SERIALIZE_NUMPY, default=_plain
+        )
+    else:  # orjson would write null for NaN
+        write = lambda part: json.dumps(part, default=_plain).encode()  # noqa: E731
+    size = size_of(*tensors)
+    return write(answer) if size <= PIECE else b"".join(_in_pieces(answer, write, size))
+
+
+def size_of(*tensors: np.ndarray) -> int:
+    """Return about how many numbers tensors have; of texts, eight bytes count as one."""
+    return sum(
+        sum(map(len, tensor.flat)) // 8 + tensor.size if tensor.dtype == object else tensor.size
+        for tensor in tensors
+    )
+
+
+def _is_divisible(value: Any) -> bool:
+    if isinstance(value, np.ndarray):
+        return bool(value.ndim and value.size)
+    return isinstance(value, dict | list) and bool(value)
+
+
+def _in_pieces(value: Any, write: Callable[[Any], bytes], size: int) -> Iterator[bytes]:
+    """Write a value of some size in pieces, between which other threads go on.
+
+    A library that writes JSON holds Python's lock until it has written all.
+    """
+    if size <= PIECE or not _is_divisible(value):
+        yield write(value)
+    elif isinstance(value, dict):
+        for place, (name, item) in enumerate(value.items()):
+            yield b"{" if place == 0 else b","
+            yield orjson.dumps(name) + b":"
+            yield from _in_pieces(item, write, size)
+        yield b"}"
+    elif len(value) == 1:
+        yield b"["
+        yield from _in_pieces(value[0], write, size)
+        yield b"]"
+    else:
+        half = len(value) // 2
+        for end, part in ((b"[", value[:half]), (b",", value[half:])):
+            yield end
+            yield b"".join(_in_pieces(part, write, size // 2))[1:-1]
+        yield b"]"
 
 
 def _plain(value: np.ndarray | np.generic) -> Any:

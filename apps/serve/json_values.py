@@ -6,16 +6,21 @@
 import base64
 import itertools
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import orjson
-import tensorflow as tf
 
-from apps.common.signatures import Spec
 from apps.serve.errors import ServingError, invalid_argument
 
+if TYPE_CHECKING:  # whoever reads JSON in a process of its own needs no TensorFlow
+    import tensorflow as tf
+
+    from apps.common.signatures import Spec
+
 Tensors = dict[str, np.ndarray]
+MAX_VALUES = 4 * 2**20  # numbers of an input
+STRING = 16  # numbers cost as much as a string
 EXACT = 2**53  # integers up to this size are exact in float64
 DEEPEST = 32  # levels of lists
 SHOWN = 40  # characters of a value in a message
@@ -25,26 +30,53 @@ BASE64 = re.compile(r"([A-Za-z0-9+/]*)([=.]*)")
 WHITE_SPACE = str.maketrans("", "", " \t\n\v\f\r")
 
 
+class Kind(NamedTuple):
+    """The dtype of an input, as TensorFlow's `DType` has it, for processes without TensorFlow."""
+
+    name: str
+    is_floating: bool
+    is_integer: bool
+    is_bool: bool
+    as_numpy_dtype: Any
+
+
+class Input(NamedTuple):
+    """The dtype and shape of an input."""
+
+    dtype: Kind
+    shape: tuple[int | None, ...] | None
+
+    @classmethod
+    def of(cls, spec: "Spec") -> "Input":
+        """Return a spec as what another process can read."""
+        return cls(Kind(*(getattr(spec.dtype, name) for name in Kind._fields)), spec.shape)
+
+
 def is_bytes(value: Any) -> bool:
     """Return whether a value stands for bytes."""
     return isinstance(value, dict) and len(value) == 1 and isinstance(value.get("b64"), str)
 
 
-def to_tensor(value: Any, spec: Spec, name: str) -> np.ndarray:
+def to_tensor(
+    value: Any, spec: "Spec | Input", name: str, max_values: int = MAX_VALUES
+) -> np.ndarray:
     """Return the value of an input as an array.
 
     Args:
         value: Nested lists of numbers, booleans, strings or `{"b64": ...}`.
         spec: The dtype and shape it must have.
         name: The name of the input, for messages.
+        max_values: The largest number of values. Strings count `STRING` times.
 
     Raises:
         ServingError: If its dtype or shape is another.
     """
-    flat, shape = _flattened(value, name)
-    if spec.dtype == tf.string:
+    is_text = spec.dtype.name == "string"
+    flat, shape = _flattened(value, name, max_values // (STRING if is_text else 1))
+    if is_text:
         tensor = np.empty(len(flat), object)
-        tensor[:] = [text_of(item, name) for item in flat]
+        for place, item in enumerate(flat):  # one by one: NumPy would make all as long as one
+            tensor[place] = text_of(item, name)
     else:
         tensor = _numbers(flat, spec.dtype, name)
     tensor = tensor.reshape(shape)
@@ -60,7 +92,7 @@ def to_tensor(value: Any, spec: Spec, name: str) -> np.ndarray:
     return tensor
 
 
-def _flattened(value: Any, name: str) -> tuple[list, list[int]]:
+def _flattened(value: Any, name: str, most: int) -> tuple[list, list[int]]:
     """Return the values in nested lists, and the shape of the lists."""
     flat, shape = [value], []
     while flat and isinstance(flat[0], list):
@@ -70,11 +102,16 @@ def _flattened(value: Any, name: str) -> tuple[list, list[int]]:
         shape.append(size)
         if len(shape) > DEEPEST:
             raise invalid_argument(f"{name}: lists may be nested at most {DEEPEST} deep")
+        if (count := len(flat) * size) > most:
+            raise invalid_argument(
+                f"{name} may have at most {most:,} values (rows x steps) in a request; received "
+                f"{count:,}"
+            )
         flat = list(itertools.chain.from_iterable(flat))
     return flat, shape
 
 
-def _numbers(flat: list, dtype: tf.DType, name: str) -> np.ndarray:
+def _numbers(flat: list, dtype: "tf.DType | Kind", name: str) -> np.ndarray:
     """Return numbers as an array, each converted by itself."""
     if not (dtype.is_floating or dtype.is_integer or dtype.is_bool):
         raise ServingError("UNIMPLEMENTED", f"{name}: JSON cannot represent {dtype.name}")
@@ -119,7 +156,7 @@ def _is_exact(number: int, target: type) -> bool:
     return np.isfinite(near) and int(near) == number
 
 
-def _inexact(number: Any, dtype: tf.DType, name: str) -> ServingError:
+def _inexact(number: Any, dtype: "tf.DType | Kind", name: str) -> ServingError:
     return invalid_argument(
         f"{name}: cannot convert {_shown(number)} to {dtype.name} without loss of precision"
     )
@@ -127,6 +164,8 @@ def _inexact(number: Any, dtype: tf.DType, name: str) -> ServingError:
 
 def _shown(value: Any) -> str:
     """Return a value as JSON, cut if it is long."""
+    if isinstance(value, list | dict) and value:
+        return "a list" if isinstance(value, list) else "an object"
     try:
         text = orjson.dumps(value).decode()
     except TypeError:  # such as an integer beyond 64 bits

@@ -6,7 +6,6 @@ import functools
 import gc
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +16,7 @@ from apps.serve.errors import ServingError
 from apps.serve.json_values import Tensors
 from apps.serve.servable import Servable
 from apps.serve.settings import Batching
+from apps.serve.workers import Workers, in_thread
 
 LOG = logging.getLogger("apps.serve")
 
@@ -68,37 +68,73 @@ class Models:
 
     Args:
         find: Returns the sources by the name of the model. It is called for each refresh.
-        executor: Runs the models.
         batching: How requests are computed together.
         observe: Called with the name of the model and the number of rows of each batch.
+        threads: Threads that compute batches for each model. One more computes its large requests.
+            No model waits for the threads of another.
+        load_timeout: Seconds for a version to load.
     """
 
     def __init__(
         self,
         find: Callable[[], Mapping[str, Source]],
-        executor: Executor,
         batching: Batching,
         observe: Callable[[str, int], object] = lambda name, rows: None,
+        threads: int = 2,
+        load_timeout: float = 300.0,
     ):
         self.find = find
-        self.executor = executor
         self.batching = batching
         self.observe = observe
+        self.threads = threads
+        self.load_timeout = load_timeout
         self.sources: Mapping[str, Source] = {}
+        self.workers: dict[str, tuple[Workers, Workers]] = {}  # for batches, and for large requests
+        self.refreshing: dict[str, asyncio.Task] = {}
+        self.problems: dict[str, str] = {}  # of models whose folders cannot be searched
         self.versions: dict[str, dict[int, Version]] = {}
         self.warming: set[asyncio.Task] = set()
 
-    async def refresh(self) -> None:
-        """Load new versions, and unload those that are no longer wanted."""
+    async def refresh(self, patience: float | None = None) -> None:
+        """Load new versions, and unload those that are no longer wanted.
+
+        Args:
+            patience: Seconds to wait for versions that load. They go on loading, and no other model
+                waits for them.
+        """
         self.sources = await asyncio.to_thread(self.find)
         before = self._loaded()
-        await asyncio.gather(*map(self._refresh_model, self.sources.keys() | self.versions.keys()))
+        for name in self.sources.keys() | self.versions.keys():
+            if name not in self.refreshing:
+                task = asyncio.create_task(self._refresh_alone(name))
+                self.refreshing[name] = task
+                task.add_done_callback(functools.partial(self._refreshed, name))
+        if self.refreshing:
+            await asyncio.wait(self.refreshing.values(), timeout=patience)
         if self._loaded() != before:
             # A full garbage collection takes a fifth of a second with TensorFlow's objects. Those
             # that exist after loading are exempt from later collections.
             gc.unfreeze()
             gc.collect()
             gc.freeze()
+
+    def _refreshed(self, name: str, task: asyncio.Task) -> None:
+        self.refreshing.pop(name, None)
+
+    async def _refresh_alone(self, name: str) -> None:
+        """Refresh a model. What is wrong with its folder is reported once."""
+        try:
+            await self._refresh_model(name)
+        except Exception as error:  # the others go on, whatever is wrong with this one
+            self.versions.setdefault(name, {})
+            reason = f"{type(error).__name__}: {error}"
+            if self.problems.get(name) != reason:
+                is_bug = not isinstance(error, OSError)
+                fields = {"model": name, "reason": reason}
+                LOG.error("cannot be searched", extra={"fields": fields}, exc_info=is_bug)
+            self.problems[name] = reason
+        else:
+            self.problems.pop(name, None)
 
     def _loaded(self) -> set[tuple[str, int]]:
         return {
@@ -147,7 +183,13 @@ class Models:
         fields = {"model": name, "version": version.number}
         try:
             path = self.sources[name].base / str(version.number)
-            version.servable = await asyncio.to_thread(Servable, path)
+            loading = in_thread(Servable, path, name=f"load-{name}")
+            async with asyncio.timeout(self.load_timeout):
+                version.servable = await asyncio.wrap_future(loading)
+        except TimeoutError:
+            version.state, version.code = "END", "DEADLINE_EXCEEDED"
+            version.message = f"It did not load within {self.load_timeout:g} s"
+            LOG.error("not loaded", extra={"fields": {**fields, "reason": version.message}})
         except Exception as error:  # the others go on, whatever is wrong with this one
             version.state, version.code = "END", "INTERNAL"
             version.message = f"{type(error).__name__}: {error}"
@@ -164,7 +206,7 @@ class Models:
 
     async def _warm_up(self, servable: Servable, fields: Mapping) -> None:
         try:
-            count = await asyncio.to_thread(servable.warm_up)
+            count = await asyncio.wrap_future(in_thread(servable.warm_up, name="warm-up"))
         except ServingError as error:
             LOG.error("not warmed up", extra={"fields": {**fields, "error": str(error)}})
         else:
@@ -212,15 +254,19 @@ class Models:
         self, name: str, version: Version, signature: str, inputs: Tensors
     ) -> Tensors:
         servable = version.servable
+        if name not in self.workers:
+            self.workers[name] = Workers(self.threads, name), Workers(1, f"{name}-large")
+        batches, large = self.workers[name]
         if not servable.signatures[signature].batchable:
             compute = functools.partial(servable.predict, signature, inputs)
-            return await asyncio.get_running_loop().run_in_executor(self.executor, compute)
+            return await asyncio.get_running_loop().run_in_executor(batches, compute)
         if signature not in version.batchers:
             version.batchers[signature] = Batcher(
                 functools.partial(servable.predict, signature),
-                self.executor,
+                batches,
                 self.batching,
                 functools.partial(self.observe, name),
+                large,
             )
         return await version.batchers[signature](inputs)
 
@@ -239,12 +285,21 @@ class Models:
         return ServingError("NOT_FOUND", f"Servable not found for request: {asked}")
 
     def ready(self) -> bool:
-        """Return whether every model has a loaded version."""
-        return bool(self.versions) and all(
-            any(version.state == "AVAILABLE" for version in versions.values())
-            for name, versions in self.versions.items()
-            if name in self.sources
+        """Return whether every model has a version that is loaded, or is known to have none.
+
+        A model that cannot be loaded takes no place from the others. Without any there is nothing
+        to serve.
+        """
+        states = [
+            {version.state for version in self.versions.get(name, {}).values()}
+            for name in self.sources
+        ]
+        settled = all(
+            "AVAILABLE" in found or not found & {"START", "LOADING"}
+            for name, found in zip(self.sources, states, strict=True)
+            if name not in self.problems
         )
+        return bool(self.versions) and settled and any("AVAILABLE" in found for found in states)
 
 
 def versions_in(base: Path) -> list[int]:
@@ -260,7 +315,7 @@ def versions_in(base: Path) -> list[int]:
 
 def _stamp(folder: Path) -> tuple:
     """Return a value that changes with the files in a folder."""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError):  # it is being written
         return tuple(
             sorted(
                 (str(path), path.stat().st_size, path.stat().st_mtime_ns)
@@ -272,13 +327,41 @@ def _stamp(folder: Path) -> tuple:
 
 def find_models(folders: Sequence[Path]) -> dict[str, Source]:
     """Find the models in folders, each the folder of one model or of several."""
-    sources = {}
+    sources: dict[str, Source] = {}
     for folder in folders:
-        children = [folder] if versions_in(folder) else sorted(folder.iterdir())
+        try:
+            children = [folder] if versions_in(folder) else sorted(folder.iterdir())
+        except OSError as error:
+            skip(folder, f"it cannot be read ({error.strerror})")
+            continue
         for base in children:
-            if versions_in(base):
+            reason = _why_skipped(base, base is folder, sources)
+            if reason is None:
                 sources[base.resolve().name] = Source(base)
+            elif reason:
+                skip(base, reason)
     return sources
+
+
+def _why_skipped(base: Path, named: bool, sources: Mapping[str, Source]) -> str | None:
+    """Return why a folder is no model to serve; an empty text if it is none at all."""
+    try:
+        if not versions_in(base):
+            return ""
+        if base.is_symlink() and not named:
+            return f"it is a link, to {base.resolve()}; give that folder on the command line"
+        name = base.resolve().name
+        if name in sources and sources[name].base.resolve() != base.resolve():
+            return f"{sources[name].base} has the same name; rename one, or use --config"
+    except (OSError, RuntimeError) as error:  # RuntimeError: a link that leads to itself
+        return f"it cannot be read ({getattr(error, 'strerror', error)})"
+    return None
+
+
+@functools.cache  # so that it is reported once
+def skip(folder: Path, reason: str) -> None:
+    """Report a folder that is not served."""
+    LOG.error("skipped", extra={"fields": {"folder": str(folder), "reason": reason}})
 
 
 def read_config(file: Path) -> dict[str, Source]:

@@ -13,7 +13,7 @@ from apps.common.refusal import Refusal
 from apps.common.signatures import DEFAULT, WARMUP, Signature, read_definitions, signature_of
 from apps.serve.about import example_of, read_about
 from apps.serve.errors import ServingError, from_tensorflow, invalid_argument
-from apps.serve.json_values import Tensors
+from apps.serve.json_values import Input, Tensors
 
 
 class Servable:
@@ -37,6 +37,10 @@ class Servable:
             name: signature_of(definition)
             for name, definition in self.definitions.items()
             if name in self._loaded.signatures
+        }
+        self.readable = {
+            name: {key: Input.of(spec) for key, spec in signature.inputs.items()}
+            for name, signature in self.signatures.items()
         }
         self._cold: dict[str, list[Tensors]] = {}
         for name, inputs in warmup_requests(path / WARMUP):

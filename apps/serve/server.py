@@ -14,15 +14,18 @@ the same API, so a client written for one works with the other, and it serves an
 """
 
 import contextlib
+import functools
 import logging
+import math
 import os
+import signal
 import socket
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from types import FrameType
 
 import orjson
 import tyro
@@ -34,7 +37,7 @@ from apps.serve.api import make_app
 from apps.serve.metrics import Metrics
 from apps.serve.models import Models, Source, find_models, read_config, versions_in
 from apps.serve.predict_files import predict_files
-from apps.serve.protocol import Protocol
+from apps.serve.protocol import Connections, Protocol
 from apps.serve.settings import DEFAULT_COMMAND, Batching, Limits, Settings
 
 BACKLOG = 2048  # connections that wait to be accepted
@@ -75,34 +78,60 @@ def serve(
         return read_config(settings.config) if settings.config else find_models(folders)
 
     metrics = Metrics()
-    with (
-        listen(settings.host, settings.port) as listening,
-        ThreadPoolExecutor(settings.threads, "compute") as executor,
-    ):
+    with listen(settings.host, settings.port) as listening:
         log_as_json()
         allow_open_files(settings.max_connections + OTHER_FILES)
         app = make_app(
-            Models(find, executor, batching, metrics.batch),
+            Models(find, batching, metrics.batch, settings.threads, settings.load_timeout),
             metrics,
             limits,
             refresh_every=settings.refresh_every,
             api_key=os.environ[settings.api_key_variable] if settings.api_key_variable else None,
+            allow_hosts=(settings.host, *settings.allow_hosts),
             allow_origins=settings.allow_origins,
         )
         print(*announcement(sources, settings.host, listening), sep="\n", file=sys.stderr)
         config = uvicorn.Config(
             app,
-            http=Protocol,
+            http=functools.partial(Protocol, connections=Connections(settings.max_connections)),
             ws="none",
-            limit_concurrency=settings.max_connections,
             timeout_keep_alive=settings.idle_timeout,
-            timeout_graceful_shutdown=round(limits.timeout),
+            timeout_graceful_shutdown=math.ceil(limits.timeout),
             access_log=False,
             log_config=None,
             server_header=False,
+            headers=[("X-Content-Type-Options", "nosniff")],
         )
-        with contextlib.suppress(KeyboardInterrupt):  # uvicorn stops first, and passes it on
-            uvicorn.Server(config).run([listening])
+        run_until_stopped(Server(config), listening)
+
+
+class Server(uvicorn.Server):
+    """Uvicorn's server. A second signal ends it at once, whichever it is."""
+
+    signal: int | None = None  # the last one
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to end, or end at once."""
+        self.force_exit = self.force_exit or self.should_exit
+        self.signal = sig
+        super().handle_exit(sig, frame)
+
+
+def run_until_stopped(server: Server, listening: socket.socket) -> None:
+    """Run a server until a signal stops it, and die of that signal.
+
+    Whoever started the process sees what ended it, and nothing waits for computations that nobody
+    wants any more.
+    """
+    hang_up = getattr(signal, "SIGHUP", None)  # Windows has none
+    if hang_up is not None and signal.getsignal(hang_up) != signal.SIG_IGN:  # as `nohup` sets it
+        signal.signal(hang_up, server.handle_exit)
+    with contextlib.suppress(KeyboardInterrupt):  # uvicorn stops first, and passes it on
+        server.run([listening])
+    if server.signal is not None:
+        sys.stderr.flush()
+        signal.signal(server.signal, signal.SIG_DFL)
+        signal.raise_signal(server.signal)
 
 
 def existing(folders: Sequence[Path]) -> Sequence[Path]:

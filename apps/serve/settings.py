@@ -18,16 +18,19 @@ class Settings:
     port: int = 8501  # the port of TensorFlow Serving's REST API; 0 takes a free one
     max_connections: int = 4096  # open connections; requests on further ones are refused with 503
     idle_timeout: float = 75.0  # seconds without a request after which a connection is closed
-    threads: int = 2  # batches of different models or signatures computed at once
+    threads: int = 2  # batches of different signatures of a model computed at once
     refresh_every: float = 1.0  # seconds between searches for new versions
     api_key_variable: str | None = None  # the environment variable with the key that clients send
+    allow_hosts: tuple[str, ...] = ()  # names by which clients may call the server; * for any
     allow_origins: tuple[str, ...] = ()  # other sites whose pages may send requests (CORS)
+    load_timeout: float = 300.0  # seconds for a version to load; then it counts as damaged
 
     def check(self) -> None:
         """Refuse settings outside their range."""
         check(self, ["max_connections", "threads"], lambda size: size >= 1, "at least 1")
         check(self, ["port"], lambda port: 0 <= port < 2**16, "a port, 0 to 65,535")
-        check(self, ["refresh_every", "idle_timeout"], lambda seconds: seconds > 0, "above 0")
+        seconds = ["refresh_every", "idle_timeout", "load_timeout"]
+        check(self, seconds, lambda seconds: seconds > 0, "above 0")
         check(
             self,
             ["api_key_variable"],
@@ -41,6 +44,8 @@ class Limits:
     """The limits of a request; one beyond them is refused."""
 
     max_body: int = 32 * 2**20  # bytes of a request
+    max_bodies: int = 256 * 2**20  # bytes of all requests in progress; further ones get 503
+    max_values: int = 4 * 2**20  # numbers, or strings, of a request
     max_rows: int = 1024  # rows of a request
     max_length: int = 100_000  # time steps of a sequence
     max_concurrent: int = 256  # requests in progress; further ones are refused with 429
@@ -48,8 +53,9 @@ class Limits:
 
     def check(self) -> None:
         """Refuse limits outside their range."""
-        sizes = ["max_body", "max_rows", "max_length", "max_concurrent"]
+        sizes = ["max_body", "max_rows", "max_length", "max_concurrent", "max_values"]
         check(self, sizes, lambda size: size >= 1, "at least 1")
+        check(self, ["max_bodies"], lambda size: size >= self.max_body, "at least max_body")
         check(self, ["timeout"], lambda seconds: seconds > 0, "above 0")
 
 

@@ -5,7 +5,6 @@ import json
 import shutil
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import tensorflow as tf
@@ -28,12 +27,12 @@ def serving(find, **options):
     """Run a server in this process and yield a client; limits are among the options."""
     limits = Limits(**{key: options.pop(key) for key in [*options] if hasattr(Limits, key)})
     metrics = Metrics()
-    with ThreadPoolExecutor(2) as executor:
-        models = Models(find, executor, Batching(), metrics.batch)
-        app = make_app(models, metrics, limits, refresh_every=0.05, **options)
-        with TestClient(app, raise_server_exceptions=False) as client:
-            wait_for(lambda: client.get("/healthz").status_code == 200)
-            yield client
+    models = Models(find, Batching(), metrics.batch)
+    app = make_app(models, metrics, limits, refresh_every=0.05, **options)
+    local = {"base_url": "http://localhost", "raise_server_exceptions": False}
+    with TestClient(app, **local) as client:
+        wait_for(lambda: client.get("/healthz").status_code == 200)
+        yield client
 
 
 @pytest.fixture
@@ -315,13 +314,85 @@ def test_a_key_is_asked_for_where_there_is_one(serve):
     assert client.get("/").status_code == client.get("/healthz").status_code == 200
 
 
+@pytest.mark.parametrize("key", ["k", "clé", "ключ", "鍵"])
+def test_a_key_may_have_any_letters(serve, key):
+    client = serve(api_key=key)
+    for sent in (key.encode(), b"Bearer " + key.encode()):
+        header = "Authorization" if sent.startswith(b"Bearer") else "X-API-Key"
+        assert client.get(MODEL, headers={header: sent}).status_code == 200
+    assert client.get(MODEL, headers={"X-API-Key": key.encode() + b"x"}).status_code == 401
+
+
+ELSEWHERE = "https://other.example"
+
+
 def test_other_sites_may_ask_only_if_told_so(serve):
-    ask_from = {"Origin": "https://other.example", "Access-Control-Request-Method": "POST"}
+    """The preflight of a browser for a POST with a key, and the request itself."""
+    ask_from = {
+        "Origin": ELSEWHERE,
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "content-type, x-api-key",
+    }
     allowed = "access-control-allow-origin"
     assert allowed not in serve().options(f"{MODEL}:predict", headers=ask_from).headers
-    client = serve(allow_origins=("https://other.example",))
+    client = serve(allow_origins=(ELSEWHERE,), api_key="k")
     answer = client.options(f"{MODEL}:predict", headers=ask_from)
-    assert answer.headers[allowed] == "https://other.example"
+    assert answer.status_code == 200
+    assert answer.headers[allowed] == ELSEWHERE
+    assert "POST" in answer.headers["access-control-allow-methods"]
+    headers = {"Origin": ELSEWHERE, "X-API-Key": "k", "Content-Type": "text/plain"}
+    response = client.post(f"{MODEL}:predict", content='{"instances": [1]}', headers=headers)
+    assert (response.status_code, response.headers[allowed]) == (200, ELSEWHERE)
+
+
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        ({}, 200),  # curl
+        ({"Origin": ELSEWHERE}, 403),
+        ({"Origin": "null"}, 403),  # of a page in a frame without rights
+        ({"Origin": "http://localhost"}, 200),
+        ({"Origin": "http://localhost:81"}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Origin": ELSEWHERE, "Sec-Fetch-Site": "same-origin"}, 200),  # behind a proxy
+        ({"Origin": ELSEWHERE, "Content-Type": "application/json; charset=utf-8"}, 200),
+        ({"Origin": ELSEWHERE, "Content-Type": "text/plain; a=application/json"}, 403),
+    ],
+)
+def test_a_page_of_another_site_cannot_make_a_model_compute(client, headers, code):
+    """A browser asks before it sends JSON elsewhere, but not before it sends a form."""
+    headers = {"Content-Type": "text/plain", **headers}
+    response = client.post(f"{MODEL}:predict", content='{"instances": [1]}', headers=headers)
+    assert response.status_code == code
+
+
+@pytest.mark.parametrize(
+    ("host", "hosts", "code"),
+    [
+        ("attacker.example", (), 403),
+        ("localhost.attacker.example", (), 403),
+        ("127.0.0.1.attacker.example:8501", (), 403),
+        ("192.0.2.7", (), 403),
+        ("LOCALHOST:8501", (), 200),
+        ("app.localhost", (), 200),
+        ("127.0.0.1:8501", (), 200),
+        ("[::1]:8501", (), 200),
+        ("models.example", ("models.example",), 200),
+        ("a.models.example:80", ("*.models.example",), 200),
+        ("models.example", ("*.models.example",), 403),
+        ("192.0.2.7:8501", ("0.0.0.0",), 200),  # an address cannot be rebound
+        ("[2001:db8::1]", ("::",), 200),
+        ("attacker.example", ("0.0.0.0",), 403),
+        ("anything", ("*",), 200),
+    ],
+)
+def test_a_server_answers_only_to_its_names(base, host, hosts, code):
+    source = {"arithmetic": Source(base)}
+    app = make_app(Models(lambda: source, Batching()), Metrics(), Limits(), allow_hosts=hosts)
+    client = TestClient(app)
+    for path in ("/", "/models", "/openapi.json", "/metrics"):
+        assert client.get(path, headers={"Host": host}).status_code == code
+    assert client.get("/healthz", headers={"Host": host}).status_code == 503  # not loaded here
 
 
 def test_counts_are_by_model_and_route_and_no_name_of_a_client_enters_them(serve, caplog):
@@ -347,16 +418,15 @@ def test_labels_name_versions(client):
     assert client.get(f"{MODEL}/labels/first").json()["model_version_status"][0]["version"] == "1"
 
 
-def test_a_server_is_not_ready_while_a_model_of_its_has_no_version_that_answers(
-    serve, base, versions
-):
-    client = serve()
+def test_a_model_that_cannot_be_loaded_takes_no_place_from_the_others(serve, base, versions):
     broken = base.parent / "broken" / "1"
     shutil.copytree(versions[1], broken)
     (broken / "saved_model.pb").write_bytes(b"\xff")
-    wait_for(lambda: client.get("/healthz").status_code == 503)
+    client = serve()  # waits until it is ready
     assert client.get("/models").json() == {"models": ["arithmetic", "broken"]}
     assert ask(client, {"instances": [1]})[0] == 200
+    shutil.rmtree(base)
+    wait_for(lambda: client.get("/healthz").status_code == 503)  # nothing is left to answer
 
 
 def test_a_model_says_what_it_was_trained_on_and_has_an_example(serve, base):

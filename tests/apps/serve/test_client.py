@@ -1,5 +1,3 @@
-from concurrent.futures import ThreadPoolExecutor
-
 import httpx
 import numpy as np
 import pytest
@@ -15,13 +13,11 @@ from tests.apps.serve.conftest import wait_for
 
 @pytest.fixture
 def client(base):
-    with ThreadPoolExecutor(1) as executor:
-        models = Models(
-            lambda: {"arithmetic": Source(base, labels={"old": 1})}, executor, Batching()
-        )
-        with TestClient(make_app(models, Metrics(), Limits(), api_key="k")) as http:
-            wait_for(models.ready)
-            yield Client(http=http, api_key="k")
+    models = Models(lambda: {"arithmetic": Source(base, labels={"old": 1})}, Batching())
+    app = make_app(models, Metrics(), Limits(), api_key="k")
+    with TestClient(app, base_url="http://localhost") as http:
+        wait_for(models.ready)
+        yield Client(http=http, api_key="k")
 
 
 def test_it_asks_for_what_there_is(client):

@@ -1,6 +1,5 @@
 import asyncio
 import shutil
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -15,8 +14,7 @@ X = {"x": np.array([1.0, 2.0], "float32")}
 
 @pytest.fixture
 def models(base):
-    with ThreadPoolExecutor(1) as executor:
-        yield Models(lambda: find_models([base.parent]), executor, Batching())
+    return Models(lambda: find_models([base.parent]), Batching())
 
 
 def refresh(models):
@@ -145,13 +143,12 @@ def test_a_config_of_tensorflow_serving_names_versions_and_labels(base, versions
     shutil.copytree(versions[2], base / "2")
     file = tmp_path / "models.config"
     file.write_text(CONFIG.format(base=base))
-    with ThreadPoolExecutor(1) as executor:
-        models = Models(lambda: read_config(file), executor, Batching())
-        refresh(models)
-        assert answer(models, label="stable") == answer(models, 1) == [2, 4]
-        assert answer(models, label="canary") == answer(models) == [3, 6]
-        with pytest.raises(ServingError, match="label: 'arithmetic' has no 'old'"):
-            answer(models, label="old")
+    models = Models(lambda: read_config(file), Batching())
+    refresh(models)
+    assert answer(models, label="stable") == answer(models, 1) == [2, 4]
+    assert answer(models, label="canary") == answer(models) == [3, 6]
+    with pytest.raises(ServingError, match="label: 'arithmetic' has no 'old'"):
+        answer(models, label="old")
 
 
 @pytest.mark.parametrize(
@@ -170,11 +167,10 @@ def test_a_policy_says_how_many_versions_answer(base, versions, tmp_path, policy
     file = tmp_path / "models.config"
     named = f'name: "arithmetic" base_path: "{base}" model_version_policy {{ {policy} }}'
     file.write_text(f"model_config_list {{ config {{ {named} }} }}")
-    with ThreadPoolExecutor(1) as executor:
-        models = Models(lambda: read_config(file), executor, Batching())
-        refresh(models)
-        found = states(models)
-        assert {number for number in found if found[number] == "AVAILABLE"} == available
+    models = Models(lambda: read_config(file), Batching())
+    refresh(models)
+    found = states(models)
+    assert {number for number in found if found[number] == "AVAILABLE"} == available
 
 
 @pytest.mark.parametrize(("text", "words"), [("model {", "no models config"), ("", "no model")])

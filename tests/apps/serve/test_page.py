@@ -120,7 +120,7 @@ def address(tmp_path_factory):
             write_warmup_requests(path / WARMUP, name, endpoints, probes)
     (folder / "translation" / "1" / CARD_FILE).write_text(CARD)
     metrics = Metrics()
-    models = Models(lambda: find_models([folder]), None, Batching())
+    models = Models(lambda: find_models([folder]), Batching())
     config = uvicorn.Config(make_app(models, metrics, Limits()), port=0, log_level="error")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
