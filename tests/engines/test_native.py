@@ -36,6 +36,10 @@ CELLS = {
     "gru-reset-before": functools.partial(rnnlayers.GRUCell, reset_after=False),
     "lstm-coupled": rnnlayers.CoupledLSTMCell,
     "lstm-peephole": rnnlayers.PeepholeLSTMCell,
+    "lstm-projected": functools.partial(rnnlayers.ProjectedLSTMCell, projection=3),
+    "lstm-projected-peephole": functools.partial(
+        rnnlayers.PeepholeLSTMCell, projection=20, use_bias=False
+    ),
 }
 each_cell = pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS.keys())
 ALL = {"return_sequences": True, "return_state": True}
@@ -262,7 +266,6 @@ class OwnStep(rnnlayers.LSTMCell):
         (rnnlayers.GRUCell(4, activation=keras.layers.PReLU()), "activations"),
         (rnnlayers.LSTMCell(4, dtype="float64"), "float32"),
         (rnnlayers.LSTMCell(4, dtype="mixed_bfloat16"), "float32"),
-        (rnnlayers.PeepholeLSTMCell(4, projection=2), "projections"),
         (rnnlayers.PeepholeLSTMCell(4, layer_norm=True), "normalization"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

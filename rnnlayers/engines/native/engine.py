@@ -16,7 +16,7 @@ from rnnlayers.cells.elman import ElmanCell
 from rnnlayers.cells.gru import GRUCell
 from rnnlayers.cells.lstm import LSTMCell
 from rnnlayers.cells.lstm_relatives import CoupledLSTMCell
-from rnnlayers.cells.lstm_variants import PeepholeLSTMCell
+from rnnlayers.cells.lstm_variants import PeepholeLSTMCell, ProjectedLSTMCell
 from rnnlayers.cells.parts import SideInputs
 from rnnlayers.engines.derivatives import Tensors
 from rnnlayers.engines.gradients import with_gradient
@@ -27,8 +27,10 @@ from rnnlayers.engines.target import Target, is_compiled_as_a_whole, is_saved, t
 from rnnlayers.types import States, Tensor
 
 SIGMOID, TANH = keras.activations.sigmoid, keras.activations.tanh
-WEIGHTS = ("kernel", "recurrent_kernel", "bias")
-PEEPHOLES = ("peephole_i", "peephole_f", "peephole_o")
+WEIGHTS = (
+    *("kernel", "recurrent_kernel", "bias", "peephole_i", "peephole_f", "peephole_o"),
+    "projection_kernel",
+)
 
 
 def _elman(cell: Any) -> str | None:
@@ -43,13 +45,19 @@ def _gated(name: str) -> Callable[[Any], str | None]:
     return name_of
 
 
+def _with_peepholes_or_projection(cell: Any) -> str | None:
+    parts = ("projected", cell.projection), ("peephole", cell.peephole)
+    return _gated("_".join([*(name for name, there in parts if there), "lstm"]))(cell)
+
+
 # By the class itself: a subclass may have another step.
 CELLS: dict[type[Cell], Callable[[Any], str | None]] = {
     ElmanCell: _elman,
     LSTMCell: _gated("lstm"),
     GRUCell: lambda cell: _gated("gru" if cell.reset_after else "gru_reset_before")(cell),
     CoupledLSTMCell: _gated("coupled_lstm"),
-    PeepholeLSTMCell: _gated("peephole_lstm"),
+    PeepholeLSTMCell: _with_peepholes_or_projection,
+    ProjectedLSTMCell: _with_peepholes_or_projection,
 }
 
 
@@ -59,8 +67,8 @@ def native_refuses(cell: Cell, call: Any = None) -> str | None:
         return f"it has no {type(cell).__name__}"
     if CELLS[type(cell)](cell) is None:
         return "it has no such activations"
-    if isinstance(cell, PeepholeLSTMCell) and (cell.projection or cell.layer_norm):
-        return "it has neither projections nor layer normalization"
+    if isinstance(cell, PeepholeLSTMCell) and cell.layer_norm:
+        return "it has no layer normalization"
     if (cell.compute_dtype, cell.variable_dtype) != ("float32", "float32"):
         return "it computes in float32 alone"
     library = find()
@@ -122,7 +130,7 @@ def run_native(
             "dropout": none if on_state is None else on_state,
             "h": states[0],
             "c": states[1] if count > 1 else none,
-            **{name: values.get(name, none) for name in (*WEIGHTS, *PEEPHOLES)},
+            **{name: values.get(name, none) for name in WEIGHTS},
         }
 
     def layer(given: Tensors, keep: bool) -> tuple[Tensor, Tensors, Tensor]:
@@ -155,7 +163,7 @@ def run_native(
             keep=True,
             **options,
         )
-        by_name = dict(zip((*WEIGHTS, *PEEPHOLES), d_weights, strict=True))
+        by_name = dict(zip(WEIGHTS, d_weights, strict=True))
         gradients = [d_inputs, *[d_h, d_c][:count], *(by_name[name] for name in variables)]
         for gradient, tensor in zip(gradients, given, strict=True):
             gradient.set_shape(tensor.shape)
@@ -190,5 +198,4 @@ def run_native(
 
 def _variables(cell: Any) -> dict[str, Any]:
     """Return the weights of a cell by the names that the operators have for them."""
-    names = (*WEIGHTS, *PEEPHOLES)
-    return {name: weight for name in names if (weight := getattr(cell, name, None)) is not None}
+    return {name: weight for name in WEIGHTS if (weight := getattr(cell, name, None)) is not None}

@@ -32,18 +32,27 @@ struct Case {
   int threads = 1;
 };
 
+bool has_projection(CellKind cell) {
+  return cell == CellKind::projected_lstm || cell == CellKind::projected_peephole_lstm;
+}
+bool has_peepholes(CellKind cell) {
+  return cell == CellKind::peephole_lstm || cell == CellKind::projected_peephole_lstm;
+}
 bool is_lstm(CellKind cell) {
-  return cell == CellKind::lstm || cell == CellKind::coupled_lstm || cell == CellKind::peephole_lstm;
+  return cell == CellKind::lstm || cell == CellKind::coupled_lstm || has_peepholes(cell) ||
+         has_projection(cell);
 }
 bool is_gru(CellKind cell) { return cell == CellKind::gru || cell == CellKind::gru_reset_before; }
 int gates_of(CellKind cell) {
   if (cell == CellKind::coupled_lstm || is_gru(cell)) return 3;
   return is_lstm(cell) ? 4 : 1;
 }
+// The size of h, now smaller and now larger than that of c.
+int64_t size_of_h(const Case& c) { return has_projection(c.cell) ? c.units / 2 + 5 : c.units; }
 double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 
 // All that is differentiated, in this order: inputs, two states, kernel, recurrent kernel, bias,
-// three peepholes.
+// three peepholes, projection.
 struct Numbers {
   std::vector<Array> all;
 };
@@ -57,26 +66,31 @@ struct Problem {
 
   explicit Problem(const Case& c) : c(c) {
     const int64_t B = c.batch, T = c.time, D = c.features, U = c.units, G = gates_of(c.cell);
-    const bool peepholes = c.cell == CellKind::peephole_lstm;
+    const int64_t H = size_of_h(c);
+    const bool peepholes = has_peepholes(c.cell);
     const int64_t biases = c.bias ? G * U * (c.cell == CellKind::gru ? 2 : 1) : 0;
-    const int64_t sizes[] = {B * T * D, B * U, is_lstm(c.cell) ? B * U : 0, D * G * U, U * G * U,
-                             biases, peepholes ? U : 0, peepholes ? U : 0, peepholes ? U : 0};
-    const double scales[] = {1, 1, 1, 1 / std::sqrt(D), 1 / std::sqrt(U), 1, 1, 1, 1};
-    for (int n = 0; n < 9; ++n) {
+    const int64_t sizes[] = {B * T * D, B * H, is_lstm(c.cell) ? B * U : 0, D * G * U, H * G * U,
+                             biases, peepholes ? U : 0, peepholes ? U : 0, peepholes ? U : 0,
+                             has_projection(c.cell) ? U * H : 0};
+    const double scales[] = {1, 1, 1, 1 / std::sqrt(D), 1 / std::sqrt(H), 1, 1, 1, 1,
+                             1 / std::sqrt(U)};
+    for (int n = 0; n < 10; ++n) {
       numbers.all.emplace_back(sizes[n]);
       // Rounded to floats, so that both sides begin with the same numbers.
       for (double& x : numbers.all.back()) x = static_cast<float>(scales[n] * draw());
     }
     for (int64_t n = 0; n < B * T; ++n) mask.push_back(!c.masked || random_numbers() % 3 != 0);
     for (int64_t t = 0; c.masked && B > 2 && t < T; ++t) mask[2 * T + t] = 0;  // an empty row
-    for (int64_t n = 0; n < B * U; ++n) {
+    for (int64_t n = 0; n < B * H; ++n) {
       dropout.push_back(c.dropout ? (random_numbers() % 3 ? 1.5 : 0) : 1);
     }
-    for (int64_t n = 0; n < B * T * U; ++n) {
+    for (int64_t n = 0; n < B * T * H; ++n) {
       d_outputs.push_back(c.outputs ? static_cast<float>(draw()) : 0);
     }
-    for (Array& d : d_states) {
-      for (int64_t n = 0; n < B * U; ++n) d.push_back(static_cast<float>(draw()));
+    for (int s = 0; s < 2; ++s) {
+      for (int64_t n = 0; n < B * (s ? U : H); ++n) {
+        d_states[s].push_back(static_cast<float>(draw()));
+      }
     }
   }
 
@@ -95,10 +109,11 @@ Outcome reference(const Problem& p, const Numbers& in, std::vector<Array>* histo
                   const std::vector<Array>* stopped = nullptr) {
   const Case& c = p.c;
   const int64_t B = c.batch, T = c.time, D = c.features, U = c.units, G = gates_of(c.cell);
-  const Array &x = in.all[0], &W = in.all[3], &R = in.all[4], &bias = in.all[5];
+  const int64_t H = size_of_h(c);
+  const Array &x = in.all[0], &W = in.all[3], &R = in.all[4], &bias = in.all[5], &P = in.all[9];
   Array h = in.all[1], s = in.all[2];
   Outcome out;
-  out.outputs.assign(B * T * U, 0);
+  out.outputs.assign(B * T * H, 0);
   for (int64_t i = 0; i < T; ++i) {
     const int64_t t = c.reverse ? T - 1 - i : i;
     if (stopped && c.truncate && i && i % c.truncate == 0) {
@@ -112,18 +127,18 @@ Outcome reference(const Problem& p, const Numbers& in, std::vector<Array>* histo
     Array h_next = h, s_next = s;
     for (int64_t b = 0; b < B; ++b) {
       if (!p.mask[b * T + t]) continue;
-      Array hd(U), from_x(G * U), from_h(G * U);
-      for (int64_t u = 0; u < U; ++u) hd[u] = h[b * U + u] * p.dropout[b * U + u];
+      Array hd(H), from_x(G * U), from_h(G * U), shown(U);
+      for (int64_t u = 0; u < H; ++u) hd[u] = h[b * H + u] * p.dropout[b * H + u];
       for (int64_t k = 0; k < G * U; ++k) {
         from_x[k] = bias.empty() ? 0 : bias[k];
         if (c.cell == CellKind::gru && !bias.empty()) from_h[k] = bias[G * U + k];
         for (int64_t d = 0; d < D; ++d) from_x[k] += x[p.at(b, t, D) + d] * W[d * G * U + k];
-        for (int64_t u = 0; u < U; ++u) from_h[k] += hd[u] * R[u * G * U + k];
+        for (int64_t u = 0; u < H; ++u) from_h[k] += hd[u] * R[u * G * U + k];
       }
       auto z = [&](int64_t gate, int64_t u) { return from_x[gate * U + u] + from_h[gate * U + u]; };
       for (int64_t u = 0; u < U; ++u) {
-        double& new_h = h_next[b * U + u];
-        const double h_prev = h[b * U + u];
+        double& new_h = shown[u];
+        const double h_prev = is_lstm(c.cell) ? 0 : h[b * U + u];
         switch (c.cell) {
           case CellKind::elman_tanh: new_h = std::tanh(z(0, u)); break;
           case CellKind::elman_relu: new_h = std::fmax(z(0, u), 0); break;
@@ -145,7 +160,7 @@ Outcome reference(const Problem& p, const Numbers& in, std::vector<Array>* histo
           }
           default: {
             const bool coupled = c.cell == CellKind::coupled_lstm;
-            const bool peep = c.cell == CellKind::peephole_lstm;
+            const bool peep = has_peepholes(c.cell);
             const double c_prev = s[b * U + u];
             const double p_i = peep ? in.all[6][u] : 0, p_f = peep ? in.all[7][u] : 0;
             const double gate_i = sigmoid(z(0, u) + p_i * c_prev);
@@ -157,11 +172,16 @@ Outcome reference(const Problem& p, const Numbers& in, std::vector<Array>* histo
           }
         }
       }
+      for (int64_t n = 0; n < H; ++n) {
+        double& new_h = h_next[b * H + n] = 0;
+        for (int64_t u = 0; P.size() && u < U; ++u) new_h += shown[u] * P[u * H + n];
+        if (P.empty()) new_h = shown[n];
+      }
     }
     h = h_next;
     s = s_next;
     for (int64_t b = 0; b < B; ++b) {
-      for (int64_t u = 0; u < U; ++u) out.outputs[p.at(b, t, U) + u] = h[b * U + u];
+      for (int64_t u = 0; u < H; ++u) out.outputs[p.at(b, t, H) + u] = h[b * H + u];
     }
   }
   out.states[0] = h;
@@ -205,17 +225,18 @@ Computed compute(const Problem& p, int threads) {
   Layer l{};
   l.cell = c.cell;
   l.batch = c.batch, l.time = c.time, l.features = c.features, l.units = c.units;
+  l.outputs = size_of_h(c);
   l.inputs = in[0].data();
   l.input_row = c.time_major ? c.features : c.time * c.features;
   l.input_step = c.time_major ? c.batch * c.features : c.features;
-  l.output_row = c.time_major ? c.units : c.time * c.units;
-  l.output_step = c.time_major ? c.batch * c.units : c.units;
+  l.output_row = c.time_major ? l.outputs : c.time * l.outputs;
+  l.output_step = c.time_major ? c.batch * l.outputs : l.outputs;
   l.mask = c.masked ? reinterpret_cast<const bool*>(p.mask.data()) : nullptr;
   l.mask_row = c.time, l.mask_step = 1;
   l.dropout = c.dropout ? dropout.data() : nullptr;
   l.states[0] = in[1].data(), l.states[1] = pointer(in[2]);
   l.weights = {in[3].data(), in[4].data(), pointer(in[5]),
-               {pointer(in[6]), pointer(in[7]), pointer(in[8])}};
+               {pointer(in[6]), pointer(in[7]), pointer(in[8])}, pointer(in[9])};
   l.reverse = c.reverse, l.truncate = c.truncate, l.remat = c.remat;
   l.threads = threads, l.pool = &Pool::shared();
 
@@ -243,7 +264,8 @@ Computed compute(const Problem& p, int threads) {
   kernels.backward(l, pointer(out.outputs), aligned,
                    {c.outputs ? d_outputs.data() : nullptr, {d_states[0].data(), d_states[1].data()}},
                    {g[0].data(), {g[1].data(), pointer(g[2])}, g[3].data(), g[4].data(),
-                    pointer(g[5]), {pointer(g[6]), pointer(g[7]), pointer(g[8])}});
+                    pointer(g[5]), {pointer(g[6]), pointer(g[7]), pointer(g[8])},
+                    pointer(g[9])});
   std::free(aligned);
   return out;
 }

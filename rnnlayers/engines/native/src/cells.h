@@ -15,7 +15,7 @@ namespace RNN_TARGET {
 
 // The recurrent weights as a step needs them.
 struct StepWeights {
-  Panels state, second;            // for the way forward
+  Panels state, second;            // for the way forward; `second` may be a projection
   Panels state_back, second_back;  // and for the way back
   const float* peepholes[3];       // padded with zeros
 };
@@ -36,6 +36,7 @@ struct Step {
   const float* c;
   float* c_next;
   float* spare;  // as h
+  int64_t outputs;  // size of h
 
   bool is_valid(int64_t row) const { return valid == nullptr || valid[row]; }
   vf h_at(int64_t row, int64_t block) const { return load(h + row * stride + block * V); }
@@ -43,7 +44,7 @@ struct Step {
   float* z_at(int64_t row, int64_t block) const {
     return z + row * units.row() + block * units.kept * V;
   }
-  Rows left(const float* of) const { return {of, stride, units.count}; }
+  Rows left(const float* of, int64_t size) const { return {of, stride, size}; }
 
   void set_h(int64_t row, int64_t block, vf next) const {
     store(h_next + row * stride + block * V, is_valid(row) ? next : h_at(row, block));
@@ -70,6 +71,8 @@ struct StepBack {
   float* dc;
   const float* dropout;  // as h, or null
   float* spare;          // as h
+  int64_t outputs;       // size of h
+  float* d_projected;    // where dh is kept for the gradient of the projection, (rows, stride)
 
   bool is_valid(int64_t row) const { return valid == nullptr || valid[row]; }
   const float* z_at(int64_t row, int64_t block) const {
@@ -99,6 +102,17 @@ struct StepBack {
     }
   }
 
+  // to = rows times the transposed matrix.
+  void multiply(const Rows& a, const Panels& w, float* to) const {
+    product<4>(
+        rows, a, w, [](int64_t) { return [](int64_t, int) { return vf{}; }; },
+        [&](int64_t panel) {
+          return [=](int64_t row, const vf* sums) {
+            for (int n = 0; n < 4; ++n) store(to + row * stride + (panel * 4 + n) * V, sums[n]);
+          };
+        });
+  }
+
   // dh += dropout * (dz U^T), for the columns C of dz.
   template <class C>
   void add_product(const Panels& w) const {
@@ -109,7 +123,12 @@ struct StepBack {
           return [=](int64_t row, const vf* sums) {
             for (int n = 0; n < 4; ++n) {
               float* to = dh_at(row, panel * 4 + n);
-              store(to, load(to) + dropout_at(row, panel * 4 + n) * sums[n]);
+              // In two branches, so that each rounds alike in tiles of any height.
+              if (dropout == nullptr) {
+                store(to, load(to) + sums[n]);
+              } else {
+                store(to, load(to) + dropout_at(row, panel * 4 + n) * sums[n]);
+              }
             }
           };
         });
@@ -132,8 +151,9 @@ struct Relu {
 };
 
 struct NoSecond {
-  static constexpr bool second = false;   // whether a step has a second product
-  static constexpr bool reads_h = false;  // whether `backward` reads the state before the step
+  static constexpr bool second = false;     // whether a step multiplies by U a second time
+  static constexpr bool projects = false;   // whether it multiplies by a projection
+  static constexpr bool reads_h = false;    // whether `backward` reads the state before the step
   static constexpr int bias_rows = 1;
   static constexpr int peepholes = 0;
   using second_state = Plain;
@@ -147,7 +167,7 @@ struct Elman : NoSecond {
   static constexpr int gates = 1, kept = 1, states = 1;
 
   static void forward(const Step& s) {
-    step_product<state>(s.rows, s.left(s.h_dropped), s.weights.state, s.z, s.units,
+    step_product<state>(s.rows, s.left(s.h_dropped, s.outputs), s.weights.state, s.z, s.units,
                         [&](int64_t row, int64_t block, const vf* z) {
                           const vf h = Activation::of(z[0]);
                           if (s.keep) store(s.z_at(row, block), h);
@@ -166,13 +186,15 @@ struct Elman : NoSecond {
 };
 
 // i, f, o = sigmoid(W x + b + U h_prev), g = tanh(...), c = f c_prev + i g, h = o tanh(c).
-// With peepholes, i and f also see p c_prev, and o sees p c. A coupled gate has f = 1 - i.
-template <bool Coupled, bool Peepholes>
+// With peepholes, i and f also see p c_prev, and o sees p c. A coupled gate has f = 1 - i. With a
+// projection P, h = P (o tanh(c)).
+template <bool Coupled, bool Peepholes, bool Projects = false>
 struct LSTMFamily : NoSecond {
   using inputs = std::conditional_t<Coupled, Columns<0, 0, 1, 2>, Columns<0, 0, 1, 2, 3>>;
   using state = inputs;
   static constexpr int gates = Coupled ? 3 : 4, kept = gates, states = 2;
   static constexpr int peepholes = Peepholes ? 3 : 0;
+  static constexpr bool projects = Projects;
   static constexpr int I = 0, F = 1, G = gates - 2, O = gates - 1;  // i, f, g, o or i, g, o
 
   static vf peephole(const StepWeights& w, int number, int64_t block) {
@@ -181,7 +203,7 @@ struct LSTMFamily : NoSecond {
 
   static void forward(const Step& s) {
     step_product<state>(
-        s.rows, s.left(s.h_dropped), s.weights.state, s.z, s.units,
+        s.rows, s.left(s.h_dropped, s.outputs), s.weights.state, s.z, s.units,
         [&](int64_t row, int64_t block, const vf* z) {
           const vf c_prev = s.c_at(row, block);
           vf z_i = z[I], z_f = z[F], z_o = z[O];
@@ -202,18 +224,51 @@ struct LSTMFamily : NoSecond {
             store(kept + O * V, o);
           }
           s.set_c(row, block, c);
-          s.set_h(row, block, o * tanh(c));
+          if constexpr (Projects) {
+            store(s.spare + row * s.stride + block * V, o * tanh(c));
+          } else {
+            s.set_h(row, block, o * tanh(c));
+          }
         });
+    if constexpr (Projects) {
+      product<4>(
+          s.rows, s.left(s.spare, s.units.count), s.weights.second,
+          [](int64_t) { return [](int64_t, int) { return vf{}; }; },
+          [&](int64_t panel) {
+            return [&s, panel](int64_t row, const vf* sums) {
+              for (int n = 0; n < 4; ++n) s.set_h(row, panel * 4 + n, sums[n]);
+            };
+          });
+    }
+  }
+
+  // o tanh(c) of a block of units, which a projection multiplies.
+  static vf shown(const float* kept, const float* c_next) {
+    return load(kept + O * V) * tanh(load(c_next));
   }
 
   static void backward(const StepBack& s) {
+    const float* d_shown = s.dh;
+    if constexpr (Projects) {
+      for (int64_t row = 0; row < s.rows; ++row) {
+        const size_t bytes = sizeof(float) * s.stride;
+        float* to = s.d_projected + row * s.stride;
+        if (s.is_valid(row)) {
+          std::memcpy(to, s.dh + row * s.stride, bytes);
+        } else {
+          std::memset(to, 0, bytes);
+        }
+      }
+      s.multiply(Rows{s.dh, s.stride, s.outputs}, s.weights.second_back, s.spare);
+      d_shown = s.spare;
+    }
     s.each([&](int64_t row, int64_t block) {
       const float* kept = s.z_at(row, block);
       float* dz = s.dz_at(row, block);
       const vf i = load(kept + I * V), g = load(kept + G * V), o = load(kept + O * V);
       const vf f = Coupled ? 1.0f - i : load(kept + F * V);
       const vf c_prev = s.c_at(row, block), shown = tanh(s.c_next_at(row, block));
-      const vf dh = load(s.dh_at(row, block));
+      const vf dh = load(d_shown + row * s.stride + block * V);
       const vf dz_o = dh * shown * Sigmoid::slope(o);
       vf dc = load(s.dc_at(row, block)) + dh * o * Tanh::slope(shown);
       if constexpr (Peepholes) dc += dz_o * peephole(s.weights, 2, block);
@@ -228,8 +283,11 @@ struct LSTMFamily : NoSecond {
         dc += dz_i * peephole(s.weights, 0, block) + dz_f * peephole(s.weights, 1, block);
       }
       store(s.dc_at(row, block), dc);
-      store(s.dh_at(row, block), vf{});
+      if constexpr (!Projects) store(s.dh_at(row, block), vf{});
     });
+    for (int64_t row = 0; Projects && row < s.rows; ++row) {
+      if (s.is_valid(row)) std::memset(s.dh_at(row, 0), 0, sizeof(float) * s.stride);
+    }
     s.add_product<state>(s.weights.state_back);
   }
 };
@@ -243,7 +301,7 @@ struct GRU : NoSecond {
   static constexpr bool reads_h = true;
 
   static void forward(const Step& s) {
-    step_product<state>(s.rows, s.left(s.h_dropped), s.weights.state, s.z, s.units,
+    step_product<state>(s.rows, s.left(s.h_dropped, s.outputs), s.weights.state, s.z, s.units,
                         [&](int64_t row, int64_t block, const vf* sums) {
                           float* kept = s.z_at(row, block);
                           const vf z = sigmoid(sums[0]), r = sigmoid(sums[1]), u = sums[2];
@@ -285,7 +343,7 @@ struct GRUResetBefore : NoSecond {
 
   static void forward(const Step& s) {
     float* r_h = s.spare;
-    step_product<state>(s.rows, s.left(s.h_dropped), s.weights.state, s.z, s.units,
+    step_product<state>(s.rows, s.left(s.h_dropped, s.outputs), s.weights.state, s.z, s.units,
                         [&](int64_t row, int64_t block, const vf* sums) {
                           float* kept = s.z_at(row, block);
                           const vf r = sigmoid(sums[1]);
@@ -296,7 +354,7 @@ struct GRUResetBefore : NoSecond {
                           store(kept + V, r);
                           store(kept + 3 * V, product);
                         });
-    step_product<second_state>(s.rows, s.left(r_h), s.weights.second, s.z, s.units,
+    step_product<second_state>(s.rows, s.left(r_h, s.units.count), s.weights.second, s.z, s.units,
                                [&](int64_t row, int64_t block, const vf* sums) {
                                  float* kept = s.z_at(row, block);
                                  const vf n = tanh(sums[0]), z = load(kept);
@@ -315,16 +373,7 @@ struct GRUResetBefore : NoSecond {
       store(s.dh_at(row, block), dh * z);
     });
     float* d_r_h = s.spare;
-    product<4>(
-        s.rows, Rows::of<second_state>(s.dz, s.units), s.weights.second_back,
-        [](int64_t) { return [](int64_t, int) { return vf{}; }; },
-        [&](int64_t panel) {
-          return [=](int64_t row, const vf* sums) {
-            for (int n = 0; n < 4; ++n) {
-              store(d_r_h + row * s.stride + (panel * 4 + n) * V, sums[n]);
-            }
-          };
-        });
+    s.multiply(Rows::of<second_state>(s.dz, s.units), s.weights.second_back, d_r_h);
     s.each([&](int64_t row, int64_t block) {
       const vf r = load(s.z_at(row, block) + V), dropout = s.dropout_at(row, block);
       const vf d = load(d_r_h + row * s.stride + block * V) * dropout;

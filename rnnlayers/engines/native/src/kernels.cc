@@ -20,6 +20,8 @@ auto with_run(const Layer& l, const Body& body) {
     case CellKind::gru_reset_before: return body(Run<GRUResetBefore>(l));
     case CellKind::coupled_lstm: return body(Run<LSTMFamily<true, false>>(l));
     case CellKind::peephole_lstm: return body(Run<LSTMFamily<false, true>>(l));
+    case CellKind::projected_lstm: return body(Run<LSTMFamily<false, false, true>>(l));
+    case CellKind::projected_peephole_lstm: return body(Run<LSTMFamily<false, true, true>>(l));
     case CellKind::lstm: break;
   }
   return body(Run<LSTMFamily<false, false>>(l));

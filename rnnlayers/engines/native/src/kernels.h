@@ -16,26 +16,30 @@ enum class CellKind {
   gru_reset_before,
   coupled_lstm,
   peephole_lstm,
+  projected_lstm,
+  projected_peephole_lstm,
 };
-constexpr int CELL_KINDS = 8;
+constexpr int CELL_KINDS = 10;
 
-// What a step multiplies with, row by row; a null `bias` or `peepholes` is absent.
+// What a step multiplies with, row by row; what is null is absent.
 struct Weights {
   const float* kernel;            // (features, gates * units)
-  const float* recurrent_kernel;  // (units, gates * units)
+  const float* recurrent_kernel;  // (outputs, gates * units)
   const float* bias;              // (gates * units), or two rows of it
   const float* peepholes[3];      // (units) each
+  const float* projection;        // (units, outputs)
 };
 
 struct Layer {
   CellKind cell;
   int64_t batch, time, features, units;
+  int64_t outputs;  // size of h: that of `units`, unless the cell projects it
   const float* inputs;  // that of row b at step t begins at b * input_row + t * input_step
   int64_t input_row, input_step;
   const bool* mask;  // false at steps to skip, or null
   int64_t mask_row, mask_step;
-  const float* dropout;    // (batch, units): what the recurrent dropout multiplies h with, or null
-  const float* states[2];  // before the first step, (batch, units) each
+  const float* dropout;  // (batch, outputs): what the recurrent dropout multiplies h with, or null
+  const float* states[2];  // before the first step: h (batch, outputs), and c (batch, units) or null
   Weights weights;
   bool reverse;      // whether the last step is computed first
   int64_t truncate;  // the gradient stops every so many steps; 0: never
@@ -63,6 +67,7 @@ struct Gradients {
   float* recurrent_kernel;
   float* bias;  // null if there is none
   float* peepholes[3];
+  float* projection;
 };
 
 // One compiled copy of the kernels. They throw `std::bad_alloc`, and nothing else.

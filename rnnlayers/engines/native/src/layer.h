@@ -32,8 +32,9 @@ struct PackedWeights {
 
   PackedWeights(const Layer& l, const Units& units, bool forward, bool back)
       : memory(size(l, units, forward, back)) {
-    const int64_t U = l.units, D = l.features, width = C::gates * U;
+    const int64_t U = l.units, D = l.features, H = l.outputs, width = C::gates * U;
     const float* recurrent = l.weights.recurrent_kernel;
+    const Units of_outputs(H, 1, 4);
     bias = memory.take(units.row());
     std::memset(bias, 0, sizeof(float) * units.row());
     if (l.weights.bias != nullptr) {
@@ -48,27 +49,38 @@ struct PackedWeights {
     }
     if (forward) {
       inputs = pack_all<typename C::inputs>(l, l.weights.kernel, D, width, units);
-      steps.state = pack_all<typename C::state>(l, recurrent, U, width, units);
+      steps.state = pack_all<typename C::state>(l, recurrent, H, width, units);
       if (C::second) {
         steps.second = pack_all<typename C::second_state>(l, recurrent, U, width, units);
+      }
+      if (C::projects) {
+        steps.second = pack_all<Plain>(l, l.weights.projection, U, H, of_outputs);
       }
     }
     if (back) {
       inputs_back = pack_back<typename C::inputs>(l, l.weights.kernel, D, width, units);
-      steps.state_back = pack_back<typename C::state>(l, recurrent, U, width, units);
+      steps.state_back = pack_back<typename C::state>(l, recurrent, H, width, units);
       if (C::second) {
         steps.second_back = pack_back<typename C::second_state>(l, recurrent, U, width, units);
+      }
+      if (C::projects) {
+        steps.second_back = pack_back<Plain>(l, l.weights.projection, U, H, of_outputs);
       }
     }
   }
 
  private:
   static int64_t size(const Layer& l, const Units& units, bool forward, bool back) {
-    const int64_t products = C::second ? 2 : 1, D = l.features, U = l.units;
+    const int64_t D = l.features, U = l.units, H = l.outputs;
+    const int64_t second = C::second ? U : 0, wide_u = round_up(U, 4 * V);
     const int64_t wide = round_up(units.blocks, 4) * 4 * V;  // of all gates
+    const int64_t wide_h = round_up(H, 4 * V);
     int64_t floats = units.row() + C::peepholes * units.blocks * V;
-    if (forward) floats += (D + products * U) * wide;
-    if (back) floats += (round_up(D, 4 * V) + products * round_up(U, 4 * V)) * wide;
+    if (forward) floats += (D + H + second) * wide + (C::projects ? U * wide_h : 0);
+    if (back) {
+      floats += (round_up(D, 4 * V) + wide_h + (second ? wide_u : 0)) * wide;
+      floats += C::projects ? wide_u * wide_h : 0;
+    }
     return floats;
   }
 
@@ -108,7 +120,7 @@ struct PackedWeights {
 // Some steps, and where their states and gates are. Row b of step n is row (n - first) * batch + b.
 struct Span {
   int64_t first, last;
-  const float* h;  // before the first step, (batch, units), with this stride
+  const float* h;  // before the first step, (batch, outputs), with this stride
   int64_t h_stride;
   const float* c;
   int64_t c_stride;
@@ -123,11 +135,11 @@ class Run {
   explicit Run(const Layer& layer)
       : l(layer),
         units(layer.units, C::kept, group()),
-        stride(round_up(layer.units, 4 * V)),
+        stride(round_up(larger(layer.units, layer.outputs), 4 * V)),
         c_stride(units.blocks * V) {}
 
   int64_t kept_size(bool has_outputs) const {
-    if (l.remat > 0) return spans() * l.batch * C::states * l.units;
+    if (l.remat > 0) return spans() * l.batch * state_floats();
     return gates_size(l.time) + cells_size(l.time) + (has_outputs ? 0 : history_size(l.time));
   }
 
@@ -138,47 +150,51 @@ class Run {
     if (keep) prefer_large_pages(kept, kept_size(to.outputs != nullptr));
     float* cells = keep ? kept + gates_size(l.time) : nullptr;
     float* history = keep && to.outputs == nullptr ? cells + cells_size(l.time) : nullptr;
-    const Span span{0, l.time, l.states[0], l.units, l.states[1], l.units,
+    const Span span{0, l.time, l.states[0], l.outputs, l.states[1], l.units,
                     keep ? kept : nullptr, cells, history};
     run(span, weights, to, to.kept != nullptr && l.remat > 0 ? kept : nullptr);
   }
 
   void backward(const float* outputs, const float* kept, const Upstream& upstream,
                 const Gradients& to) const {
-    const int64_t B = l.batch, U = l.units, D = l.features, width = C::gates * U;
+    const int64_t B = l.batch, U = l.units, D = l.features, H = l.outputs, width = C::gates * U;
     std::memset(to.kernel, 0, sizeof(float) * D * width);
-    std::memset(to.recurrent_kernel, 0, sizeof(float) * U * width);
+    std::memset(to.recurrent_kernel, 0, sizeof(float) * H * width);
+    if (C::projects) std::memset(to.projection, 0, sizeof(float) * U * H);
     if (to.bias != nullptr) std::memset(to.bias, 0, sizeof(float) * C::bias_rows * width);
     for (int n = 0; n < C::peepholes; ++n) std::memset(to.peepholes[n], 0, sizeof(float) * U);
 
     const PackedWeights<C> weights(l, units, l.remat > 0, true);
     const int64_t steps = l.remat > 0 ? l.remat : steps_of_span();
     const int64_t remade = l.remat > 0 ? smaller(steps, l.time) : 0;
-    Memory memory(2 * B * stride + gates_size(smaller(steps, l.time)) + gates_size(remade) +
+    const int64_t most = smaller(steps, l.time), projected = C::projects ? history_size(most) : 0;
+    Memory memory(2 * B * stride + gates_size(most) + projected + gates_size(remade) +
                   cells_size(remade) + history_size(remade));
     float* d_states[2] = {memory.take(B * stride), memory.take(B * stride)};
-    float* dz = memory.take(gates_size(smaller(steps, l.time)));
+    float* dz = memory.take(gates_size(most));
+    float* d_projected = memory.take(projected);
     float* gates = memory.take(gates_size(remade));
     float* cells = memory.take(cells_size(remade));
     float* history = memory.take(history_size(remade));
-    for (int s = 0; s < C::states; ++s) copy_rows(upstream.states[s], U, d_states[s], stride, U);
+    copy_rows(upstream.states[0], H, d_states[0], stride, H);
+    if (C::states == 2) copy_rows(upstream.states[1], U, d_states[1], stride, U);
 
     for (int64_t last = l.time; last > 0;) {
       const int64_t first = (last - 1) / steps * steps;
       if (l.remat > 0) {
-        const float* starts = kept + first / steps * B * C::states * U;
-        const Span span{first, last, starts, U, starts + B * U, U, gates, cells, history};
+        const float* starts = kept + first / steps * B * state_floats();
+        const Span span{first, last, starts, H, starts + B * H, U, gates, cells, history};
         run(span, weights, Results{}, nullptr);
-        steps_back(span, weights, upstream.outputs, nullptr, dz, d_states);
-        gradients(span, weights, nullptr, dz, to);
+        steps_back(span, weights, upstream.outputs, nullptr, dz, d_projected, d_states);
+        gradients(span, weights, nullptr, dz, d_projected, to);
       } else {
         const int64_t row = first * B;
         const float* kept_cells = kept + gates_size(l.time);
         const float* kept_history = kept_cells + cells_size(l.time);
-        Span span{first, last, l.states[0], U, l.states[1], U, nullptr, nullptr, nullptr};
+        Span span{first, last, l.states[0], H, l.states[1], U, nullptr, nullptr, nullptr};
         span.gates = const_cast<float*>(kept) + row * units.row();
-        span.cells = const_cast<float*>(kept_cells) + row * c_stride;
-        if (first > 0) {
+        if (C::states == 2) span.cells = const_cast<float*>(kept_cells) + row * c_stride;
+        if (C::states == 2 && first > 0) {
           span.c = span.cells - B * c_stride;
           span.c_stride = c_stride;
         }
@@ -189,12 +205,13 @@ class Run {
             span.h_stride = stride;
           }
         }
-        steps_back(span, weights, upstream.outputs, outputs, dz, d_states);
-        gradients(span, weights, outputs, dz, to);
+        steps_back(span, weights, upstream.outputs, outputs, dz, d_projected, d_states);
+        gradients(span, weights, outputs, dz, d_projected, to);
       }
       last = first;
     }
-    for (int s = 0; s < C::states; ++s) copy_rows(d_states[s], stride, to.states[s], U, U);
+    copy_rows(d_states[0], stride, to.states[0], H, H);
+    if (C::states == 2) copy_rows(d_states[1], stride, to.states[1], U, U);
   }
 
  private:
@@ -212,6 +229,7 @@ class Run {
   int64_t gates_size(int64_t steps) const { return steps * l.batch * units.row(); }
   int64_t cells_size(int64_t steps) const { return C::states == 2 ? steps * l.batch * c_stride : 0; }
   int64_t history_size(int64_t steps) const { return steps * l.batch * stride; }
+  int64_t state_floats() const { return l.outputs + (C::states == 2 ? l.units : 0); }
   int64_t spans() const { return (l.time + l.remat - 1) / l.remat; }
   int64_t time_of(int64_t step) const { return l.reverse ? l.time - 1 - step : step; }
 
@@ -251,7 +269,7 @@ class Run {
            float* starts) const {
     const int64_t B = l.batch, steps = span.last - span.first;
     if (B == 0) return;
-    const int64_t tasks = row_tasks(B * steps * (l.features + l.units) * C::gates * l.units);
+    const int64_t tasks = row_tasks(B * steps * (l.features + l.outputs) * C::gates * l.units);
     const int64_t rows = (B + tasks - 1) / tasks;
     const int64_t ahead = larger(1, smaller(steps, 48 / rows));  // steps whose inputs are projected
     const int64_t floats = ahead * rows * (l.features + units.row()) + 4 * V +
@@ -266,6 +284,7 @@ class Run {
   void run_rows(const Span& span, const PackedWeights<C>& weights, const Results& to,
                 float* starts, int64_t begin, int64_t end, int64_t ahead, float* scratch) const {
     const int64_t R = end - begin, B = l.batch, U = l.units, D = l.features, S = units.row();
+    const int64_t H = l.outputs;
     auto take = [&](int64_t floats) {
       float* taken = scratch;
       scratch += round_up(floats, V);
@@ -278,11 +297,11 @@ class Run {
     float** z_rows = reinterpret_cast<float**>(take(ahead * R * 2));
     bool* valid = reinterpret_cast<bool*>(take(R));
     for (int64_t r = 0; r < R; ++r) {
-      copy_padded(span.h + (begin + r) * span.h_stride, U, h + r * stride, stride);
+      copy_padded(span.h + (begin + r) * span.h_stride, H, h + r * stride, stride);
       if (C::states == 2) {
         copy_padded(span.c + (begin + r) * span.c_stride, U, c + r * c_stride, c_stride);
       }
-      if (l.dropout) copy_padded(l.dropout + (begin + r) * U, U, dropout + r * stride, stride);
+      if (l.dropout) copy_padded(l.dropout + (begin + r) * H, H, dropout + r * stride, stride);
     }
     float* c_now = c;
     for (int64_t block = span.first; block < span.last; block += ahead) {
@@ -304,11 +323,12 @@ class Run {
       for (int64_t n = 0; n < some; ++n) {
         const int64_t step = block + n;
         if (starts && step % l.remat == 0) {
-          float* at = starts + (step / l.remat * B * C::states + begin) * U;
+          float* to_h = starts + step / l.remat * B * state_floats();
+          float* to_c = to_h + B * H;
           for (int64_t r = 0; r < R; ++r) {
-            std::memcpy(at + r * U, h + r * stride, sizeof(float) * U);
+            std::memcpy(to_h + (begin + r) * H, h + r * stride, sizeof(float) * H);
             if (C::states == 2) {
-              std::memcpy(at + (B + r) * U, c_now + r * c_stride, sizeof(float) * U);
+              std::memcpy(to_c + (begin + r) * U, c_now + r * c_stride, sizeof(float) * U);
             }
           }
         }
@@ -324,12 +344,12 @@ class Run {
         }
         C::forward(Step{R, units, weights.steps, span.gates != nullptr,
                         l.mask ? valid : nullptr, z + n * z_step, stride, l.dropout ? dropped : h,
-                        h, h_next, c_stride, c_now, c_next, spare});
+                        h, h_next, c_stride, c_now, c_next, spare, H});
         for (int64_t r = 0; r < R; ++r) {
           const float* row = h_next + r * stride;
           if (to.outputs) {
             float* at = to.outputs + (begin + r) * l.output_row + time_of(step) * l.output_step;
-            std::memcpy(at, row, sizeof(float) * U);
+            std::memcpy(at, row, sizeof(float) * H);
           }
           if (span.history) {
             float* at = span.history + ((step - span.first) * B + begin + r) * stride;
@@ -342,7 +362,7 @@ class Run {
     }
     for (int64_t r = 0; r < R; ++r) {
       if (to.states[0]) {
-        std::memcpy(to.states[0] + (begin + r) * U, h + r * stride, sizeof(float) * U);
+        std::memcpy(to.states[0] + (begin + r) * H, h + r * stride, sizeof(float) * H);
       }
       if (to.states[1] && C::states == 2) {
         std::memcpy(to.states[1] + (begin + r) * U, c_now + r * c_stride, sizeof(float) * U);
@@ -389,24 +409,25 @@ class Run {
   }
 
   void steps_back(const Span& span, const PackedWeights<C>& weights, const float* d_outputs,
-                  const float* outputs, float* dz, float* const* d_states) const {
+                  const float* outputs, float* dz, float* d_projected,
+                  float* const* d_states) const {
     const int64_t B = l.batch;
     if (B == 0) return;
     const int64_t tasks =
-        row_tasks(B * (span.last - span.first) * l.units * C::gates * l.units);
+        row_tasks(B * (span.last - span.first) * l.outputs * C::gates * l.units);
     const int64_t rows = (B + tasks - 1) / tasks;
     const int64_t floats = 4 * rows * stride + round_up(rows, V);
     Memory memory(tasks * floats);
     each_task(l, tasks, [&](int64_t task) {
-      rows_back(span, weights, d_outputs, outputs, dz, d_states, B * task / tasks,
+      rows_back(span, weights, d_outputs, outputs, dz, d_projected, d_states, B * task / tasks,
                 B * (task + 1) / tasks, memory.at(task * floats));
     });
   }
 
   void rows_back(const Span& span, const PackedWeights<C>& weights, const float* d_outputs,
-                 const float* outputs, float* dz, float* const* d_states, int64_t begin,
-                 int64_t end, float* scratch) const {
-    const int64_t R = end - begin, B = l.batch, U = l.units, S = units.row();
+                 const float* outputs, float* dz, float* d_projected, float* const* d_states,
+                 int64_t begin, int64_t end, float* scratch) const {
+    const int64_t R = end - begin, B = l.batch, U = l.units, H = l.outputs, S = units.row();
     auto take = [&](int64_t floats) {
       float* taken = scratch;
       scratch += round_up(floats, V);
@@ -417,7 +438,7 @@ class Run {
     bool* valid = reinterpret_cast<bool*>(take(R));
     float *dh = d_states[0] + begin * stride, *dc = d_states[1] + begin * stride;
     for (int64_t r = 0; r < R; ++r) {
-      if (l.dropout) copy_padded(l.dropout + (begin + r) * U, U, dropout + r * stride, stride);
+      if (l.dropout) copy_padded(l.dropout + (begin + r) * H, H, dropout + r * stride, stride);
       if (C::states == 2) {
         copy_padded(span.c + (begin + r) * span.c_stride, U, c_first + r * c_stride, c_stride);
       }
@@ -429,17 +450,18 @@ class Run {
         if (d_outputs) {
           const float* d =
               d_outputs + (begin + r) * l.output_row + time_of(step) * l.output_step;
-          for (int64_t u = 0; u < U; ++u) dh[r * stride + u] += d[u];
+          for (int64_t u = 0; u < H; ++u) dh[r * stride + u] += d[u];
         }
         if (C::reads_h) {
-          copy_padded(h_before(span, outputs, step, begin + r), U, h + r * stride, stride);
+          copy_padded(h_before(span, outputs, step, begin + r), H, h + r * stride, stride);
         }
       }
       const float* c_next = C::states == 2 ? span.cells + row * c_stride : nullptr;
-      const float* c = step == span.first ? c_first : c_next - B * c_stride;
+      const float* c = C::states == 2 && step > span.first ? c_next - B * c_stride : c_first;
       C::backward(StepBack{R, units, weights.steps, l.mask ? valid : nullptr,
                            span.gates + row * S, dz + row * S, stride, h, c_stride, c, c_next, dh,
-                           dc, l.dropout ? dropout : nullptr, spare});
+                           dc, l.dropout ? dropout : nullptr, spare, H,
+                           d_projected + row * stride});
       if (l.truncate > 0 && step > 0 && step % l.truncate == 0) {
         std::memset(dh, 0, sizeof(float) * R * stride);
         std::memset(dc, 0, sizeof(float) * R * stride);
@@ -449,19 +471,19 @@ class Run {
 
   // From dz of a span: the gradients of the inputs, and its share of those of the weights.
   void gradients(const Span& span, const PackedWeights<C>& weights, const float* outputs,
-                 const float* dz, const Gradients& to) const {
-    const int64_t B = l.batch, U = l.units, D = l.features;
+                 const float* dz, const float* d_projected, const Gradients& to) const {
+    const int64_t B = l.batch, U = l.units, D = l.features, H = l.outputs;
     const int64_t rows = (span.last - span.first) * B, width = C::gates * U;
     if (rows == 0) return;
     // Each task streams through all of dz, so they should be few, and all of a size.
-    const int64_t each = rows * (D + U) * width > (1 << 21) ? l.threads : 1;
+    const int64_t each = rows * (D + H) * width > (1 << 21) ? l.threads : 1;
     const int64_t of_inputs = larger(1, smaller(2 * each, rows / 48));
     const int64_t of_kernel = larger(1, smaller(each, D / MAX_ROWS));
-    const int64_t of_state = larger(1, smaller(each, U / MAX_ROWS));
-    const int64_t of_second = C::second ? of_state : 0;
+    const int64_t of_state = larger(1, smaller(each, H / MAX_ROWS));
+    const int64_t of_second = C::second || C::projects ? larger(1, smaller(each, U / MAX_ROWS)) : 0;
     const int64_t tasks = of_kernel + of_state + of_second + C::peepholes + of_inputs;
-    const int64_t floats = outer_scratch(larger(D / of_kernel, U / of_state) + 2 * MAX_ROWS,
-                                         larger(D, U));
+    const int64_t most = larger(D / of_kernel, larger(H / of_state, U / larger(1, of_second)));
+    const int64_t floats = outer_scratch(most + 2 * MAX_ROWS, larger(D, larger(H, U)));
     Memory memory((of_kernel + of_state + of_second) * floats);
 
     auto state_row = [&](int64_t k, float* spare) -> const float* {
@@ -469,7 +491,7 @@ class Run {
       if (!is_valid(step, b)) return nullptr;
       const float* h = h_before(span, outputs, step, b);
       if (l.dropout == nullptr) return h;
-      for (int64_t u = 0; u < U; ++u) spare[u] = h[u] * l.dropout[b * U + u];
+      for (int64_t u = 0; u < H; ++u) spare[u] = h[u] * l.dropout[b * H + u];
       return spare;
     };
     auto input_row = [&](int64_t k, float*) -> const float* {
@@ -479,7 +501,7 @@ class Run {
     auto second_row = [&](int64_t k, float* spare) -> const float* {
       const int64_t step = span.first + k / B, b = k % B;
       if (!is_valid(step, b)) return nullptr;
-      return second_operand(span.gates + k * units.row(), spare);
+      return second_operand(span, k, spare);
     };
     float* bias_of_state = C::bias_rows == 2 && to.bias ? to.bias + width : nullptr;
 
@@ -488,24 +510,31 @@ class Run {
       float* scratch = memory.at(smaller(task, of_kernel + of_state + of_second - 1) * floats);
       if (n < of_kernel) {
         const int64_t first = cut(D, n, of_kernel), last = cut(D, n + 1, of_kernel);
-        add_outer_products<typename C::inputs>(first, last, rows, input_row, dz, units, C::gates,
-                                               to.kernel, n == 0 ? to.bias : nullptr, scratch);
+        add_outer_products<typename C::inputs>(first, last, rows, input_row, dz, units,
+                                               units.row(), C::gates, to.kernel,
+                                               n == 0 ? to.bias : nullptr, scratch);
         return;
       }
       n -= of_kernel;
       if (n < of_state) {
-        const int64_t first = cut(U, n, of_state), last = cut(U, n + 1, of_state);
-        add_outer_products<typename C::state>(first, last, rows, state_row, dz, units, C::gates,
-                                              to.recurrent_kernel, n == 0 ? bias_of_state : nullptr,
-                                              scratch);
+        const int64_t first = cut(H, n, of_state), last = cut(H, n + 1, of_state);
+        add_outer_products<typename C::state>(first, last, rows, state_row, dz, units,
+                                              units.row(), C::gates, to.recurrent_kernel,
+                                              n == 0 ? bias_of_state : nullptr, scratch);
         return;
       }
       n -= of_state;
       if (n < of_second) {
         const int64_t first = cut(U, n, of_second), last = cut(U, n + 1, of_second);
-        add_outer_products<typename C::second_state>(first, last, rows, second_row, dz, units,
-                                                     C::gates, to.recurrent_kernel, nullptr,
-                                                     scratch);
+        if constexpr (C::projects) {
+          const Units of_outputs(H, 1, 1);
+          add_outer_products<Plain>(first, last, rows, second_row, d_projected, of_outputs, stride,
+                                    1, to.projection, nullptr, scratch);
+        } else {
+          add_outer_products<typename C::second_state>(first, last, rows, second_row, dz, units,
+                                                       units.row(), C::gates, to.recurrent_kernel,
+                                                       nullptr, scratch);
+        }
         return;
       }
       n -= of_second;
@@ -521,12 +550,15 @@ class Run {
     return n == parts ? count : count * n / parts / MAX_ROWS * MAX_ROWS;
   }
 
-  const float* second_operand(const float* z, float* spare) const {
-    if constexpr (C::second) {
-      for (int64_t block = 0; block < units.blocks; ++block) {
-        const float* from = z + (block * C::kept + C::second_operand) * V;
-        for (int64_t v = 0; v < units.in_block(block); ++v) spare[block * V + v] = from[v];
-      }
+  // What a row multiplied its second matrix with.
+  const float* second_operand(const Span& span, int64_t row, float* spare) const {
+    const float* z = span.gates + row * units.row();
+    for (int64_t block = 0; block < units.blocks; ++block, z += C::kept * V) {
+      vf x = {};
+      if constexpr (C::second) x = load(z + C::second_operand * V);
+      if constexpr (C::projects) x = C::shown(z, span.cells + row * c_stride + block * V);
+      const int64_t count = units.in_block(block);
+      if (count > 0) store_part(spare + block * V, x, count);
     }
     return spare;
   }

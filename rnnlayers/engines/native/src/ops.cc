@@ -20,6 +20,7 @@ struct CellEntry {
   const char* name;
   CellKind kind;
   int gates, states, bias_rows, peepholes;
+  bool projects = false;
 };
 
 constexpr CellEntry CELLS[] = {
@@ -31,20 +32,23 @@ constexpr CellEntry CELLS[] = {
     {"gru_reset_before", CellKind::gru_reset_before, 3, 1, 1, 0},
     {"coupled_lstm", CellKind::coupled_lstm, 3, 2, 1, 0},
     {"peephole_lstm", CellKind::peephole_lstm, 4, 2, 1, 3},
+    {"projected_lstm", CellKind::projected_lstm, 4, 2, 1, 0, true},
+    {"projected_peephole_lstm", CellKind::projected_peephole_lstm, 4, 2, 1, 3, true},
 };
 
 // The inputs of both operators, by number; those from OUTPUTS on are of the gradient's alone.
 enum Input {
   INPUTS, MASK, DROPOUT, H, C, KERNEL, RECURRENT_KERNEL, BIAS, PEEPHOLE_I, PEEPHOLE_F, PEEPHOLE_O,
-  OUTPUTS, KEPT, D_OUTPUTS, D_H, D_C, INPUT_COUNT
+  PROJECTION, OUTPUTS, KEPT, D_OUTPUTS, D_H, D_C, INPUT_COUNT
 };
 constexpr const char* INPUT_NAMES[] = {
     "inputs", "mask", "dropout", "h", "c", "kernel", "recurrent_kernel", "bias", "peephole_i",
-    "peephole_f", "peephole_o", "outputs", "kept", "d_outputs", "d_h", "d_c"};
+    "peephole_f", "peephole_o", "projection_kernel", "outputs", "kept", "d_outputs", "d_h", "d_c"};
 constexpr const char* RESULT_NAMES[] = {"results", "h_last", "c_last", "kept_for_gradients"};
 constexpr const char* GRADIENT_NAMES[] = {"g_inputs", "g_h", "g_c", "g_kernel",
                                           "g_recurrent_kernel", "g_bias", "g_peephole_i",
-                                          "g_peephole_f", "g_peephole_o"};
+                                          "g_peephole_f", "g_peephole_o",
+                                          "g_projection_kernel"};
 
 class Status {
  public:
@@ -96,40 +100,41 @@ class Call {
 
   void forward() {
     const Kernels& kernels = best_kernels();
-    const int64_t B = layer_.batch, T = layer_.time, U = layer_.units;
+    const int64_t B = layer_.batch, T = layer_.time, U = layer_.units, size = layer_.outputs;
     const bool sequences = settings_.return_sequences;
     float* outputs = sequences ? allocate(0, {settings_.time_major ? T : B,
-                                              settings_.time_major ? B : T, U})
+                                              settings_.time_major ? B : T, size})
                                : allocate(0, {0});
-    float* h = allocate(1, {B, U});
+    float* h = allocate(1, {B, size});
     float* c = settings_.cell.states == 2 ? allocate(2, {B, U}) : allocate(2, {0});
-    const int64_t size = settings_.keep ? kernels.kept_size(layer_, sequences) : 0;
-    float* kept = allocate(3, {size});
-    kernels.forward(layer_, {sequences ? outputs : nullptr, {h, c}, size ? kept : nullptr});
+    const int64_t count = settings_.keep ? kernels.kept_size(layer_, sequences) : 0;
+    float* kept = allocate(3, {count});
+    kernels.forward(layer_, {sequences ? outputs : nullptr, {h, c}, count ? kept : nullptr});
   }
 
   void backward() {
-    const int64_t B = layer_.batch, D = layer_.features, U = layer_.units;
+    const int64_t B = layer_.batch, D = layer_.features, U = layer_.units, size = layer_.outputs;
     const CellEntry& cell = settings_.cell;
     const bool two = cell.states == 2, sequences = settings_.return_sequences;
-    expect(D_H, {B, U});
+    expect(D_H, {B, size});
     if (two) expect(D_C, {B, U});
     for (Input n : {OUTPUTS, D_OUTPUTS}) {
-      if (sequences) expect_count(n, B * layer_.time * U);
+      if (sequences) expect_count(n, B * layer_.time * size);
     }
     expect_count(KEPT, best_kernels().kept_size(layer_, sequences));
     Gradients to{};
     to.inputs = allocate(0, {TF_Dim(tensor(INPUTS), 0), TF_Dim(tensor(INPUTS), 1), D});
-    to.states[0] = allocate(1, {B, U});
+    to.states[0] = allocate(1, {B, size});
     to.states[1] = two ? allocate(2, {B, U}) : allocate(2, {0});
     to.kernel = allocate(3, {D, cell.gates * U});
-    to.recurrent_kernel = allocate(4, {U, cell.gates * U});
+    to.recurrent_kernel = allocate(4, {size, cell.gates * U});
     to.bias = data(BIAS) == nullptr ? (allocate(5, {0}), nullptr)
               : cell.bias_rows == 2 ? allocate(5, {2, cell.gates * U})
                                     : allocate(5, {cell.gates * U});
     for (int n = 0; n < 3; ++n) {
       to.peepholes[n] = cell.peepholes ? allocate(6 + n, {U}) : allocate(6 + n, {0});
     }
+    to.projection = cell.projects ? allocate(9, {U, size}) : allocate(9, {0});
     best_kernels().backward(layer_, sequences ? data(OUTPUTS) : nullptr, data(KEPT),
                             {sequences ? data(D_OUTPUTS) : nullptr, {data(D_H), data(D_C)}}, to);
   }
@@ -137,7 +142,7 @@ class Call {
  private:
   TF_OpKernelContext* context_;
   const Settings& settings_;
-  Tensor tensors_[INPUT_COUNT], allocated_[9];
+  Tensor tensors_[INPUT_COUNT], allocated_[10];
   Layer layer_{};
 
   const TF_Tensor* tensor(Input n) const { return tensors_[n].get(); }
@@ -190,13 +195,16 @@ class Call {
     l.time = time_major ? first : second;
     l.batch = time_major ? second : first;
     l.features = TF_Dim(tensor(INPUTS), 2);
-    if (TF_NumDims(tensor(RECURRENT_KERNEL)) != 2 || TF_Dim(tensor(RECURRENT_KERNEL), 0) < 1) {
-      refuse(RECURRENT_KERNEL, "a matrix");
+    // The weight whose first dimension is that of the units.
+    const Input of_units = cell.projects ? PROJECTION : RECURRENT_KERNEL;
+    if (TF_NumDims(tensor(of_units)) != 2 || TF_TensorElementCount(tensor(of_units)) < 1) {
+      refuse(of_units, "a matrix");
     }
-    const int64_t B = l.batch, D = l.features, U = l.units = TF_Dim(tensor(RECURRENT_KERNEL), 0);
-    expect(RECURRENT_KERNEL, {U, cell.gates * U});
+    const int64_t B = l.batch, D = l.features, U = l.units = TF_Dim(tensor(of_units), 0);
+    const int64_t size = l.outputs = cell.projects ? TF_Dim(tensor(of_units), 1) : U;
+    expect(RECURRENT_KERNEL, {size, cell.gates * U});
     expect(KERNEL, {D, cell.gates * U});
-    expect(H, {B, U});
+    expect(H, {B, size});
     if (cell.states == 2) expect(C, {B, U});
     if (TF_TensorElementCount(tensor(BIAS)) != 0) {
       expect_count(BIAS, cell.bias_rows * cell.gates * U);
@@ -205,18 +213,19 @@ class Call {
       if (cell.peepholes) expect(n, {U});
       l.weights.peepholes[n - PEEPHOLE_I] = data(n);
     }
-    if (TF_TensorElementCount(tensor(DROPOUT)) != 0) expect(DROPOUT, {B, U});
+    if (TF_TensorElementCount(tensor(DROPOUT)) != 0) expect(DROPOUT, {B, size});
     l.inputs = static_cast<const float*>(TF_TensorData(tensor(INPUTS)));
     l.input_row = time_major ? D : l.time * D;
     l.input_step = time_major ? B * D : D;
-    l.output_row = time_major ? U : l.time * U;
-    l.output_step = time_major ? B * U : U;
+    l.output_row = time_major ? size : l.time * size;
+    l.output_step = time_major ? B * size : size;
     l.dropout = data(DROPOUT);
     l.states[0] = data(H);
     l.states[1] = data(C);
     l.weights.kernel = data(KERNEL);
     l.weights.recurrent_kernel = data(RECURRENT_KERNEL);
     l.weights.bias = data(BIAS);
+    l.weights.projection = data(PROJECTION);
     l.reverse = settings_.reverse;
     l.truncate = settings_.truncate;
     l.remat = settings_.remat;

@@ -177,7 +177,7 @@ void step_product(int64_t rows, const Rows& a, const Panels& w, const float* z, 
 // Sums of outer products over rows: gradient[m, column] += sum_k left(k)[m] dz[k, column], for m
 // from `first` to `last`. Also adds the sums of the columns to `bias` if it is given.
 //
-// `left(k, spare)` returns a row of the left operand, null for zeros, and may use `spare` for it.
+// A row of dz is `stride` floats long. `left(k, spare)` returns a row of the left operand, null for zeros, and may use `spare` for it.
 constexpr int64_t DEPTH = 96;  // rows at a time, so that a packed panel stays in the L1 cache
 
 inline int64_t outer_scratch(int64_t count, int64_t width) {
@@ -186,8 +186,8 @@ inline int64_t outer_scratch(int64_t count, int64_t width) {
 
 template <class C, class Left>
 void add_outer_products(int64_t first, int64_t last, int64_t rows, const Left& left,
-                        const float* dz, const Units& units, int64_t gates, float* gradient,
-                        float* bias, float* scratch) {
+                        const float* dz, const Units& units, int64_t stride, int64_t gates,
+                        float* gradient, float* bias, float* scratch) {
   constexpr int N = C::vectors;
   const int64_t width = gates * units.count, tiles = (last - first + MAX_ROWS - 1) / MAX_ROWS;
   float* packed_dz = scratch;
@@ -208,9 +208,9 @@ void add_outer_products(int64_t first, int64_t last, int64_t rows, const Left& l
       }
     }
     for (int64_t panel = 0; panel * C::blocks < units.blocks; ++panel) {
-      const float* from = dz + k0 * units.row() + (panel * C::blocks * units.kept + C::first) * V;
+      const float* from = dz + k0 * stride + (panel * C::blocks * units.kept + C::first) * V;
       vf sums[N] = {};
-      for (int64_t k = 0; k < depth; ++k, from += units.row()) {
+      for (int64_t k = 0; k < depth; ++k, from += stride) {
 #pragma GCC unroll 4
         for (int n = 0; n < N; ++n) {
           const vf x = load(from + (n / C::count * units.kept + n % C::count) * V);
