@@ -61,6 +61,7 @@ def serve(
     """
     for options in (settings, limits, batching):
         options.check()
+    log_as_json()
     if settings.config is not None and folders:
         raise Refusal("folders and --config both name models; give one of them")
     folders = folders or (Path("saved_models"),)
@@ -79,7 +80,6 @@ def serve(
 
     metrics = Metrics()
     with listen(settings.host, settings.port) as listening:
-        log_as_json()
         allow_open_files(settings.max_connections + OTHER_FILES)
         app = make_app(
             Models(find, batching, metrics.batch, settings.threads, settings.load_timeout),

@@ -151,7 +151,7 @@ function jsonForm(section, predict, model) {
     } catch (error) {
       throw new Error(`The inputs must be JSON: ${error.message}`);
     }
-    return element('pre', { textContent: JSON.stringify(await predict(inputs), null, 1) });
+    return element('pre', { textContent: write(await predict(inputs)) });
   }, example => { text.value = JSON.stringify(example); });
 }
 

@@ -2,18 +2,34 @@
 
 const DEFAULT = 'serving_default';
 let key = '';
+
+// The API writes NaN and Infinity, which JSON does not allow. They stand outside of strings, and pass the parser as strings.
+const NO_NUMBER = /"(?:[^"\\]|\\.)*"|-?Infinity|NaN/g, MARK = '\u0000';
+function parse(text) {
+  let marked = false;
+  const strict = text.replace(NO_NUMBER, found => {
+    if (found[0] === '"') return found;
+    marked = true;
+    return `"\\u0000${found}"`;
+  });
+  return JSON.parse(strict, marked ? (_, value) => /^\0(-?Infinity|NaN)$/.test(value) ? Number(value.slice(1)) : value : undefined);
+}
+/** Returns a value as the API writes it. */
+function write(value) {
+  const strict = JSON.stringify(value, (_, part) => typeof part === 'number' && !Number.isFinite(part) ? MARK + part : part, 1);
+  return strict.replace(/"\\u0000(-?Infinity|NaN)"/g, '$1');
+}
 async function get(path, body) {
   const response = await fetch(path, {
     method: body ? 'POST' : 'GET',
-    headers: key ? { 'X-API-Key': key } : {},
+    headers: { ...(body && { 'Content-Type': 'application/json' }), ...(key && { 'X-API-Key': key }) },
     body: body && JSON.stringify(body),
   });
   const text = await response.text();
   if (response.ok && (response.headers.get('Content-Type') ?? '').startsWith('text/')) return text;
   let answer;
   try {
-    // The API writes NaN and Infinity, which JSON does not allow.
-    answer = JSON.parse(text.replace(/([:[,\s])(-?Infinity|NaN)(?=[,\]}\s])/g, '$1null'));
+    answer = parse(text);
   } catch { // a proxy's answer
     answer = { error: `The server answered with status ${response.status}` };
   }

@@ -13,7 +13,7 @@ function svg(name, attributes, ...children) {
 }
 const field = (label, control) => element('label', {}, label, control);
 const percent = (part, signed) => `${signed && part >= 0 ? '+' : ''}${(100 * part).toFixed(1)} %`;
-const short = value => value === null ? 'no number' : String(Number(value.toPrecision(5)));
+const short = value => String(Number(value.toPrecision(5)));
 
 /** Returns a text of an example; bytes that are no text are left out. */
 const textOf = value => typeof value === 'string' ? value : '';

@@ -1,5 +1,8 @@
 import asyncio
 import shutil
+import threading
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,6 +10,7 @@ import pytest
 from apps.common.refusal import Refusal
 from apps.serve.errors import ServingError
 from apps.serve.models import Models, Source, find_models, read_config
+from apps.serve.servable import Servable
 from apps.serve.settings import Batching
 
 X = {"x": np.array([1.0, 2.0], "float32")}
@@ -179,3 +183,100 @@ def test_a_config_that_is_none_is_refused(tmp_path, text, words):
     file.write_text(text)
     with pytest.raises(ValueError, match=words):
         read_config(file)
+
+
+def reports(caplog, message):
+    return [record.fields for record in caplog.records if record.message == message]
+
+
+def test_a_folder_that_cannot_be_read_takes_no_model_with_it(base, versions, monkeypatch, caplog):
+    broken = base.parent / "broken"
+    shutil.copytree(versions[1], broken / "1")
+    listed = Path.iterdir
+
+    def iterdir(path):
+        if path == broken:
+            raise PermissionError(13, "Permission denied")
+        return listed(path)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    models = Models(lambda: find_models([base.parent, base.parent / "gone"]), Batching())
+    for _ in range(2):
+        refresh(models)
+    assert answer(models) == [2, 4]
+    assert models.ready()
+    (base / "1").rename(base / "2")  # further versions of the others still come
+    refresh(models)
+    assert states(models)[2] == "AVAILABLE"
+    found = reports(caplog, "skipped")
+    assert [fields["folder"] for fields in found] == [str(broken), str(base.parent / "gone")]
+    assert "Permission denied" in found[0]["reason"]
+
+
+def test_a_model_whose_versions_cannot_be_listed_is_reported_once(
+    models, base, versions, monkeypatch, caplog
+):
+    other = base.parent / "other"
+    shutil.copytree(versions[2], other / "1")
+    refresh(models)
+    monkeypatch.setattr(
+        "apps.serve.models._stamp",
+        lambda folder: (
+            (_ for _ in ()).throw(OSError(5, "I/O error")) if other in folder.parents else ()
+        ),
+    )
+    for _ in range(3):
+        refresh(models)
+    assert answer(models) == [2, 4]
+    (found,) = reports(caplog, "cannot be searched")
+    assert found["model"] == "other"
+
+
+@pytest.mark.parametrize("load_timeout", [0.3, 60])
+def test_a_version_that_never_loads_keeps_no_other_from_loading(
+    base, versions, monkeypatch, load_timeout
+):
+    shutil.copytree(versions[1], base.parent / "endless" / "1")
+    ended = threading.Event()
+    loaded = Servable
+
+    def load(path):
+        if "endless" in str(path):
+            ended.wait(20)
+        return loaded(path)
+
+    monkeypatch.setattr("apps.serve.models.Servable", load)
+
+    async def check():
+        models = Models(lambda: find_models([base.parent]), Batching(), load_timeout=load_timeout)
+        shutil.copytree(versions[2], base / "2")
+        end = time.monotonic() + 15
+        while "AVAILABLE" not in str(models.versions.get("arithmetic")):
+            await models.refresh(patience=0.02)
+            assert time.monotonic() < end
+        if load_timeout < 1:
+            while not models.ready():
+                await models.refresh(patience=0.02)
+                assert time.monotonic() < end
+            status = models.status("endless", None, None)["model_version_status"][0]["status"]
+            assert status["error_message"] == "It did not load within 0.3 s"
+        else:
+            assert not models.ready()  # it is still loading
+        ended.set()
+
+    asyncio.run(check())
+
+
+def test_models_of_one_name_and_links_are_reported(base, versions, tmp_path, caplog):
+    shutil.copytree(versions[2], tmp_path / "second" / "arithmetic" / "1")
+    (base.parent / "link").symlink_to(tmp_path / "second" / "arithmetic")
+    (base.parent / "loop").symlink_to("loop")
+    found = find_models([base.parent, tmp_path / "second"])
+    assert found == {"arithmetic": Source(base)}
+    reasons = {
+        Path(fields["folder"]).name: fields["reason"] for fields in reports(caplog, "skipped")
+    }
+    assert "the same name" in reasons["arithmetic"]
+    assert "a link" in reasons["link"]
+    named = base.parent / "link"
+    assert find_models([named]) == {"arithmetic": Source(named)}  # whoever names it means it

@@ -72,6 +72,12 @@ def write(prompt, length, temperature, seed):
     return {"text": tf.repeat(tf.strings.reduce_join(tf.fill([length], "x")), tf.shape(prompt)[0])}
 
 
+def strange(x):
+    texts = tf.constant(['a NaN, "-Infinity", NaN', "[Infinity]", "\\"])
+    numbers = tf.constant([float("nan"), float("inf"), -float("inf")]) + tf.cast(x, tf.float32)
+    return {"texts": texts, "numbers": numbers}
+
+
 IMAGE = io.BytesIO()
 Image.new("RGB", (10, 7), "red").save(IMAGE, "PNG")
 SCALAR = tf.TensorSpec([], tf.int32)
@@ -86,6 +92,7 @@ MODELS = {
         {"prompt": texts(), "length": SCALAR, "temperature": tf.TensorSpec([]), "seed": SCALAR},
     ),
     "other": (lambda x: {"y": x + 1}, {"x": SCALAR}),
+    "strange": (strange, {"x": SCALAR}),
 }
 EXAMPLES = {
     "translation": {"text": [b"", b"An example"]},
@@ -311,3 +318,12 @@ def test_any_other_model(page):
     submit(page, "other").get_by_text("3").wait_for()
     page.locator("#model-other textarea").fill('{"x"')
     submit(page, "other").get_by_text("The inputs must be JSON").wait_for()
+
+
+def test_numbers_that_are_none_are_shown_and_texts_stay_as_they_are(page):
+    page.locator("#model-strange textarea").fill('{"x": 1}')
+    answer = submit(page, "strange").locator("pre")
+    answer.wait_for()
+    shown = json.loads(answer.inner_text())  # Python reads NaN and Infinity, too
+    assert shown["texts"] == ['a NaN, "-Infinity", NaN', "[Infinity]", "\\"]
+    assert [str(number) for number in shown["numbers"]] == ["nan", "inf", "-inf"]

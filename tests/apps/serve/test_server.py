@@ -14,6 +14,7 @@ import threading
 import time
 
 import pytest
+import tensorflow as tf
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
@@ -21,6 +22,7 @@ from tests.apps.serve.conftest import wait_for
 
 PREDICT = "/v1/models/arithmetic:predict"
 GOOD = b'{"instances": [1, 2]}'
+OTHERS = (signal.SIGINT, signal.SIGHUP)
 
 
 class Server:
@@ -55,10 +57,10 @@ class Server:
     def sound(self):
         return self.ask("POST", PREDICT, GOOD) == (200, {"predictions": [2, 4]})
 
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        # Uvicorn finishes what is at work, and then dies of the signal.
-        assert self.process.wait(30) == -signal.SIGTERM
+    def stop(self, sent=signal.SIGTERM):
+        self.process.send_signal(sent)
+        # It finishes what is at work, and then dies of the signal.
+        assert self.process.wait(30) == -sent
 
 
 @pytest.fixture(scope="module")
@@ -247,7 +249,10 @@ def test_the_description_holds_for_what_a_fuzzer_makes_of_it(server, tmp_path):
     assert int(re.search(r"(\d+) generated", done.stdout)[1]) > 200
 
 
-def test_a_server_that_is_stopped_answers_what_it_has(base, tmp_path):
+@pytest.mark.parametrize(
+    "stopping", [signal.SIGTERM, *(pytest.param(other, marks=pytest.mark.slow) for other in OTHERS)]
+)
+def test_a_server_that_is_stopped_answers_what_it_has(base, tmp_path, stopping):
     server = Server(base, tmp_path / "log")
     codes, sent = [], threading.Event()
 
@@ -263,10 +268,53 @@ def test_a_server_that_is_stopped_answers_what_it_has(base, tmp_path):
     thread.start()
     assert sent.wait(10)
     time.sleep(0.3)
-    server.stop()
+    server.stop(stopping)
     thread.join()
     assert codes == [b"HTTP/1.1 200"]
     lines = server.log.read_text().splitlines()
     entries = [json.loads(line) for line in lines if line.startswith("{")]  # others TensorFlow's
     assert {entry["event"] for entry in entries} >= {"loaded", "request"}
     assert not re.search("instances", server.log.read_text())
+
+
+class Endless(tf.Module):
+    """Counts for as many steps as it is told."""
+
+    @tf.function(input_signature=[tf.TensorSpec([], tf.int32)])
+    def count(self, steps):
+        return {"counted": tf.while_loop(lambda n: n < steps, lambda n: [n + 1], [0])[0]}
+
+
+@pytest.mark.parametrize(
+    ("sent", "times"),
+    [(signal.SIGINT, 1), pytest.param(signal.SIGTERM, 2, marks=pytest.mark.slow)],
+)
+def test_nothing_waits_for_a_computation_that_nobody_wants(tmp_path, sent, times):
+    """After a 504, one signal ends the server; and a second one ends it at once."""
+    model = Endless()
+    tf.saved_model.save(model, str(tmp_path / "models" / "endless" / "1"), model.count)
+    timeout = 1 if times == 1 else 60
+    server = Server(tmp_path / "models", tmp_path / "log", "--timeout", timeout)
+    path, body = "/v1/models/endless:predict", b'{"inputs": 2000000000}'
+    with server.connect() as client:
+        client.sendall(head(len(body), path) + body)
+        if times == 1:
+            assert client.recv(100).startswith(b"HTTP/1.1 504")
+        else:
+            time.sleep(0.5)
+        began = time.monotonic()
+        for _ in range(times - 1):
+            server.process.send_signal(sent)
+            time.sleep(0.5)
+        server.stop(sent)
+        assert time.monotonic() - began < 5
+
+
+@pytest.mark.slow
+def test_a_port_that_is_taken_is_named_in_one_line(server, versions):
+    command = [sys.executable, "-m", "apps.serve", versions[1].parent, "--port", server.port]
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
+    done = subprocess.run([*map(str, command)], capture_output=True, text=True, env=plain)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert f"127.0.0.1:{server.port} (Address already in use)" in line
