@@ -147,7 +147,6 @@ class Run {
     const PackedWeights<C> weights(l, units, true, false);
     const bool keep = to.kept != nullptr && l.remat == 0;
     float* kept = to.kept;
-    if (keep) prefer_large_pages(kept, kept_size(to.outputs != nullptr));
     float* cells = keep ? kept + gates_size(l.time) : nullptr;
     float* history = keep && to.outputs == nullptr ? cells + cells_size(l.time) : nullptr;
     const Span span{0, l.time, l.states[0], l.outputs, l.states[1], l.units,

@@ -7,11 +7,15 @@
 
 namespace rnnlayers {
 
-// Aligned memory, handed out from the front. Its constructor throws `std::bad_alloc`.
+// Aligned memory for so many floats, which must be given back. Throws `std::bad_alloc`.
+float* take_memory(int64_t floats);
+void give_back(float* memory);
+
+// Such memory, handed out from the front.
 class Memory {
  public:
-  explicit Memory(int64_t floats);
-  ~Memory();
+  explicit Memory(int64_t floats) : data_(take_memory(floats)), next_(data_) {}
+  ~Memory() { give_back(data_); }
   Memory(const Memory&) = delete;
   Memory& operator=(const Memory&) = delete;
 
@@ -25,10 +29,6 @@ class Memory {
  private:
   float* data_;
   float* next_;
-  int64_t bytes_;
 };
-
-// Asks the system for large pages where a large array will be written for the first time.
-void prefer_large_pages(float* data, int64_t floats);
 
 }  // namespace rnnlayers

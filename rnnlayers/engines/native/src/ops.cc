@@ -7,6 +7,7 @@
 #include <string>
 
 #include "kernels.h"
+#include "memory.h"
 #include "pool.h"
 #include "tf_api.h"
 
@@ -108,7 +109,7 @@ class Call {
     float* h = allocate(1, {B, size});
     float* c = settings_.cell.states == 2 ? allocate(2, {B, U}) : allocate(2, {0});
     const int64_t count = settings_.keep ? kernels.kept_size(layer_, sequences) : 0;
-    float* kept = allocate(3, {count});
+    float* kept = count > 0 ? allocate_kept(3, count) : allocate(3, {0});
     kernels.forward(layer_, {sequences ? outputs : nullptr, {h, c}, count ? kept : nullptr});
   }
 
@@ -162,6 +163,18 @@ class Call {
                                                sizeof(float) * count, status));
     status.check();
     return static_cast<float*>(TF_TensorData(allocated_[number].get()));
+  }
+
+  // An output that is large and lives until the gradients are computed: in memory that is kept.
+  float* allocate_kept(int number, int64_t count) {
+    float* memory = take_memory(count);
+    auto deallocate = [](void* data, size_t, void*) { give_back(static_cast<float*>(data)); };
+    allocated_[number].reset(
+        TF_NewTensor(TF_FLOAT, &count, 1, memory, sizeof(float) * count, deallocate, nullptr));
+    Status status;
+    TF_SetOutput(context_, number, allocated_[number].get(), status);
+    status.check();
+    return memory;
   }
 
   [[noreturn]] void refuse(Input n, const std::string& expected) const {

@@ -26,6 +26,9 @@ void TF_SetStatus(TSL_Status*, TF_Code, const char* message);
 TF_Code TF_GetCode(const TSL_Status*);
 const char* TF_Message(const TSL_Status*);
 
+TF_Tensor* TF_NewTensor(TF_DataType, const int64_t* shape, int rank, void* data, size_t bytes,
+                        void (*deallocate)(void* data, size_t bytes, void* argument),
+                        void* argument);
 void TF_DeleteTensor(TF_Tensor*);
 int TF_NumDims(const TF_Tensor*);
 int64_t TF_Dim(const TF_Tensor*, int axis);
@@ -59,6 +62,7 @@ void TF_OpKernelConstruction_Failure(TF_OpKernelConstruction*, TSL_Status*);
 void TF_GetInput(TF_OpKernelContext*, int number, TF_Tensor**, TSL_Status*);
 TF_Tensor* TF_AllocateOutput(TF_OpKernelContext*, int number, TF_DataType, const int64_t* shape,
                              int rank, size_t bytes, TSL_Status*);
+void TF_SetOutput(TF_OpKernelContext*, int number, const TF_Tensor*, TSL_Status*);
 void TF_OpKernelContext_Failure(TF_OpKernelContext*, TSL_Status*);
 
 }  // extern "C"
