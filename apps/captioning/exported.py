@@ -1,11 +1,14 @@
 """The captioner as it is exported, with its model card."""
 
+from collections.abc import Iterable
+
 import keras
 import tensorflow as tf
 
 import rnnlayers
 from apps.captioning import images
 from apps.common.cards import GENERATED, Card
+from apps.common.endpoint_checks import Requirement, Tensors, checked, sentence
 from apps.common.other_runtimes import NumericEndpoints
 from apps.common.seq2seq.endpoints import decoder_endpoints
 from apps.common.seq2seq.special import SPECIAL, UNKNOWN
@@ -14,6 +17,8 @@ from rnnlayers.decoding import BeamSearch, Greedy, Sampler
 
 # The names of the inputs and outputs.
 IMAGE, CAPTION, SCORE, PIECES, ATTENTION = "image", "caption", "score", "pieces", "attention"
+MAX_IMAGES = 256  # in a request
+MAX_PIXELS = 100_000_000  # of the images of a request
 CARD = Card(
     "Describes images in a sentence.",
     {
@@ -25,7 +30,7 @@ CARD = Card(
     },
     "It describes every image in the manner of the captions it was trained on, also images of "
     "other kinds, and gives no sign of doubt when it is wrong. Images are resized to a small "
-    "square.",
+    f"square. A request may have {MAX_IMAGES} images, with {MAX_PIXELS:,} pixels together.",
     {
         "sample": GENERATED,
         "tfds": "coco_captions of the TensorFlow Datasets catalogue (Lin et al. 2014): "
@@ -96,7 +101,11 @@ class Captioner(tf.Module):
     def endpoints(self) -> dict[str, tuple]:
         """Return the exported functions with their signatures."""
         image = {IMAGE: tf.TensorSpec([None], tf.string)}
-        return {"serving_default": (self, image), "caption_greedily": (self.greedy, image)}
+        functions = {"serving_default": self, "caption_greedily": self.greedy}
+        return {
+            name: (checked(function, image, not_too_large), image)
+            for name, function in functions.items()
+        }
 
     def numeric(self) -> NumericEndpoints:
         """Return the endpoints for other runtimes, which take pixels or features."""
@@ -108,6 +117,16 @@ class Captioner(tf.Module):
             {"pixels" if self.backbone is None else "features": inputs},
             {"pieces.json": [*SPECIAL, *self.pieces.pieces]},
         )
+
+
+def not_too_large(inputs: Tensors) -> Iterable[Requirement]:
+    """Yield what must hold of image files, before any is decoded."""
+    count = tf.size(inputs[IMAGE])
+    said = f"{IMAGE} may have at most {MAX_IMAGES} rows in a request; received "
+    yield Requirement(count <= MAX_IMAGES, sentence(said, count))
+    pixels = images.count_pixels(inputs[IMAGE])
+    said = f"{IMAGE} may have at most {MAX_PIXELS:,} pixels in a request; received "
+    yield Requirement(pixels <= MAX_PIXELS, sentence(said, pixels))
 
 
 def example_images() -> list[bytes]:

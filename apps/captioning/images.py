@@ -69,6 +69,31 @@ def decode_batch(contents: Sequence[bytes] | tf.Tensor, size: int) -> tf.Tensor:
     )
 
 
+def count_pixels(contents: tf.Tensor) -> tf.Tensor:
+    """Return how many pixels images `(batch,)` have together, as their headers say, int64.
+
+    What is no image has none here; `decode` refuses it.
+    """
+
+    def jpeg(content):
+        return tf.reduce_prod(tf.io.extract_jpeg_shape(content, tf.int64)[:2])
+
+    def png(content):
+        number = _reader(content)
+        return number(16, 4) * number(20, 4)
+
+    def gif(content):
+        number = _reader(content, little=True)
+        return tf.reduce_prod(_gif_canvas(number, _gif_frame(number)[1]))
+
+    def count(content):
+        readers = [lambda read=read: read(content) for read in (jpeg, png, gif)]
+        return tf.switch_case(_kind(content), readers, lambda: tf.constant(0, tf.int64))
+
+    with tf.device("CPU:0"):
+        return tf.reduce_sum(tf.map_fn(count, contents, tf.TensorSpec([], tf.int64)))
+
+
 def check(content: bytes) -> str | None:
     """Return why `decode` refuses an image, or None if it takes it."""
     try:
@@ -251,33 +276,17 @@ def _gif(content: tf.Tensor, size: int) -> tf.Tensor:
     transparent colour is white.
     """
     number = _reader(content, little=True)
-
-    def colours(flags: tf.Tensor) -> tf.Tensor:
-        """Return the number of bytes in a palette."""
-        return tf.where(flags >= 0x80, 3 * 2 ** (flags % 8 + 1), 0)
-
-    def blocks(place: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return whether blocks of data do not end, and the place after them."""
-        return _walk(lambda _, at: (number(at, 1) > 0, at + 1 + number(at, 1)), True, place)
-
-    def extension(_, place, control):
-        _, following = blocks(place + 2)
-        control = tf.where(number(place + 1, 1) == 0xF9, place, control)
-        return number(following, 1) == 0x21, following, control
-
-    common = colours(number(10, 1))
-    first = 13 + common
-    _, frame, control = _walk(extension, number(first, 1) == 0x21, first, 0)
+    common, frame, control = _gif_frame(number)
     left, top, width, height = (number(frame + place, 2) for place in (1, 3, 5, 7))
     flags = number(frame + 9, 1)
-    own = colours(flags)
+    own = _gif_colours(flags)
     start = frame + 10 + own
-    endless, end = blocks(start + 1)  # after the number of bits
+    endless, end = _gif_blocks(number, start + 1)  # after the number of bits
     whole = ~endless & (end <= tf.cast(tf.strings.length(content), tf.int64))
     whole &= (number(frame, 1) == 0x2C) & (width > 0) & (height > 0) & (common + own > 0)
     message = "the GIF is damaged or cut off: its first frame is not whole"
     content = _required(whole, message, content)
-    wide, high = tf.maximum(number(6, 2), left + width), tf.maximum(number(8, 2), top + height)
+    wide, high = _gif_canvas(number, frame)
     content = _measured(content, wide, high)
 
     palette = tf.where(own > 0, _part(content, frame + 10, own), _part(content, 13, common))
@@ -290,6 +299,36 @@ def _gif(content: tf.Tensor, size: int) -> tf.Tensor:
     image = tf.io.decode_gif(head + _part(content, start, end - start) + b";")[0]
     margins = [[top, high - top - height], [left, wide - left - width], [0, 0]]
     return _fitted(tf.pad(image, margins, constant_values=255), size)
+
+
+def _gif_colours(flags: tf.Tensor) -> tf.Tensor:
+    """Return the number of bytes in a palette."""
+    return tf.where(flags >= 0x80, 3 * 2 ** (flags % 8 + 1), 0)
+
+
+def _gif_blocks(number: Callable, place: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return whether blocks of data do not end, and the place after them."""
+    return _walk(lambda _, at: (number(at, 1) > 0, at + 1 + number(at, 1)), True, place)
+
+
+def _gif_frame(number: Callable) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Return the bytes of the common palette, and the places of the first frame and its control."""
+
+    def extension(_, place, control):
+        _, following = _gif_blocks(number, place + 2)
+        control = tf.where(number(place + 1, 1) == 0xF9, place, control)
+        return number(following, 1) == 0x21, following, control
+
+    common = _gif_colours(number(10, 1))
+    first = 13 + common
+    _, frame, control = _walk(extension, number(first, 1) == 0x21, first, 0)
+    return common, frame, control
+
+
+def _gif_canvas(number: Callable, frame: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return the width and height of the canvas, which holds the first frame."""
+    left, top, width, height = (number(frame + place, 2) for place in (1, 3, 5, 7))
+    return tf.maximum(number(6, 2), left + width), tf.maximum(number(8, 2), top + height)
 
 
 def _part(content: tf.Tensor, place: tf.Tensor | int, length: tf.Tensor | int) -> tf.Tensor:

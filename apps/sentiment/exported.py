@@ -1,6 +1,6 @@
 """The exported classifier: raw texts in, labels and probabilities out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import keras
@@ -9,7 +9,7 @@ import tensorflow as tf
 from apps.common.cards import GENERATED, Card
 from apps.common.endpoint_checks import Requirement, Tensors, checked, sentence
 from apps.common.other_runtimes import NumericEndpoints
-from apps.common.text import encode
+from apps.common.text import encode, few_characters
 from apps.sentiment.explanation import word_effects
 from apps.sentiment.labels import CLASSES
 from apps.sentiment.model import log_odds_model
@@ -19,6 +19,8 @@ TEXT, PROBABILITY, LABEL, WORDS, EFFECTS = "text", "probability", "label", "word
 PROBABILITIES, NAMES = "probabilities", "classes"  # of more than two classes
 
 MAX_EXPLAINED = 8  # texts in a request
+MAX_EXPLAINED_WORDS = 600  # words that are read of them
+MAX_CHARACTERS = 2_000_000  # of the texts of a request
 
 # The export is verified with these texts. The first is the example that a page shows.
 PROBES = [
@@ -43,7 +45,9 @@ CARD = Card(
         "without the word",
     },
     "It knows the words and phrases of the texts it was trained on, in their language, and is as "
-    "certain about any other text. It does not read the middle of a long text.",
+    "certain about any other text. It does not read the middle of a long text. "
+    f"A request may have {MAX_CHARACTERS:,} characters. An explanation is of {MAX_EXPLAINED} texts "
+    f"at most, of which it reads {MAX_EXPLAINED_WORDS} words together.",
     {
         "sample": f"{GENERATED} It has sentences about films, not real reviews.",
         "tfds": "imdb_reviews of the TensorFlow Datasets catalogue: 50,000 English reviews "
@@ -127,8 +131,17 @@ class Classifier(tf.Module):
     def endpoints(self) -> dict[str, tuple]:
         """Return the exported functions with their inputs."""
         inputs = {TEXT: tf.TensorSpec([None], tf.string)}
-        explain = checked(self.explain, inputs, few_texts)
-        return {"serving_default": (self, inputs), "explain": (explain, inputs)}
+        classify = checked(self, inputs, not_too_long)
+        explain = checked(self.explain, inputs, self._can_be_explained)
+        return {"serving_default": (classify, inputs), "explain": (explain, inputs)}
+
+    def _can_be_explained(self, inputs: Tensors) -> Iterable[Requirement]:
+        yield from few_texts(inputs)
+        yield from not_too_long(inputs)
+        words = tf.reduce_sum(self.vectorizer.words(inputs[TEXT]).row_lengths() - 1)
+        most = max(MAX_EXPLAINED_WORDS, self.vectorizer.max_length)
+        said = f"explain reads at most {most:,} words of all texts, as it asks again for each; "
+        yield Requirement(words <= most, sentence(f"{said}received ", words))
 
     def numeric(self) -> NumericEndpoints:
         """Return the endpoints for other runtimes."""
@@ -153,6 +166,11 @@ def few_texts(inputs: Tensors) -> list[Requirement]:
     count = tf.size(inputs[TEXT])
     said = f"explain takes at most {MAX_EXPLAINED} texts at a time, as it asks again for each word"
     return [Requirement(count <= MAX_EXPLAINED, sentence(f"{said}; received ", count))]
+
+
+def not_too_long(inputs: Tensors) -> list[Requirement]:
+    """Return what must hold of texts, before anything else looks at them."""
+    return [few_characters(TEXT, inputs[TEXT], MAX_CHARACTERS)]
 
 
 def explain_text(

@@ -9,7 +9,7 @@ import tensorflow as tf
 from apps.common.cards import GENERATED, Card
 from apps.common.endpoint_checks import Requirement, Tensors, checked, every, sentence
 from apps.common.other_runtimes import NumericEndpoints
-from apps.common.text import encode
+from apps.common.text import count_characters, encode
 from apps.textgen.model import split_layers
 from apps.textgen.vocabulary import END, UNKNOWN, Characters
 from rnnlayers.decoding import Sampling, decode
@@ -18,7 +18,8 @@ PROMPT, LENGTH, TEMPERATURE, SEED, TEXT = "prompt", "length", "temperature", "se
 CHARACTER, LOG_PROBABILITY = "character", "log_probability"
 STATE = "state_"  # with its number, counted through the layers
 MAX_LENGTH = 10_000  # characters generated at once
-MAX_PROMPT = 100_000  # characters of a prompt that an endpoint reads
+MAX_PROMPT = 20_000  # characters of a prompt that an endpoint reads
+MAX_STEPS = 200_000  # characters read and generated, of all rows
 TEMPERATURES = (1e-30, 1e30)  # logits divided by these are finite in float32
 # The export is verified with these inputs.
 PROBES = {
@@ -40,7 +41,8 @@ CARD = Card(
         LOG_PROBABILITY: "of each character of the vocabulary to be the next",
     },
     "It imitates its training text without understanding it. What it writes about people or things "
-    "is invented.",
+    f"is invented. A prompt may have {MAX_PROMPT:,} characters. A request may cost {MAX_STEPS:,} "
+    "steps: its rows times the sum of the length and the longest prompt.",
     {
         "sample": GENERATED,
         "tfds": "tiny_shakespeare of the TensorFlow Datasets catalogue (Karpathy 2015); "
@@ -172,7 +174,7 @@ def _requirements(inputs: Tensors) -> Iterable[Requirement]:
     some = sentence(f"{PROMPT} must have at least one row; received none")
     yield Requirement(tf.shape(prompt)[0] > 0, some)
     # A loop that runs cannot be stopped, and would keep a server busy.
-    characters = tf.reduce_max(tf.strings.length(prompt, "UTF8_CHAR"))
+    characters = tf.reduce_max(count_characters(prompt))
     yield Requirement(
         characters <= MAX_PROMPT,
         sentence(
@@ -186,6 +188,17 @@ def _requirements(inputs: Tensors) -> Iterable[Requirement]:
         length,
         (length >= 1) & (length <= MAX_LENGTH),
         f"from 1 to {MAX_LENGTH:,} characters",
+    )
+    rows = tf.shape(prompt, tf.int64)[0]
+    steps = rows * tf.cast(characters + length, tf.int64)
+    yield Requirement(
+        steps <= MAX_STEPS,
+        sentence(
+            f"a request may cost at most {MAX_STEPS:,} steps, its rows times the sum of {LENGTH} "
+            f"and the longest {PROMPT}; received ",
+            steps,
+            "; send fewer rows",
+        ),
     )
     low, high = TEMPERATURES
     yield every(

@@ -12,12 +12,13 @@ from apps.common.other_runtimes import NumericEndpoints
 from apps.common.seq2seq.endpoints import decoder_endpoints
 from apps.common.seq2seq.special import PAD, SPECIAL, START, STOP, UNKNOWN
 from apps.common.seq2seq.subwords import Subwords
-from apps.common.text import encode
+from apps.common.text import encode, few_characters
 from rnnlayers.decoding import BeamSearch, Decoded, Greedy, Sampler
 
 # The names of the inputs and outputs.
 TEXT, TRANSLATION, SCORE, ATTENTION = "text", "translation", "score", "attention"
 SOURCE_PIECES, TARGET_PIECES = "source_pieces", "target_pieces"
+MAX_CHARACTERS = 100_000  # of the texts of a request
 # Texts on which an export is verified: a sentence, nothing, no UTF-8, unknown signs, a long text.
 PROBES = [b"My cat is near this car.", b"", b"\xff\xfe \x00", b"\xf0\x9f\x91\x8f", b"word " * 5000]
 CARD = Card(
@@ -37,7 +38,8 @@ CARD = Card(
         "log_probability": f"of each piece to be the next; id {STOP} is the end",
     },
     "It translates one sentence at a time, in one direction, of the kind it was trained on. Longer "
-    "sentences are cut. An unknown word is spelt in pieces and may be translated wrongly.",
+    "sentences are cut. An unknown word is spelt in pieces and may be translated wrongly. "
+    f"A request may have {MAX_CHARACTERS:,} characters.",
     {
         "sample": GENERATED,
         "tfds": "A data set of the TensorFlow Datasets catalogue, under the terms named there.",
@@ -123,12 +125,18 @@ class Translator(tf.Module):
         """Return the exported functions with their signatures."""
         text = {TEXT: tf.TensorSpec([None], tf.string)}
         step = self.steps.signature(tf.TensorSpec([None, None], tf.int32))
+        of_texts = {
+            "serving_default": self,
+            "translate": self,
+            "translate_greedily": self.greedy,
+            "n_best": self.n_best,
+            "encode": self.encode,
+        }
         return {
-            "serving_default": (self, text),
-            "translate": (self, text),
-            "translate_greedily": (self.greedy, text),
-            "n_best": (self.n_best, text),
-            "encode": (self.encode, text),
+            **{
+                name: (checked(function, text, not_too_long), text)
+                for name, function in of_texts.items()
+            },
             "decode_step": (checked(self.steps.decode_step, step, self._token_is_known), step),
         }
 
@@ -152,3 +160,8 @@ class Translator(tf.Module):
             {"ids": self.source(encode(PROBES)).to_tensor()},
             {name: [*SPECIAL, *pieces.pieces] for name, pieces in vocabularies.items()},
         )
+
+
+def not_too_long(inputs: Tensors) -> list[Requirement]:
+    """Return what must hold of texts, before anything else looks at them."""
+    return [few_characters(TEXT, inputs[TEXT], MAX_CHARACTERS)]

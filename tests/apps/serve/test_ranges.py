@@ -2,6 +2,9 @@
 
 import functools
 import importlib
+import re
+import struct
+import time
 import typing
 from pathlib import Path
 
@@ -67,7 +70,9 @@ def refusal(name, endpoint, changed):
         ("generate", {"length": 0}, "received 0"),
         ("generate", {"length": 10_001}, "received 10001"),
         ("generate", {"prompt": np.array([], object)}, "prompt must have at least one row"),
-        ("generate", {"prompt": ["é" * 100_001]}, "at most 100,000 characters; received 100001"),
+        ("generate", {"prompt": ["é" * 20_001]}, "at most 20,000 characters; received 20001"),
+        ("generate", {"prompt": [b"\x80" * 3_000_000] * 2}, "at most 20,000 characters"),
+        ("generate", {"prompt": ["a"] * 1024, "length": 10_000}, "at most 200,000 steps, its rows"),
         ("step", {"character": ["a", "ab"]}, "character must be 1 character a row; received 2"),
         ("step", {"character": ["", "a"]}, "character must be 1 character a row; received 0"),
         ("step", {"character": ["a"]}, "character and state_0 must have as many rows"),
@@ -113,3 +118,57 @@ def test_a_translator():
     found = refusal("translation", "decode_step", {"token": [1]})
     assert found.startswith("token and ")
     assert found.endswith(" must have as many rows; received 1 and 2")
+
+
+LONG = {
+    "one kind": "é" * 2_000_001,
+    "ligatures": "\ufdfa" * 700_000,
+    "no UTF-8": b"\x80" * 2_000_001,
+}
+
+
+@pytest.mark.parametrize("kind", LONG)
+@pytest.mark.parametrize(
+    ("name", "endpoint", "most"),
+    [
+        ("sentiment", "serving_default", 2_000_000),
+        ("sentiment", "explain", 2_000_000),
+        *(("translation", way, 100_000) for way in ("serving_default", "n_best", "encode")),
+    ],
+)
+def test_long_texts_are_refused_before_anything_else_looks_at_them(name, endpoint, most, kind):
+    texts = [LONG[kind]] * (3 if kind == "ligatures" else 1)
+    began = time.process_time()
+    found = refusal(name, endpoint, {"text": texts})
+    assert found.startswith(f"text may have at most {most:,} characters in a request; received ")
+    assert time.process_time() - began < 2  # a megabyte of ligatures takes ten seconds to be split
+
+
+def test_an_explanation_has_a_bound_on_its_words(monkeypatch):
+    monkeypatch.setattr("apps.sentiment.exported.MAX_EXPLAINED_WORDS", 1)  # one text of any length
+    assert "explain takes at most 8 texts" in refusal("sentiment", "explain", {"text": ["a"] * 9})
+    found = refusal("sentiment", "explain", {"text": ["good ! " * 500] * 8})
+    assert re.match(r"explain reads at most \d+ words of all texts, .*; received \d+$", found)
+
+
+def png(side):
+    """Return the head of a PNG, which is all that is read of it."""
+    head = struct.pack(">4sIIBBBBB", b"IHDR", side, side, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + head
+
+
+def gif(screen, frame):
+    """Return the head of a GIF whose first frame may be larger than its screen."""
+    block = struct.pack("<BHHHHB", 0x2C, 0, 0, frame, frame, 0)
+    return b"GIF89a" + struct.pack("<HHBBB", screen, screen, 0, 0, 0) + block
+
+
+@pytest.mark.parametrize("endpoint", ["serving_default", "caption_greedily"])
+def test_images_are_counted_before_any_is_decoded(endpoint):
+    for file in (png(7_000), gif(7_000, 1), gif(1, 7_000)):
+        found = refusal("captioning", endpoint, {"image": [file] * 3})
+        assert found == (
+            "image may have at most 100,000,000 pixels in a request; received 147000000"
+        )
+    found = refusal("captioning", endpoint, {"image": [png(1)] * 257})
+    assert found == "image may have at most 256 rows in a request; received 257"
