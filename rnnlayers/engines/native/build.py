@@ -19,6 +19,9 @@ BINARY = HERE / "rnnlayers_native.so"
 # No -ffast-math: it would fold away the constants that round in `exp`.
 FLAGS = ("-std=c++17", "-O3", "-ffp-contract=fast", "-fno-math-errno", "-fPIC", "-Wall", "-Wextra")
 HIDDEN = ("-fvisibility=hidden",)
+# The library of TensorFlow that has the C interface. An empty one of this name is linked in its
+# place: when the engine is loaded, the real one is in the process.
+TENSORFLOW = "libtensorflow_framework.so.2"
 LINK = ("-shared", "-static-libstdc++", "-static-libgcc", "-pthread", "-Wl,--gc-sections", "-s")
 TARGETS: dict[str, dict[str, tuple[str, ...]]] = {
     "x86_64": {
@@ -90,7 +93,10 @@ def build(binary: Path = BINARY) -> str | None:
         if any(failures):
             return f"{compiler} failed, see above"
         unfinished = binary.with_suffix(".unfinished")
-        link = [compiler, *objects, *LINK, "-o", str(unfinished)]
+        empty = str(folder / TENSORFLOW)
+        stub = [compiler, "-shared", "-nostdlib", f"-Wl,-soname,{TENSORFLOW}", "-o", empty]
+        subprocess.run([*stub, "-x", "c++", os.devnull], check=True)  # noqa: S603
+        link = [compiler, *objects, "-Wl,--no-as-needed", empty, *LINK, "-o", str(unfinished)]
         if subprocess.run(link, check=False).returncode:  # noqa: S603
             return f"{compiler} could not link it, see above"
         unfinished.replace(binary)  # in one step: a process may be loading the old one
