@@ -100,12 +100,12 @@ def endpoints(translator):
 
 
 @pytest.fixture(scope="module")
-def exported(run, endpoints, tmp_path_factory):
+def exported(run, translator, endpoints, tmp_path_factory):
     folder = tmp_path_factory.mktemp("saved_models")
     with pytest.MonkeyPatch.context() as patch:
         # The tests below compare its answers with the live model's.
         patch.setattr(inference.Translator, "endpoints", lambda translator: endpoints)
-        patch.setattr(app, "load_translator", lambda folder: endpoints["translate"][0])
+        patch.setattr(app, "load_translator", lambda folder: translator)
         patch.setattr(graphs, "answer_live", lambda *arguments: [])
         patch.setattr(saved_model, "verify", lambda *arguments: None)
         call("export", "--run", run, "--to", folder)
