@@ -74,7 +74,7 @@ def make_app(
         watching.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await watching
-        reader.close()
+        await reader.close()
 
     app = FastAPI(
         title="rnnlayers",
@@ -198,11 +198,11 @@ def _inference(models: Models, reader: Reader, limits: Limits, verb: str) -> Cal
     """Return the function that answers requests of one kind."""
 
     async def infer(request: Request) -> Response:
-        body = await request.body()
+        parts = [part async for part in request.stream()]
         with models.use(*_addressed(request)) as chosen:
             try:
                 async with asyncio.timeout(limits.timeout):
-                    outputs, by_row = await _outputs(chosen, reader, limits, verb, body)
+                    outputs, by_row = await _outputs(chosen, reader, limits, verb, parts)
             except TimeoutError as error:
                 raise ServingError(
                     "DEADLINE_EXCEEDED", f"The model did not answer within {limits.timeout:g} s"
@@ -219,15 +219,15 @@ def _inference(models: Models, reader: Reader, limits: Limits, verb: str) -> Cal
 
 
 async def _outputs(
-    chosen: Chosen, reader: Reader, limits: Limits, verb: str, body: bytes
+    chosen: Chosen, reader: Reader, limits: Limits, verb: str, parts: list[bytes]
 ) -> tuple[Tensors, bool]:
     """Return the outputs of a model, and whether its request came by row."""
-    request = await reader(body, verb, chosen.servable.readable)
+    request = await reader(parts, verb, chosen.servable.readable)
     inputs = request.inputs
     if verb != "predict":
         signature = chosen.servable.signatures[request.signature]
         arguments = verb, request.document, signature, limits.max_rows
-        if len(body) > SMALL:
+        if sum(map(len, parts)) > SMALL:
             inputs = await asyncio.to_thread(examples.read_request, *arguments)
         else:
             inputs = examples.read_request(*arguments)

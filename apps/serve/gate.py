@@ -14,7 +14,7 @@ from apps.serve.callers import Callers
 from apps.serve.errors import ServingError
 from apps.serve.metrics import Metrics
 from apps.serve.paths import canonical
-from apps.serve.protocol import GONE, POLLED, TASK
+from apps.serve.protocol import CONNECTION, GONE, POLLED, TASK
 from apps.serve.responses import error_response
 from apps.serve.settings import Limits
 
@@ -90,6 +90,10 @@ class Gate:
                 ended = ServingError("UNAVAILABLE", "The server ends before it has an answer")
                 await error_response(ended)(scope, receive, send_and_note)
         except Exception:
+            connection = scope.get("state", {}).get(CONNECTION)
+            if connection is not None and connection.is_closing():
+                status = CLIENT_GONE
+                return
             LOG.exception("failed")
             if status == CLIENT_GONE:  # nothing has been sent yet
                 error = ServingError("INTERNAL", "The server failed; its log has the reason")

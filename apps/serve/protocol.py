@@ -15,6 +15,7 @@ RESERVE = 32  # connections beyond the limit
 POLLED = ("/healthz", "/metrics", "/monitoring/prometheus/metrics")  # answered on the reserve, too
 TASK = "task"  # in the state of a request: what is cancelled when its client leaves
 GONE = "the client left"  # why
+CONNECTION = "connection"  # in the state of a request: its transport
 
 
 class Connections:
@@ -152,6 +153,7 @@ class Protocol(HttpToolsProtocol):
             self.app = self.config.loaded_app
             if self.all.full and self.url.partition(b"?")[0].decode("latin-1") not in POLLED:
                 self.app = service_unavailable
+            self.scope["state"][CONNECTION] = self.transport
             super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:

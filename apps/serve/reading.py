@@ -7,15 +7,15 @@ processes have no TensorFlow and start with the first such body.
 """
 
 import asyncio
+import contextlib
 import gc
-import multiprocessing
 import os
+import pickle
 import signal
-import threading
-from collections.abc import Mapping
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from typing import Any, NamedTuple
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -27,6 +27,8 @@ from apps.serve.settings import Limits
 DEFAULT = "serving_default"
 SMALL = 2**16  # bytes that are read at once
 VERY_LARGE = 2**20  # bytes
+LENGTH = 8  # bytes of a length between the processes
+ROOT = Path(__file__).parents[2]
 LIST = 2  # numbers cost as much as a list
 
 
@@ -96,54 +98,103 @@ class Reader:
 
     def __init__(self, limits: Limits):
         self.limits = limits
-        self.pools: dict[bool, ProcessPoolExecutor] = {}
+        self.helpers = {False: Helper(), True: Helper()}  # for large bodies, for very large ones
 
     async def __call__(
-        self, body: bytes, verb: str, signatures: Mapping[str, Mapping[str, Input]]
+        self,
+        parts: Sequence[bytes],
+        verb: str,
+        signatures: Mapping[str, Mapping[str, Input]],
     ) -> Read:
         """Read a body as `read` does.
 
+        Args:
+            parts: The body, as it arrived.
+            verb: See `read`.
+            signatures: See `read`.
+
         Raises:
-            ServingError: If `read` raises it, or its process has been ended.
+            ServingError: If `read` raises it, or the process that reads has been ended.
         """
-        if len(body) <= SMALL:
-            return read(body, verb, signatures, self.limits)
-        very_large = len(body) > VERY_LARGE
-        if very_large not in self.pools:
-            self.pools[very_large] = ProcessPoolExecutor(
-                1, multiprocessing.get_context("spawn"), _begin
-            )
-        pool = self.pools[very_large]
-        try:
-            done = await asyncio.get_running_loop().run_in_executor(
-                pool, _read_in_process, body, verb, signatures, self.limits
-            )
-        except BrokenProcessPool as error:  # the system may end it if memory is short
-            if self.pools.get(very_large) is pool:
-                del self.pools[very_large]
-            raise ServingError(
-                "UNAVAILABLE", "The request could not be read now; try again later"
-            ) from error
+        size = sum(map(len, parts))
+        if size <= SMALL:
+            return read(b"".join(parts), verb, signatures, self.limits)
+        done = await self.helpers[size > VERY_LARGE].ask(parts, (verb, signatures, self.limits))
         texts = {
             name: _array(tensor) if isinstance(tensor, tuple) else tensor
             for name, tensor in done.inputs.items()
         }
         return done._replace(inputs=texts)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """End the processes."""
-        for pool in self.pools.values():
-            pool.shutdown(wait=False, cancel_futures=True)
+        for helper in self.helpers.values():
+            await helper.stop()
 
 
-def _read_in_process(*arguments: Any) -> Read:
-    """Read a request, with texts as lists: NumPy writes each object of an array by itself."""
-    done = read(*arguments)
-    texts = {
-        name: (tensor.ravel().tolist(), tensor.shape) if tensor.dtype == object else tensor
-        for name, tensor in done.inputs.items()
-    }
-    return done._replace(inputs=texts)
+class Helper:
+    """A process that reads one body after the other. It starts when it is needed."""
+
+    def __init__(self) -> None:
+        self.process: asyncio.subprocess.Process | None = None
+        self.turn = asyncio.Lock()
+
+    async def ask(self, parts: Sequence[bytes], arguments: tuple) -> Read:
+        """Let the process call `read`.
+
+        Raises:
+            ServingError: If `read` raises it, or the process has been ended.
+        """
+        async with self.turn:
+            try:
+                done = await self._exchange(parts, pickle.dumps(arguments))
+            except (ConnectionError, asyncio.IncompleteReadError, EOFError) as error:
+                await self.stop()  # the system may have ended it, if memory is short
+                raise ServingError(
+                    "UNAVAILABLE", "The request could not be read now; try again later"
+                ) from error
+            except BaseException:  # nobody waits for it any more
+                await self.stop()
+                raise
+        if isinstance(done, ServingError):
+            raise done
+        return done
+
+    async def _exchange(self, parts: Sequence[bytes], arguments: bytes) -> Any:
+        """Send a body piece by piece, so that others are answered between them."""
+        if self.process is None:
+            self.process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "apps.serve.reading"),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                limit=2**20,
+                cwd=ROOT,
+            )
+        asked, answered = self.process.stdin, self.process.stdout
+        asked.write(_length(len(arguments)) + arguments + _length(sum(map(len, parts))))
+        for part in parts:
+            asked.write(part)
+            await asked.drain()
+        left = int.from_bytes(await answered.readexactly(LENGTH))
+        pieces = []
+        while left:
+            pieces.append(await answered.read(min(left, 2**20)))
+            if not pieces[-1]:
+                raise EOFError
+            left -= len(pieces[-1])
+        return pickle.loads(b"".join(pieces))  # noqa: S301 - of our own process
+
+    async def stop(self) -> None:
+        """End the process."""
+        process, self.process = self.process, None
+        if process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
+
+def _length(size: int) -> bytes:
+    return size.to_bytes(LENGTH)
 
 
 def _array(texts: tuple[list[bytes], tuple[int, ...]]) -> np.ndarray:
@@ -154,17 +205,44 @@ def _array(texts: tuple[list[bytes], tuple[int, ...]]) -> np.ndarray:
     return tensor.reshape(shape)
 
 
-def _begin() -> None:
-    """Prepare a process: the server ends it, and nothing else."""
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
-    os.nice(10)  # small requests come first
+def help_until_end(asked: BinaryIO, answered: BinaryIO) -> None:
+    """Read the bodies that a server sends, until it ends.
+
+    Args:
+        asked: Where the bodies come from.
+        answered: Where the answers go.
+    """
+    while head := asked.read(LENGTH):
+        arguments = pickle.loads(asked.read(int.from_bytes(head)))  # noqa: S301 - of the server
+        body = asked.read(int.from_bytes(asked.read(LENGTH)))
+        done: Read | ServingError
+        try:
+            done = _with_lists(read(body, *arguments))
+        except ServingError as error:
+            done = error
+        del body
+        answer = pickle.dumps(done, pickle.HIGHEST_PROTOCOL)
+        del done
+        answered.write(_length(len(answer)) + answer)
+        answered.flush()
+
+
+def _with_lists(done: Read) -> Read:
+    """Return a request with texts as lists: NumPy writes each object of an array by itself."""
+    texts = {
+        name: (tensor.ravel().tolist(), tensor.shape) if tensor.dtype == object else tensor
+        for name, tensor in done.inputs.items()
+    }
+    return done._replace(inputs=texts)
+
+
+if __name__ == "__main__":
+    for ignored in ("SIGINT", "SIGTERM", "SIGHUP"):  # the server ends this process
+        if hasattr(signal, ignored):
+            signal.signal(getattr(signal, ignored), signal.SIG_IGN)
+    if hasattr(os, "nice"):
+        os.nice(10)  # small requests come first
     gc.disable()  # nothing here refers to itself, and a search would take as long as the parser
-    parent = multiprocessing.parent_process()
+    from apps.serve.reading import help_until_end as go  # what it answers is of the imported module
 
-    def follow() -> None:
-        parent.join()
-        os._exit(0)
-
-    threading.Thread(target=follow, daemon=True).start()
+    go(sys.stdin.buffer, sys.stdout.buffer)

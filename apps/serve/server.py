@@ -28,6 +28,7 @@ from pathlib import Path
 from types import FrameType
 
 import orjson
+import tensorflow as tf
 import tyro
 import uvicorn
 
@@ -42,6 +43,7 @@ from apps.serve.settings import DEFAULT_COMMAND, Batching, Limits, Settings
 
 BACKLOG = 2048  # connections that wait to be accepted
 LISTED = 50  # inputs that could not be answered
+OPERATIONS = 16  # of graphs that run at once
 OTHER_FILES = 256  # open at once, besides connections
 
 
@@ -78,6 +80,8 @@ def serve(
     def find() -> Mapping[str, Source]:
         return read_config(settings.config) if settings.config else find_models(folders)
 
+    # A graph waits for threads of all models together: more of them, and none waits for another.
+    tf.config.threading.set_inter_op_parallelism_threads(max(OPERATIONS, os.cpu_count() or 1))
     metrics = Metrics()
     with listen(settings.host, settings.port) as listening:
         allow_open_files(settings.max_connections + OTHER_FILES)

@@ -129,11 +129,11 @@ def test_bodies_of_all_sizes_are_read_alike(size):
     async def both():
         reader = Reader(limits)
         try:
-            found = await reader(body, "predict", SIGNATURES)
+            found = await reader([body[:1000], body[1000:]], "predict", SIGNATURES)
             with pytest.raises(ServingError) as refused:
-                await reader(body.replace(b"2.5", b"{}", 1), "predict", SIGNATURES)
+                await reader([body.replace(b"2.5", b"{}", 1)], "predict", SIGNATURES)
         finally:
-            reader.close()
+            await reader.close()
         return found, refused.value
 
     found, refused = asyncio.run(both())
