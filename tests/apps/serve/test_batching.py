@@ -1,5 +1,6 @@
 import asyncio
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from apps.serve.batching import Batcher
 from apps.serve.errors import ServingError, invalid_argument
 from apps.serve.settings import Batching
+from apps.serve.workers import Workers, in_thread
 
 
 class Model:
@@ -138,3 +140,56 @@ def test_a_bug_in_a_model_reaches_whoever_asked_and_no_one_is_left_waiting():
 @pytest.mark.parametrize("rows", [0, 40])
 def test_empty_and_large_requests_pass(rows):
     assert answers_to([np.zeros(rows)], Model()) == [[1.0] * rows]
+
+
+def test_a_large_request_holds_up_no_batch():
+    model = Model(held=True)
+
+    async def send():
+        batcher = Batcher(
+            model, Workers(1, "batches"), Batching(max_batch_size=3), large=Workers(1, "large")
+        )
+        large = asyncio.create_task(batcher({"x": np.zeros(5)}))
+        while not model.batches:
+            await asyncio.sleep(0.001)
+        model.released, held = threading.Event(), model.released
+        model.released.set()
+        small = await asyncio.wait_for(batcher({"x": np.zeros(1)}), 5)
+        assert not large.done()
+        held.set()
+        return small, await large
+
+    small, large = asyncio.run(send())
+    assert (len(small["y"]), len(large["y"])) == (1, 5)
+
+
+def test_workers_answer_as_an_executor_does():
+    workers = Workers(2, "test")
+    begun, leave = threading.Barrier(3), threading.Event()
+
+    def work(number):
+        begun.wait(5)
+        assert leave.wait(5)
+        if number:
+            raise ValueError(number)
+        return threading.current_thread()
+
+    first, second = workers.submit(work, 0), workers.submit(work, 1)
+    begun.wait(5)  # both are at work
+    gone = workers.submit(work, 2)
+    assert gone.cancel()
+    leave.set()
+    assert first.result(5).daemon  # it does not keep the process from ending
+    with pytest.raises(ValueError, match="1"):
+        second.result(5)
+    assert workers.submit(lambda: 3).result(5) == 3
+    assert workers.started == 2
+    workers.close()
+
+
+def test_a_thread_of_its_own_ends_with_what_it_does():
+    assert in_thread(threading.current_thread).result(5).name == "once-1"
+    deadline = time.monotonic() + 5
+    while any(thread.name == "once-1" for thread in threading.enumerate()):
+        assert time.monotonic() < deadline
+        time.sleep(0.001)

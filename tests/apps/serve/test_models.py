@@ -280,3 +280,33 @@ def test_models_of_one_name_and_links_are_reported(base, versions, tmp_path, cap
     assert "a link" in reasons["link"]
     named = base.parent / "link"
     assert find_models([named]) == {"arithmetic": Source(named)}  # whoever names it means it
+
+
+def test_no_model_waits_for_the_threads_of_another(base, versions, monkeypatch):
+    shutil.copytree(versions[2], base.parent / "slow" / "1")
+    models = Models(lambda: find_models([base.parent]), Batching())
+    refresh(models)
+    leave, predict = threading.Event(), Servable.predict
+
+    def hold(servable, name, inputs):
+        if len(inputs["x"]) != len(X["x"]):
+            assert leave.wait(10)
+        return predict(servable, name, inputs)
+
+    monkeypatch.setattr(Servable, "predict", hold)
+
+    async def ask(name, rows):
+        with models.use(name, None, None) as chosen:
+            outputs = await chosen.predict("serving_default", {"x": np.ones(rows, "float32")})
+            return outputs["y"].tolist()
+
+    async def check():
+        held = [asyncio.create_task(ask("slow", rows)) for rows in (1, 3, 40, 50, 60)]
+        await asyncio.sleep(0.05)
+        found = await asyncio.wait_for(ask("arithmetic", 2), 5)
+        leave.set()
+        return found, await asyncio.gather(*held)
+
+    found, held = asyncio.run(check())
+    assert found == [2, 2]
+    assert [len(answer) for answer in held] == [1, 3, 40, 50, 60]
