@@ -17,7 +17,7 @@ from rnnlayers.engines.native import build, engine, library
 from rnnlayers.engines.native.engine import native_refuses, run_native
 from rnnlayers.engines.stepwise import run_stepwise
 from rnnlayers.engines.target import portable
-from tests.cases import MASKS, randomize, sample, sample_states
+from tests.cases import MASKS, in_turn, randomize, sample, sample_states
 from tests.engines.twins import assert_engines_agree, twins
 from tests.numbers import assert_same, differentiate, differentiate_twice, refused
 
@@ -60,31 +60,39 @@ def native_twins(cell, units=4, **options):
 @needs_binary
 @each_cell
 @pytest.mark.parametrize("go_backwards", [False, True])
-@pytest.mark.parametrize("training", [False, True])
-def test_masks_and_states(cell, go_backwards, training):
-    layers = native_twins(cell, go_backwards=go_backwards, **ALL)
+def test_masks_and_states(cell, go_backwards):
+    layers, training = native_twins(cell, go_backwards=go_backwards, **ALL), go_backwards
     states = sample_states(layers[0])
     assert_engines_agree(layers, states=states, mask=EVERY_PATTERN, training=training)
     assert_engines_agree(layers, states=states)
 
 
+OPTIONS = {
+    "dropout": ({**ALL, **DROPOUT, "go_backwards": True}, {"mask": EVERY_PATTERN}),
+    "zeros": ({"return_sequences": True, "zero_output_for_mask": True}, {"mask": EVERY_PATTERN}),
+    "all masked": ({"return_state": True}, {"mask": MASKS["all masked"]}),
+    "segments": ({**ALL, **DROPOUT, "truncate": 4, "remat": 2}, {"mask": EVERY_PATTERN}),
+    "truncated": ({"truncate": 3, "go_backwards": True}, {"mask": EVERY_PATTERN[:1]}),
+    "remade": ({"remat": 5}, {"mask": EVERY_PATTERN}),
+}
+
+
 @needs_binary
+@pytest.mark.parametrize(("name", "options"), in_turn(list(CELLS), list(OPTIONS)))
+def test_options_in_turn(name, options):
+    of_layer, call = OPTIONS[options]
+    layers = native_twins(CELLS[name], **of_layer)
+    assert_engines_agree(layers, states=sample_states(layers[0]), training=True, **call)
+
+
+@needs_binary
+@pytest.mark.slow
 @each_cell
-@pytest.mark.parametrize(
-    ("options", "call"),
-    [
-        ({**ALL, **DROPOUT, "go_backwards": True}, {"mask": EVERY_PATTERN, "training": True}),
-        ({"return_sequences": True, "zero_output_for_mask": True}, {"mask": EVERY_PATTERN}),
-        ({"return_state": True}, {"mask": MASKS["all masked"], "training": True}),
-        ({**ALL, **DROPOUT, "truncate": 4, "remat": 2}, {"mask": EVERY_PATTERN, "training": True}),
-        ({"truncate": 3, "go_backwards": True}, {"mask": EVERY_PATTERN[:1], "training": True}),
-        ({"remat": 5}, {"mask": EVERY_PATTERN, "training": True}),
-    ],
-    ids=["dropout", "zeros for masked steps", "all masked", "segments", "truncated", "remade"],
-)
-def test_options(cell, options, call):
-    layers = native_twins(cell, **options)
-    assert_engines_agree(layers, states=sample_states(layers[0]), **call)
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
+@pytest.mark.parametrize("training", [False, True])
+def test_all_options_of_all_cells(cell, options, training):
+    layers = native_twins(cell, **options[0])
+    assert_engines_agree(layers, states=sample_states(layers[0]), training=training, **options[1])
 
 
 def gradients_of_a_run(run, cell, inputs, states, **options):
