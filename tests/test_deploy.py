@@ -6,10 +6,12 @@ from pathlib import Path
 
 import kubernetes_validate
 import pytest
+import tyro
 import yaml
 
 from apps.common.applications import find_applications
 from apps.serve.models import read_config
+from apps.serve.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 DEPLOY = ROOT / "deploy"
@@ -127,3 +129,19 @@ def test_the_image_of_the_server_is_pinned_and_runs_as_nobody_in_particular():
     assert ":8501/healthz" in command[-1]
     (arguments,) = [json.loads(arguments) for name, arguments in found if name == "CMD"]
     assert arguments == ["/models", "--host", "0.0.0.0"]
+
+
+def test_the_server_of_this_project_can_write_nothing_and_reach_nothing():
+    compose = yaml.safe_load((DEPLOY / "apps_serve.yaml").read_text("utf-8"))
+    (service,) = compose["services"].values()
+    assert service["read_only"] is True
+    assert all(volume.endswith(":ro") for volume in service["volumes"])
+    assert service["cap_drop"] == ["ALL"]
+    assert "no-new-privileges:true" in service["security_opt"]
+    assert "ports" not in service
+    assert [compose["networks"][name] for name in service["networks"]] == [{"internal": True}]
+    name = next(iter(compose["services"]))  # by which others reach it
+    assert service["command"][-2:] == ["--allow-hosts", name]
+    settings = tyro.cli(Settings, args=service["command"][1:])
+    settings.check()
+    assert settings.allow_hosts == (name,)
