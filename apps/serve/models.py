@@ -387,6 +387,10 @@ def read_config(file: Path) -> dict[str, Source]:
         newest = (policy.latest.num_versions or 1) if choice in (None, "latest") else None
         versions = tuple(policy.specific.versions) if choice == "specific" else None
         labels = dict(model.version_labels)
+        if model.name in sources:
+            raise Refusal(
+                f"config: {file} names {model.name!r} twice; give each model its own name"
+            )
         sources[model.name] = Source(Path(model.base_path), newest, versions, labels)
     if not sources:
         raise Refusal(

@@ -80,8 +80,9 @@ def serve(
     def find() -> Mapping[str, Source]:
         return read_config(settings.config) if settings.config else find_models(folders)
 
-    # A graph waits for threads of all models together: more of them, and none waits for another.
-    tf.config.threading.set_inter_op_parallelism_threads(max(OPERATIONS, os.cpu_count() or 1))
+    # All graphs share these threads. With a few more of them no model waits for another's operations.
+    with contextlib.suppress(RuntimeError):  # TensorFlow is at work already
+        tf.config.threading.set_inter_op_parallelism_threads(max(OPERATIONS, os.cpu_count() or 1))
     metrics = Metrics()
     with listen(settings.host, settings.port) as listening:
         allow_open_files(settings.max_connections + OTHER_FILES)
@@ -161,7 +162,12 @@ def announcement(
     address = f"http://{host}:{listening.getsockname()[1]}/"
     yield f"Serving {', '.join(sorted(sources))} on {address} (Ctrl+C stops)"
     for name, source in sorted(sources.items()):
-        if not versions_in(source.base):
+        try:
+            missing = not versions_in(source.base)
+        except OSError as error:
+            yield f"{name} is served once {source.base} can be read ({error.strerror})"
+            continue
+        if missing:
             yield f"{name} is served once {source.base} holds a version of it"
 
 

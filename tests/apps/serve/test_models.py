@@ -177,7 +177,13 @@ def test_a_policy_says_how_many_versions_answer(base, versions, tmp_path, policy
     assert {number for number in found if found[number] == "AVAILABLE"} == available
 
 
-@pytest.mark.parametrize(("text", "words"), [("model {", "no models config"), ("", "no model")])
+TWICE = "model_config_list { %s }" % (2 * 'config { name: "a" base_path: "/a" }')
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("model {", "no models config"), ("", "no model"), (TWICE, "names 'a' twice")],
+)
 def test_a_config_that_is_none_is_refused(tmp_path, text, words):
     file = tmp_path / "models.config"
     file.write_text(text)
