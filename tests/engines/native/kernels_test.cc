@@ -2,6 +2,9 @@
 //
 // The gradients are compared along random directions with central differences of the plain loops.
 // `make test-native` builds this program with sanitizers, for each target.
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -364,11 +367,32 @@ void check_pool() {
   }
 }
 
+// A child that is forked off has none of the threads, and gets a pool of its own.
+void check_fork() {
+#if !defined(__SANITIZE_THREAD__)  // which ends children that start threads
+  const pid_t child = fork();
+  if (child == 0) {
+    int64_t numbers[8] = {}, sum = 0;
+    Pool::shared().run(
+        8, 4, [](void* of, int64_t k) { static_cast<int64_t*>(of)[k] = k; }, numbers);
+    for (int64_t number : numbers) sum += number;
+    _exit(sum != 28);
+  }
+  int status = -1;
+  waitpid(child, &status, 0);
+  if (status != 0) {
+    ++failures;
+    std::printf("the pool of a forked child ended with %d\n", status);
+  }
+#endif
+}
+
 }  // namespace
 
 int main(int count, char**) {
   std::printf("%s kernels\n", best_kernels().target);
   check_pool();
+  check_fork();
   const bool quick = count > 1;
   for (int kind = 0; kind < CELL_KINDS; ++kind) {
     const CellKind cell = static_cast<CellKind>(kind);

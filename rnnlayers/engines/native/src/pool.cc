@@ -3,7 +3,6 @@
 #include <pthread.h>
 
 #include <algorithm>
-#include <atomic>
 #include <system_error>
 #include <thread>
 
@@ -47,8 +46,7 @@ void Pool::work(Job& job) {
 void Pool::run(int64_t tasks, int threads, Task task, void* context) {
   Job job{task, context, tasks};
   const int helpers = static_cast<int>(std::min<int64_t>(threads, tasks)) - 1;
-  std::unique_lock<std::mutex> busy(busy_, std::defer_lock);
-  if (helpers < 1 || !busy.try_lock()) return work(job);
+  if (helpers < 1 || busy_.exchange(true, std::memory_order_acquire)) return work(job);
   {
     std::lock_guard<std::mutex> lock(mutex_);
     try {
@@ -65,6 +63,7 @@ void Pool::run(int64_t tasks, int threads, Task task, void* context) {
   job_ = nullptr;
   wanted_ = 0;
   done_.wait(lock, [this] { return working_ == 0; });
+  busy_.store(false, std::memory_order_release);
 }
 
 void Pool::help() {

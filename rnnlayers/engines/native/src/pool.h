@@ -1,6 +1,7 @@
 // Threads that share out numbered tasks.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
@@ -25,8 +26,8 @@ class Pool {
   void help();
   static void work(Job& job);
 
-  std::mutex busy_;   // held by the call that uses the helpers
-  std::mutex mutex_;  // guards all below
+  std::atomic<bool> busy_{false};  // whether a call uses the helpers
+  std::mutex mutex_;               // guards all below
   std::condition_variable wake_, done_;
   Job* job_ = nullptr;
   int wanted_ = 0;   // helpers that may still join the job
