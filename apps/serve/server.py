@@ -80,7 +80,7 @@ def serve(
     def find() -> Mapping[str, Source]:
         return read_config(settings.config) if settings.config else find_models(folders)
 
-    # All graphs share these threads. With a few more of them no model waits for another's operations.
+    # All graphs share these threads. With more of them no model waits for another's operations.
     with contextlib.suppress(RuntimeError):  # TensorFlow is at work already
         tf.config.threading.set_inter_op_parallelism_threads(max(OPERATIONS, os.cpu_count() or 1))
     metrics = Metrics()
