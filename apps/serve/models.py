@@ -91,6 +91,7 @@ class Models:
         self.sources: Mapping[str, Source] = {}
         self.workers: dict[str, tuple[Workers, Workers]] = {}  # for batches, and for large requests
         self.refreshing: dict[str, asyncio.Task] = {}
+        self.frozen: set[tuple[str, int]] = set()  # versions that no garbage collection visits
         self.problems: dict[str, str] = {}  # of models whose folders cannot be searched
         self.versions: dict[str, dict[int, Version]] = {}
         self.warming: set[asyncio.Task] = set()
@@ -103,7 +104,6 @@ class Models:
                 waits for them.
         """
         self.sources = await asyncio.to_thread(self.find)
-        before = self._loaded()
         for name in self.sources.keys() | self.versions.keys():
             if name not in self.refreshing:
                 task = asyncio.create_task(self._refresh_alone(name))
@@ -111,7 +111,8 @@ class Models:
                 task.add_done_callback(functools.partial(self._refreshed, name))
         if self.refreshing:
             await asyncio.wait(self.refreshing.values(), timeout=patience)
-        if self._loaded() != before:
+        if (loaded := self._loaded()) != self.frozen:
+            self.frozen = loaded
             # A full garbage collection takes a fifth of a second with TensorFlow's objects. Those
             # that exist after loading are exempt from later collections.
             gc.unfreeze()

@@ -191,6 +191,26 @@ def test_a_config_that_is_none_is_refused(tmp_path, text, words):
         read_config(file)
 
 
+def test_a_version_that_took_long_to_load_is_exempt_from_collections_too(models, base, monkeypatch):
+    """A full collection with the objects of a model would hold up every request."""
+    frozen, loaded = [], Servable
+    monkeypatch.setattr("gc.freeze", lambda: frozen.append(states(models)))
+
+    def load(path):
+        time.sleep(0.2)
+        return loaded(path)
+
+    monkeypatch.setattr("apps.serve.models.Servable", load)
+
+    async def check():
+        while not models.ready():
+            await models.refresh(patience=0.01)
+        await models.refresh(patience=0.01)
+
+    asyncio.run(check())
+    assert frozen == [{1: "AVAILABLE"}]
+
+
 def reports(caplog, message):
     return [record.fields for record in caplog.records if record.message == message]
 
