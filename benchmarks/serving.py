@@ -24,7 +24,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from apps.common.files import replacing
-from apps.serve.models import versions_in
+from apps.serve.sources import versions_in
 from benchmarks.results import describe_machine
 
 RESULTS = Path(__file__).parent / "results"

@@ -10,8 +10,8 @@ import tyro
 import yaml
 
 from apps.common.applications import find_applications
-from apps.serve.models import read_config
 from apps.serve.settings import Settings
+from apps.serve.sources import read_config
 
 ROOT = Path(__file__).parent.parent
 DEPLOY = ROOT / "deploy"

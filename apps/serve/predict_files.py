@@ -23,8 +23,8 @@ from apps.common.refusal import Refusal
 from apps.common.signatures import read_signatures
 from apps.serve.errors import ServingError
 from apps.serve.json_tensors import dump, read_inputs, rows_of
-from apps.serve.models import versions_in
 from apps.serve.servable import Servable
+from apps.serve.sources import versions_in
 
 IMAGES = (".jpg", ".jpeg", ".png", ".gif")
 SUFFIXES = (".jsonl", ".txt", *IMAGES)

@@ -36,10 +36,11 @@ from apps.common.cli import run_command
 from apps.common.refusal import Refusal
 from apps.serve.api import make_app
 from apps.serve.metrics import Metrics
-from apps.serve.models import Models, Source, find_models, read_config, versions_in
+from apps.serve.models import Models
 from apps.serve.predict_files import predict_files
 from apps.serve.protocol import Connections, Protocol
 from apps.serve.settings import DEFAULT_COMMAND, Batching, Limits, Settings
+from apps.serve.sources import Source, find_models, read_config, versions_in
 
 BACKLOG = 2048  # connections that wait to be accepted
 LISTED = 50  # inputs that could not be answered

@@ -14,9 +14,10 @@ from apps.common.exports import write_warmup_requests
 from apps.common.signatures import CARD_FILE, WARMUP
 from apps.serve.api import make_app
 from apps.serve.metrics import Metrics
-from apps.serve.models import Models, Source, find_models
+from apps.serve.models import Models
 from apps.serve.servable import Servable
 from apps.serve.settings import Batching, Limits
+from apps.serve.sources import Source, find_models
 from tests.apps.serve.conftest import wait_for
 
 MODEL = "/v1/models/arithmetic"

@@ -6,8 +6,9 @@ from fastapi.testclient import TestClient
 from apps.serve.api import make_app
 from apps.serve.client import Client
 from apps.serve.metrics import Metrics
-from apps.serve.models import Models, Source
+from apps.serve.models import Models
 from apps.serve.settings import Batching, Limits
+from apps.serve.sources import Source
 from tests.apps.serve.conftest import wait_for
 
 

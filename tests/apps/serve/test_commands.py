@@ -8,8 +8,8 @@ import pytest
 from apps.common.refusal import Refusal
 from apps.serve import predict_files as predict_files_module
 from apps.serve import server
-from apps.serve.models import Source
 from apps.serve.predict_files import predict_files
+from apps.serve.sources import Source
 from tests.apps import commands
 
 

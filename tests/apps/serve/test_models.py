@@ -9,9 +9,10 @@ import pytest
 
 from apps.common.refusal import Refusal
 from apps.serve.errors import ServingError
-from apps.serve.models import Models, Source, find_models, read_config
+from apps.serve.models import Models
 from apps.serve.servable import Servable
 from apps.serve.settings import Batching
+from apps.serve.sources import Source, find_models, read_config
 
 X = {"x": np.array([1.0, 2.0], "float32")}
 

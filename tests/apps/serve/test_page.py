@@ -15,8 +15,9 @@ from apps.common.exports import write_warmup_requests
 from apps.common.signatures import CARD_FILE, WARMUP
 from apps.serve.api import make_app
 from apps.serve.metrics import Metrics
-from apps.serve.models import Models, find_models
+from apps.serve.models import Models
 from apps.serve.settings import Batching, Limits
+from apps.serve.sources import find_models
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
