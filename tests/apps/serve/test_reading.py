@@ -144,3 +144,30 @@ def test_bodies_of_all_sizes_are_read_alike(size):
     np.testing.assert_array_equal(found.inputs["b"], [[1, 2.5]] * len(texts))
     assert found.inputs["b"].dtype == "float32"
     assert (refused.status, str(refused)) == (400, "b: {} is not of expected type: float32")
+
+
+def test_a_process_that_has_ended_is_replaced():
+    """The system ends one if memory is short, and the server when nobody waits for it."""
+    body = json.dumps({"instances": [[1, 2]] * (SMALL // 4)}).encode()
+
+    async def check():
+        reader = Reader(Limits(max_rows=10**6))
+        try:
+            await reader([body], "predict", SIGNATURES)
+            helper = reader.helpers[False]
+            helper.process.kill()
+            with pytest.raises(ServingError) as refused:
+                await reader([body], "predict", SIGNATURES)
+            assert refused.value.status == 503
+            await reader([body], "predict", SIGNATURES)
+            process = helper.process
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0):
+                    await reader([body], "predict", SIGNATURES)
+            assert process.returncode is not None
+            found = await reader([body], "predict", SIGNATURES)
+            assert found.inputs["x"].shape == (SMALL // 4, 2)
+        finally:
+            await reader.close()
+
+    asyncio.run(check())
