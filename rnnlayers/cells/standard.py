@@ -14,7 +14,7 @@ from rnnlayers.cells.lstm_variants import ProjectedLSTMCell
 class StandardForm(NamedTuple):
     """A standard network, and how its gates lie in the fused kernels.
 
-    Attributes:
+    Args:
         mode: PyTorch's name, which is also cuDNN's: "RNN_TANH", "RNN_RELU", "LSTM" or "GRU".
         gates: The gates in the order of this library and of Keras.
         torch_gates: The same gates in the order of PyTorch and of cuDNN.
