@@ -41,7 +41,8 @@ class Callers:
         origins: Iterable[str] = (),
     ):
         self.keys = () if api_key is None else _as_bytes(api_key)
-        self.hosts = [*LOOPBACK, *(host.lower().strip("[]") for host in hosts)]
+        self.hosts = {*LOOPBACK, *(host.lower().strip("[]") for host in hosts)}
+        self.patterns = [host for host in self.hosts if ANY in host]
         # A server on all addresses of its machine does not know them. They are no names, so that
         # nobody can rebind them.
         self.any_address = any(_is_unspecified(host) for host in self.hosts)
@@ -65,7 +66,7 @@ class Callers:
         if not given:  # no browser leaves it out
             return
         name = hostname(given[0])
-        known = any(fnmatchcase(name, host) for host in self.hosts)
+        known = name in self.hosts or any(fnmatchcase(name, host) for host in self.patterns)
         if len(given) > 1 or not (known or (self.any_address and _is_address(name))):
             raise ServingError(
                 "PERMISSION_DENIED",

@@ -97,9 +97,6 @@ class Protocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse what has arrived."""
         self.unparsed += len(data)
-        if not self.begun and self in self.all.idle:
-            self.begun = True
-            self._set_timer(min(HEAD_SECONDS, self.timeout_keep_alive))
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as stopped:
@@ -113,6 +110,9 @@ class Protocol(HttpToolsProtocol):
         except httptools.HttpParserError:
             if not self.too_large:
                 self.send_400_response("Invalid HTTP request received.")
+        if not self.begun and self in self.all.idle:  # a head has come in part
+            self.begun = True
+            self._set_timer(min(HEAD_SECONDS, self.timeout_keep_alive))
         if (self.too_large or self.unparsed > MAX_HEAD) and not self.transport.is_closing():
             self._refuse(431, f"The head of a request may have at most {MAX_HEAD:,} bytes")
 
@@ -144,7 +144,10 @@ class Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Start the request."""
-        if sum(len(name) + len(value) + 4 for name, value in self.headers) > MAX_HEAD:
+        size = self.unparsed  # of the head, and perhaps of the beginning of a body
+        if size > MAX_HEAD:
+            size = sum(len(name) + len(value) + 4 for name, value in self.headers)
+        if size > MAX_HEAD:
             self.too_large = True
             raise ValueError("the head is too large")  # ends the parser
         self._end_wait()
