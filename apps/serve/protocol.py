@@ -73,6 +73,7 @@ class Protocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self.all = connections or Connections(2**31)
         self.timer: asyncio.TimerHandle | None = None
+        self.due: float | None = None  # when the connection is closed
         self.begun = False  # whether a part of a head has arrived
         self.unparsed = 0  # bytes since the last head or piece of a body ended
         self.too_large = False  # the head
@@ -87,6 +88,8 @@ class Protocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no longer, and end the work on a request."""
         self._end_wait()
+        if self.timer is not None:
+            self.timer.cancel()
         self.all.remove(self)
         if self.cycle is not None and not self.cycle.response_complete:
             task = self.cycle.scope["state"].get(TASK)
@@ -201,9 +204,23 @@ class Protocol(HttpToolsProtocol):
         self._set_timer(None)
 
     def _set_timer(self, seconds: float | None) -> None:
-        """Close the connection after some seconds, or not."""
-        if self.timer is not None:
+        """Close the connection after some seconds, or not.
+
+        A timer that is there already stays: it looks again when it is due.
+        """
+        self.due = None if seconds is None else self.loop.time() + seconds
+        if self.due is not None and self.timer is not None and self.timer.when() > self.due:
             self.timer.cancel()
+            self.timer = None
+        if self.due is not None and self.timer is None:
+            self.timer = self.loop.call_at(self.due, self._look)
+
+    def _look(self) -> None:
+        """Close the connection if its time is over."""
         self.timer = None
-        if seconds is not None:
-            self.timer = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
+        if self.due is None:
+            return
+        if self.loop.time() >= self.due:
+            self.timeout_keep_alive_handler()
+        else:
+            self.timer = self.loop.call_at(self.due, self._look)
