@@ -28,7 +28,6 @@ from pathlib import Path
 from types import FrameType
 
 import orjson
-import tensorflow as tf
 import tyro
 import uvicorn
 
@@ -44,7 +43,6 @@ from apps.serve.sources import Source, find_models, read_config, versions_in
 
 BACKLOG = 2048  # connections that wait to be accepted
 LISTED = 50  # inputs that could not be answered
-OPERATIONS = 16  # of graphs that run at once
 OTHER_FILES = 256  # open at once, besides connections
 
 
@@ -81,9 +79,6 @@ def serve(
     def find() -> Mapping[str, Source]:
         return read_config(settings.config) if settings.config else find_models(folders)
 
-    # All graphs share these threads. With more of them no model waits for another's operations.
-    with contextlib.suppress(RuntimeError):  # TensorFlow is at work already
-        tf.config.threading.set_inter_op_parallelism_threads(max(OPERATIONS, os.cpu_count() or 1))
     metrics = Metrics()
     with listen(settings.host, settings.port) as listening:
         allow_open_files(settings.max_connections + OTHER_FILES)

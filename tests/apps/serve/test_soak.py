@@ -44,7 +44,7 @@ def models(tmp_path_factory):
 
 @contextlib.contextmanager
 def soak(models, log, seconds, settle):
-    """Run traffic of both kinds; yield the server, and what was seen without and with the hostile."""
+    """Run traffic of both kinds; yield the server, and what was seen without and with them."""
     server = Server(models, log, "--timeout", "5", "--max-connections", "400")
 
     def run(seconds, hostile, seed=0):
