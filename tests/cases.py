@@ -120,6 +120,17 @@ def in_turn(cases, options):
     return [(cases[i % len(cases)], options[i % len(options)]) for i in range(pairs)]
 
 
+def some(values, quick=1):
+    """Return parameters of which the first ones are quick, and the others slow tests."""
+    return [
+        pytest.param(
+            *(value if isinstance(value, tuple) else (value,)),
+            marks=() if number < quick else pytest.mark.slow,
+        )
+        for number, value in enumerate(values)
+    ]
+
+
 def randomize(layer, features=3, batch=None, seed=0):
     """Build a layer or a cell with random weights: constant ones cannot show a swapped gate."""
     if not layer.built:

@@ -22,6 +22,7 @@ from tests.cases import (
     randomize,
     sample,
     sample_states,
+    some,
 )
 from tests.engines.twins import assert_engines_agree, twins
 from tests.numbers import assert_same, differentiate, differentiate_twice, refused
@@ -131,7 +132,7 @@ TRUNCATED = {**ALL, **DROPOUT, "go_backwards": True, "truncate": 3}
     ("name", "options", "masked", "shapes"),
     [
         ("lstm", {"return_state": True}, True, [(6, 5), (6, 0)]),
-        ("gru", TRUNCATED, False, [(2, 4)]),
+        pytest.param("gru", TRUNCATED, False, [(2, 4)], marks=pytest.mark.slow),
         pytest.param("lstm", {"return_state": True}, True, SHAPES, marks=pytest.mark.slow),
         pytest.param("gru", TRUNCATED, False, SHAPES, marks=pytest.mark.slow),
         pytest.param("gru-reset-before", {**ALL, "remat": 5}, True, SHAPES, marks=pytest.mark.slow),
@@ -310,11 +311,12 @@ def assert_second_derivatives_agree(case, options, run):
 
 
 @pytest.mark.usefixtures("eagerly")
-@pytest.mark.parametrize(("case", "options"), in_turn(CORE, [{}, SEGMENTED]))
+@pytest.mark.parametrize(("case", "options"), some(in_turn(CORE, [{}, SEGMENTED]), 2))
 def test_second_derivatives_equal_stepwise(case, options):
     assert_second_derivatives_agree(case, options, differentiate_twice)
 
 
+@pytest.mark.slow
 def test_second_derivatives_equal_stepwise_in_a_graph():
     assert_second_derivatives_agree(GRU, {}, tf.function(differentiate_twice))
 
@@ -341,7 +343,7 @@ def test_second_derivatives_are_those_of_differences():
     np.testing.assert_allclose(np.sum(slopes(0.0)[1] * direction), expected, rtol=1e-7)
 
 
-@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("training", some([True, False]))
 def test_derivatives_in_forward_mode_are_those_of_differences(training):
     layer, _ = twins(GRU.make_layer, dtype="float64")
     x, direction = tf.constant(sample(dtype="float64")), sample(dtype="float64", seed=9)

@@ -17,7 +17,7 @@ from rnnlayers.engines.native import build, engine, library
 from rnnlayers.engines.native.engine import native_refuses, run_native
 from rnnlayers.engines.stepwise import run_stepwise
 from rnnlayers.engines.target import portable
-from tests.cases import MASKS, in_turn, randomize, sample, sample_states
+from tests.cases import MASKS, in_turn, randomize, sample, sample_states, some
 from tests.engines.twins import assert_engines_agree, twins
 from tests.numbers import assert_same, differentiate, differentiate_twice, refused
 
@@ -59,7 +59,7 @@ def native_twins(cell, units=4, **options):
 
 @needs_binary
 @each_cell
-@pytest.mark.parametrize("go_backwards", [False, True])
+@pytest.mark.parametrize("go_backwards", some([True, False]))
 def test_masks_and_states(cell, go_backwards):
     layers, training = native_twins(cell, go_backwards=go_backwards, **ALL), go_backwards
     states = sample_states(layers[0])

@@ -236,6 +236,7 @@ class TestVersions:
         assert sorted(int(path.name) for path, _ in taken) == list(range(1, exporters + 1))
         assert all((path / "who").read_text() == str(number) for path, number in taken)
 
+    @pytest.mark.slow
     def test_a_kill_in_the_middle_leaves_no_version(self, tmp_path):
         script = f"""
 import os, signal, subprocess

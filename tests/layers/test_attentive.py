@@ -9,7 +9,7 @@ import rnnlayers
 from rnnlayers import AttentionCell, AttentiveDecoder, GRUCell
 from rnnlayers.decoding import BeamSearch, Greedy, decode
 from rnnlayers.testing.contract import check_configuration
-from tests.cases import BY_NAME, CORE, MASKS
+from tests.cases import BY_NAME, CORE, MASKS, some
 from tests.cases import sample as sequences
 from tests.cells.test_attentive import (
     FEATURES,
@@ -344,7 +344,7 @@ class Translator(tf.Module):
 
 
 @each_way
-@pytest.mark.parametrize("sampler", [Greedy(), BeamSearch(4, 0.5, num_return=3)])
+@pytest.mark.parametrize("sampler", some([BeamSearch(4, 0.5, num_return=3), Greedy()]))
 def test_decoding_gives_the_scores_and_weights_that_teacher_forcing_gives(sampler, way):
     translator = Translator(way)
     _, memory, _, memory_mask = decoder_data(translator.cell)

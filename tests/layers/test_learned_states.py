@@ -6,12 +6,12 @@ import pytest
 import tensorflow as tf
 
 import rnnlayers
-from tests.cases import MASKS, each_core, randomize, sample
+from tests.cases import CORE, MASKS, in_turn, randomize, sample
 from tests.numbers import assert_same, evaluate, refused
 
 
-@each_core
-@pytest.mark.parametrize("engine", ["stepwise", "compiled"])
+@pytest.mark.usefixtures("eagerly")
+@pytest.mark.parametrize(("case", "engine"), in_turn(CORE, ["stepwise", "compiled"]))
 def test_a_learned_state_is_that_of_every_row(case, engine):
     options = {"return_sequences": True, "return_state": True, "engine": engine}
     learning = randomize(case.make_layer(learn_initial_state=True, **options))

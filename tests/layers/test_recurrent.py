@@ -21,6 +21,7 @@ from tests.cases import (
     randomize,
     sample,
     sample_states,
+    some,
 )
 from tests.engines.twins import twins
 from tests.numbers import assert_same, differentiate, evaluate, refused
@@ -51,12 +52,12 @@ def assert_engines_equal_keras(case, masks, **options):
             assert_same(evaluate(ours, *call), expected)
 
 
-@pytest.mark.parametrize(("case", "mask"), in_turn(TWINS, list(MASKS)))
+@pytest.mark.parametrize(("case", "mask"), some(in_turn(TWINS, list(MASKS)), 6))
 def test_every_case_equals_keras(case, mask):
     assert_engines_equal_keras(case, [MASKS[mask]], return_sequences=True)
 
 
-@pytest.mark.parametrize(("case", "options"), in_turn(CORE_TWINS, OPTIONS))
+@pytest.mark.parametrize(("case", "options"), some(in_turn(CORE_TWINS, OPTIONS), 6))
 def test_every_option_equals_keras(case, options):
     assert_engines_equal_keras(case, list(MASKS.values()), **options)
 

@@ -53,6 +53,7 @@ def recurrent_layers():
     yield "cells inside keras", keras.layers.RNN([LSTMCell(4), rnnlayers.GRUCell(3)])
 
 
+@pytest.mark.slow
 def test_models_and_weights_are_read_in_a_new_process(tmp_path):
     words = np.where(MASKS["every pattern"], np.random.default_rng(0).integers(1, 9, (6, 6)), 0)
     np.savez(tmp_path / "inputs.npz", words=words)

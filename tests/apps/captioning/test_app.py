@@ -314,6 +314,7 @@ def refined(run, tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_refined_run_is_one_like_any_other(run, refined, pictures, capsys):
     settings = settings_of(refined)
     assert (settings.refined, settings.samples, settings.units) == (str(run), 2, 8)
@@ -432,6 +433,7 @@ def test_the_attention_of_each_word_is_drawn(run, pictures, capsys):
     assert sorted((run / "plots").glob("looks_*")) == drawn
 
 
+@pytest.mark.slow
 def test_one_beam_is_greedy(run, captioner, pictures, capsys):
     rows = predicted(capsys, run, pictures / "0.png", pictures / "1.jpeg", "--num-beams", 1)
     greedy = captioner.greedy(tf.constant(MIXED[:2]))

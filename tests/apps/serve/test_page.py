@@ -182,6 +182,7 @@ def submit(page, name):
     return section.locator(".answer")
 
 
+@pytest.mark.slow
 def test_every_model_has_its_section_and_nothing_is_wider_than_a_phone(page):
     assert page.locator("section h2").all_inner_texts() == [
         f"{name} version 1" for name in sorted(MODELS)

@@ -69,7 +69,7 @@ def longest_match(word, vocabulary):
 KNOWN = sorted({*"".join(LINES), *"-_()';!«»", *SPACES, SPACE})
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(st.lists(st.text(st.sampled_from(KNOWN), max_size=40), min_size=5, max_size=30))
 def test_pieces_in_a_row_are_the_text_again(pieces, cut, texts):
     ids = cut(encode(texts))
