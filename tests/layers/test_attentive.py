@@ -112,7 +112,7 @@ def test_the_whole_sequence_and_single_steps_agree_gradients_too(case, score, ma
     assert_same(ours, gradients_of(steps, cell.trainable_variables, *tensors), "float64")
 
 
-@each_way
+@pytest.mark.parametrize("way", some(list(WAYS.values())))
 @pytest.mark.parametrize("jit_compile", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_traced_function_gives_the_same_at_every_shape(way, jit_compile, not_eagerly):
     cell = make(score="additive", **way)
@@ -265,14 +265,8 @@ def test_a_model_is_saved_with_its_optimizer(way, tmp_path):
     assert_same(fresh(data), model(data))
 
 
-@pytest.mark.parametrize(
-    "way",
-    [
-        WAYS["before"],
-        *(pytest.param(WAYS[way], marks=pytest.mark.slow) for way in ("after", "input feeding")),
-    ],
-    ids=str,
-)
+@pytest.mark.slow
+@each_way
 def test_fit_gives_the_same_weights_under_xla(way, not_eagerly):
     rng = np.random.default_rng(0)
     data = [rng.normal(size=shape) for shape in [(8, 3, FEATURES), (8, 2, SIZE)]]

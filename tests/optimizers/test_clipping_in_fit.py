@@ -115,6 +115,7 @@ class TestLossScaling:
         assert history["clipped_fraction"] == [1, 1]
         np.testing.assert_allclose(*norms, rtol=1e-2)
 
+    @pytest.mark.slow
     def test_with_gradient_accumulation(self, rng):
         inner = Adam(0.05, gradient_accumulation_steps=2)
         ours = LossScaleOptimizer(ClippedOptimizer(inner, ClipByGlobalNorm(1.0)))

@@ -519,6 +519,7 @@ def test_an_export_is_verified_on_images_that_can_be_decoded(run, table, capsys)
     assert "verified on made-up images only: source must be" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_each_endpoint_of_the_export_answers_as_the_captioner(
     run, captioner, tmp_path, in_process, in_a_graph
 ):

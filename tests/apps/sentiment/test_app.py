@@ -123,6 +123,7 @@ def exported(run, tmp_path, in_process):
     return tmp_path / "sentiment" / "1"
 
 
+@pytest.mark.slow
 def test_the_export_answers_odd_texts_alone_and_together(exported, classifier):
     served = tf.saved_model.load(exported).signatures
     assert list(served) == ["serving_default", "explain"]

@@ -52,7 +52,10 @@ def test_the_newest_version_answers(models, base, versions):
         answer(models, 1)
 
 
-@pytest.mark.parametrize("damage", ["saved_model.pb", "variables/variables.index"])
+@pytest.mark.parametrize(
+    "damage",
+    ["variables/variables.index", pytest.param("saved_model.pb", marks=pytest.mark.slow)],
+)
 def test_a_damaged_version_is_reported_and_tried_again_when_it_changes(
     models, base, versions, damage
 ):

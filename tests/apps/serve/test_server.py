@@ -78,6 +78,7 @@ def head(length, path=PREDICT):
     return f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n".encode()
 
 
+@pytest.mark.slow
 def test_a_client_that_sends_slowly_is_told_so(server):
     with server.connect() as client:
         client.sendall(head(100) + b"{")
