@@ -9,7 +9,7 @@ from keras import ops
 from rnnlayers.cells.attention_steps import AttentionSteps, memory_of
 from rnnlayers.cells.attentive import AttentionCell
 from rnnlayers.engines.choose import check_engine
-from rnnlayers.layers.recurrent import Recurrent
+from rnnlayers.layers.time_loop import TimeLoop
 from rnnlayers.types import Tensor
 
 
@@ -118,7 +118,8 @@ class AttentiveDecoder(keras.Layer):
         mask = _booleans(mask if mask is not None else sequences_mask, sequences)
         states = self._states_before(sequences, initial_state)
         prepared = self.cell.prepare(memory, memory_mask)
-        found, after = self._over_time().run(
+        loop = TimeLoop(self._steps(), self.engine, return_sequences=True)
+        found, after = loop.run(
             sequences, tuple(states), mask, training=training, memory=memory_of(prepared)
         )
         queries, h = found[..., : self.cell.state_sizes[0]], found[..., self.cell.state_sizes[0] :]
@@ -133,24 +134,14 @@ class AttentiveDecoder(keras.Layer):
         results += [weights] if self.return_attention else []
         return tuple(results) if len(results) > 1 else outputs
 
-    def _over_time(self) -> Recurrent:
-        """Return the recurrent layer that runs the cell.
+    def _steps(self) -> AttentionSteps:
+        """Return the cell as engines run it.
 
         Hidden from Keras, which would save the weights of the cell with it once more.
         """
-        hidden: list[Recurrent] = self.__dict__.setdefault("_recurrent", _Hidden())
+        hidden: list[AttentionSteps] = self.__dict__.setdefault("_hidden", _Hidden())
         if not hidden:
-            hidden.append(
-                Recurrent(
-                    AttentionSteps(self.cell),
-                    return_sequences=True,
-                    return_state=True,
-                    dtype=self.dtype_policy,
-                    name="recurrent",
-                )
-            )
-            hidden[0].built = True
-        hidden[0].engine = self.engine
+            hidden.append(AttentionSteps(self.cell))
         return hidden[0]
 
     def _states_before(self, sequences: Tensor, initial_state: Any) -> list[Tensor]:
@@ -210,7 +201,7 @@ class AttentiveDecoder(keras.Layer):
         return cls(**{**config, "cell": cell})
 
 
-class _Hidden(list[Recurrent]):
+class _Hidden(list[AttentionSteps]):
     """A list that Keras does not track, and that is not copied with its layer."""
 
     def __deepcopy__(self, memo: Any) -> "_Hidden":

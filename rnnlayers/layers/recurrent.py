@@ -1,27 +1,17 @@
 """A cell over time: states, masks, direction."""
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import keras
-import tensorflow as tf
 from keras import ops
 
 from rnnlayers.cells.base import Cell
-from rnnlayers.cells.parts import SideInputs
 from rnnlayers.checks import check_positive_integer
-from rnnlayers.engines.choose import check_engine, choose, is_one_operator, run_on
-from rnnlayers.engines.inference import run_inference
-from rnnlayers.layers.masks import (
-    first_mask,
-    last_output,
-    repeat_at_masked_steps,
-    time_major_mask,
-    zero_before_first_step,
-    zero_where_false,
-)
+from rnnlayers.engines.choose import check_engine
+from rnnlayers.layers.masks import first_mask
 from rnnlayers.layers.states import CarriedStates, read_initial_state
+from rnnlayers.layers.time_loop import TimeLoop
 from rnnlayers.types import States, Tensor
 
 
@@ -181,7 +171,16 @@ class Recurrent(keras.Layer):
         """Run the cell over `sequences`."""
         starts_at_zero = initial_state is None and self._makes_zeros
         states = self._states_before(sequences, initial_state)
-        outputs, states = self.run(
+        loop = TimeLoop(
+            self.cell,
+            self.engine,
+            self.return_sequences,
+            reverse=self.go_backwards,
+            zero_output_for_mask=self.zero_output_for_mask,
+            truncate=self.truncate,
+            remat=self.remat,
+        )
+        outputs, states = loop.run(
             sequences,
             states,
             mask if mask is not None else sequences_mask,
@@ -209,113 +208,14 @@ class Recurrent(keras.Layer):
         output, new = self.cell(inputs, list(states), training=training)
         return output, list(new)
 
-    def run(
-        self,
-        sequences: Tensor,
-        states: States,
-        mask: Any = None,
-        *,
-        training: bool = False,
-        memory: tuple[Tensor, ...] = (),
-        starts_at_zero: bool = False,
-        in_time_order: bool = False,
-    ) -> tuple[Tensor, States]:
-        """Return the outputs and the final states, from states before the first step.
-
-        Args:
-            sequences: As for `call`.
-            states: One tensor `(batch, size)` for each state of the cell.
-            mask: As for `call`.
-            training: As for `call`.
-            memory: Tensors that come first in `side.sequence` of the cell.
-            starts_at_zero: Whether `states` are zeros.
-            in_time_order: As for `call`.
-        """
-        mask = time_major_mask(mask, sequences)
-        batch, time, _ = sequences.shape
-        choice = choose(self.cell, self.engine, batch, time, training)
-        through_time = partial(
-            self._through_time,
-            training=bool(training),
-            starts_at_zero=starts_at_zero,
-            in_time_order=in_time_order,
-        )
-        to_compile = choice.engine != "stepwise" and not is_one_operator(choice.engine)
-        if to_compile and not training and not tf.executing_eagerly():
-            return run_inference(
-                self.cell, choice, through_time, sequences, tuple(states), mask, memory
-            )
-        return through_time(choice.engine, sequences, tuple(states), mask, memory)
-
-    def _through_time(
-        self,
-        engine: str,
-        sequences: Tensor,
-        states: States,
-        mask: Tensor | None,
-        memory: tuple[Tensor, ...],
-        *,
-        training: bool,
-        starts_at_zero: bool,
-        in_time_order: bool,
-        to_differentiate: bool = False,
-    ) -> tuple[Tensor, States]:
-        """Return the outputs, batch-major, and the final states."""
-        if is_one_operator(engine):  # which moves no axis and knows what is masked
-            inputs, layout = sequences, {"batch_major": True}
-        else:
-            inputs, layout = ops.transpose(sequences, (1, 0, 2)), {}
-            if mask is not None:
-                # A product with the mask would not do: 0 * NaN is NaN, in gradients too.
-                inputs = ops.where(mask, inputs, ops.zeros_like(inputs))
-        side = None
-        if training:
-            # Cells that run in one operator draw the same for all steps.
-            drawn_for = ops.transpose(inputs[:, :1], (1, 0, 2)) if layout else inputs
-            side = self.cell.draw(drawn_for)
-        if memory:
-            drawn = SideInputs() if side is None else side
-            side = SideInputs(drawn.steps, (*memory, *drawn.sequence))
-        outputs, states = run_on(
-            engine,
-            self.cell,
-            inputs,
-            states,
-            mask=mask,
-            side=side,
-            reverse=self.go_backwards,
-            return_sequences=self.return_sequences,
-            training=training or to_differentiate,
-            truncate=self.truncate,
-            remat=self.remat,
-            **layout,
-        )
-        if self.cell.reads:
-            if mask is not None:
-                outputs = repeat_at_masked_steps(outputs, mask, reverse=self.go_backwards)
-            if not self.return_sequences:
-                outputs = last_output(outputs, reverse=self.go_backwards)
-        elif not self.return_sequences:
-            outputs = states[0]
-        if mask is not None:
-            how = {"reverse": self.go_backwards, "over_time": self.return_sequences, **layout}
-            # A masked step repeats the output before it.
-            if self.zero_output_for_mask:
-                outputs = zero_where_false(outputs, mask, **how)
-            elif self.cell.reads or not starts_at_zero:
-                outputs = zero_before_first_step(outputs, mask, **how)
-        if self.return_sequences:
-            if self.go_backwards and not in_time_order:
-                outputs = ops.flip(outputs, axis=1 if layout else 0)
-            if not layout:
-                outputs = ops.transpose(outputs, (1, 0, 2))
-        return outputs, states
-
     def _states_before(self, sequences: Tensor, initial_state: Any) -> States:
         """Return the states before the first step, checked, in the compute dtype."""
         if self.stateful:
             self._carried.check_batch(sequences, self.name)
         batch = ops.shape(sequences)[0]
+        if initial_state is None and self._makes_zeros:
+            zeros = self.cell.get_initial_state(batch)
+            return tuple(ops.cast(state, self.compute_dtype) for state in zeros)
         if initial_state is None and self.stateful:
             initial_state = [variable.value for variable in self._carried.variables]
         elif initial_state is None:
