@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from rnnlayers.cells.base import passed_on
-from rnnlayers.cells.gated import GatedCell
+from rnnlayers.cells.gated import SigmoidGatedCell
 from rnnlayers.cells.parts import Multiply, Product, SideInputs
 from rnnlayers.cells.slopes import has_slope, slope
 from rnnlayers.types import States, Tensor
@@ -89,7 +89,7 @@ class ResetBeforeDerivative(GRUDerivative):
 
 
 @keras.saving.register_keras_serializable(package="rnnlayers")
-class GRUCell(GatedCell):
+class GRUCell(SigmoidGatedCell):
     """One step of the gated recurrent unit, the twin of `keras.layers.GRUCell`.
 
     The update gate mixes the previous state with a candidate. The reset gate decides how much of
@@ -130,7 +130,10 @@ class GRUCell(GatedCell):
 
     gates: ClassVar[tuple[str, ...]] = ("z", "r", "n")
     derivatives = (GRUDerivative, ResetBeforeDerivative)
-    fixed_by_weights: ClassVar[tuple[str, ...]] = (*GatedCell.fixed_by_weights, "reset_after")
+    fixed_by_weights: ClassVar[tuple[str, ...]] = (
+        *SigmoidGatedCell.fixed_by_weights,
+        "reset_after",
+    )
 
     def __init__(
         self,
@@ -153,8 +156,7 @@ class GRUCell(GatedCell):
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**passed_on(locals(), "recurrent_activation", "reset_after"))
-        self.recurrent_activation = keras.activations.get(recurrent_activation)
+        super().__init__(**passed_on(locals(), "reset_after"))
         self.reset_after = reset_after
 
     @property
@@ -195,8 +197,4 @@ class GRUCell(GatedCell):
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make an equal cell."""
-        return {
-            **super().get_config(),
-            "recurrent_activation": keras.activations.serialize(self.recurrent_activation),
-            "reset_after": self.reset_after,
-        }
+        return {**super().get_config(), "reset_after": self.reset_after}

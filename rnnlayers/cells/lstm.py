@@ -1,13 +1,12 @@
 """Long short-term memory: Hochreiter and Schmidhuber (1997), with the forget gate of 2000."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import keras
-from keras import ops
 
 from rnnlayers.cells.base import passed_on
-from rnnlayers.cells.gated import GatedCell
+from rnnlayers.cells.four_gated import FourGatedCell
 from rnnlayers.cells.parts import Multiply, add
 from rnnlayers.cells.slopes import has_slope, slope
 from rnnlayers.types import States, Tensor
@@ -88,7 +87,7 @@ class LSTMDerivative:
 
 
 @keras.saving.register_keras_serializable(package="rnnlayers")
-class LSTMCell(GatedCell):
+class LSTMCell(FourGatedCell):
     """One step of long short-term memory, the twin of `keras.layers.LSTMCell`.
 
     A sum carries the cell state `c` from step to step, so that gradients survive long spans. Three
@@ -124,8 +123,6 @@ class LSTMCell(GatedCell):
     Gers, Schmidhuber and Cummins (2000), Learning to forget, Neural Computation 12(10).
     """
 
-    gates: ClassVar[tuple[str, ...]] = ("i", "f", "g", "o")
-    state_names: ClassVar[tuple[str, ...]] = ("h", "c")
     derivatives = (LSTMDerivative,)
 
     def __init__(
@@ -149,17 +146,7 @@ class LSTMCell(GatedCell):
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**passed_on(locals(), "recurrent_activation", "unit_forget_bias"))
-        self.recurrent_activation = keras.activations.get(recurrent_activation)
-        self.unit_forget_bias = unit_forget_bias
-
-    def initial_bias(self, shape: Sequence[int], dtype: Any = None) -> Tensor:
-        """Return the bias of a new cell, ones for the forget gate with `unit_forget_bias`."""
-        if not self.unit_forget_bias:
-            return super().initial_bias(shape, dtype)
-        # Drawn in the same parts as in Keras, so that one seed gives the same numbers.
-        i, g_and_o = (self.bias_initializer((n * self.units,), dtype=dtype) for n in (1, 2))
-        return ops.concatenate([i, ops.ones((self.units,), dtype), g_and_o])
+        super().__init__(**passed_on(locals()))
 
     def step(
         self, x: Any, states: States, product: Multiply, constants: tuple[Tensor, ...] = ()
@@ -171,11 +158,3 @@ class LSTMCell(GatedCell):
         c = f * c_prev + i * self.activation(g)
         h = o * self.activation(c)
         return h, c
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make an equal cell."""
-        return {
-            **super().get_config(),
-            "recurrent_activation": keras.activations.serialize(self.recurrent_activation),
-            "unit_forget_bias": self.unit_forget_bias,
-        }

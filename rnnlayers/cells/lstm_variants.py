@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import keras
 from keras import ops
 
+from rnnlayers.cells.four_gated import FourGatedCell
 from rnnlayers.cells.gated import SigmoidGatedCell
 from rnnlayers.cells.parts import Fused, Multiply, Product, SideInputs, add
 from rnnlayers.checks import check_positive_integer
@@ -15,7 +16,7 @@ EPSILON = 1e-5  # is added to the variance
 
 
 @keras.saving.register_keras_serializable(package="rnnlayers")
-class PeepholeLSTMCell(SigmoidGatedCell):
+class PeepholeLSTMCell(FourGatedCell):
     """An LSTM whose gates see the cell state: peepholes, for exact timing.
 
         i = recurrent_activation(W_i x + b_i + U_i h_prev + p_i * c_prev)       input gate
@@ -61,10 +62,8 @@ class PeepholeLSTMCell(SigmoidGatedCell):
     Kiros and Hinton (2016), Layer normalization, equations 20 to 22.
     """
 
-    gates: ClassVar[tuple[str, ...]] = ("i", "f", "g", "o")
-    state_names: ClassVar[tuple[str, ...]] = ("h", "c")
     fixed_by_weights: ClassVar[tuple[str, ...]] = (
-        *SigmoidGatedCell.fixed_by_weights,
+        *FourGatedCell.fixed_by_weights,
         *("projection", "layer_norm", "peephole"),
     )
 
@@ -79,8 +78,7 @@ class PeepholeLSTMCell(SigmoidGatedCell):
         **kwargs: Any,
     ) -> None:
         check_positive_integer("projection", projection, "the size of the output", or_none=True)
-        super().__init__(units, activation, recurrent_activation, **kwargs)
-        self.unit_forget_bias = unit_forget_bias
+        super().__init__(units, activation, recurrent_activation, unit_forget_bias, **kwargs)
         self.projection = None if projection is None else int(projection)
         self.layer_norm = layer_norm
         self.peephole = True
@@ -89,13 +87,6 @@ class PeepholeLSTMCell(SigmoidGatedCell):
     def state_sizes(self) -> tuple[int, ...]:
         """Sizes of h and c."""
         return (self.units if self.projection is None else self.projection, self.units)
-
-    def initial_bias(self, shape: Sequence[int], dtype: Any = None) -> Tensor:
-        """Return the bias of a new cell, ones for the forget gate with `unit_forget_bias`."""
-        if not self.unit_forget_bias:
-            return super().initial_bias(shape, dtype)
-        i, g_and_o = (self.bias_initializer((n * self.units,), dtype=dtype) for n in (1, 2))
-        return ops.concatenate([i, ops.ones((self.units,), dtype), g_and_o])
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         """Create the weights for inputs of shape `(..., features)`."""
@@ -164,7 +155,7 @@ class PeepholeLSTMCell(SigmoidGatedCell):
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make an equal cell."""
-        names = ("unit_forget_bias", "projection", "layer_norm")
+        names = ("projection", "layer_norm")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 

@@ -1,48 +1,18 @@
 """Relatives of the LSTM whose gates or outputs see more: working memory and residual LSTM."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import keras
 from keras import ops
 
-from rnnlayers.cells.gated import SigmoidGatedCell
+from rnnlayers.cells.four_gated import FourGatedCell
 from rnnlayers.cells.parts import Fused, Multiply, Product, SideInputs, add
 from rnnlayers.types import States, Tensor
 
 
-class _FourGatedCell(SigmoidGatedCell):
-    """A relative of the LSTM with its four gates, two states and `unit_forget_bias`."""
-
-    gates: ClassVar[tuple[str, ...]] = ("i", "f", "g", "o")
-    state_names: ClassVar[tuple[str, ...]] = ("h", "c")
-
-    def __init__(
-        self,
-        units: int,
-        activation: Any = "tanh",
-        recurrent_activation: Any = "sigmoid",
-        unit_forget_bias: bool = True,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(units, activation, recurrent_activation, **kwargs)
-        self.unit_forget_bias = unit_forget_bias
-
-    def initial_bias(self, shape: Sequence[int], dtype: Any = None) -> Tensor:
-        """Return the bias of a new cell, ones for the forget gate with `unit_forget_bias`."""
-        bias = super().initial_bias(shape, dtype)
-        if not self.unit_forget_bias:
-            return bias
-        i, f, g_and_o = ops.split(bias, [self.units, 2 * self.units])
-        return ops.concatenate([i, ops.ones_like(f), g_and_o])
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make an equal cell."""
-        return {**super().get_config(), "unit_forget_bias": self.unit_forget_bias}
-
-
 @keras.saving.register_keras_serializable(package="rnnlayers")
-class WorkingMemoryLSTMCell(_FourGatedCell):
+class WorkingMemoryLSTMCell(FourGatedCell):
     """An LSTM with working memory connections: its gates see the whole cell state, bounded.
 
     Peepholes show a gate its own unit, unbounded; these show all units, through a tanh.
@@ -103,7 +73,7 @@ class WorkingMemoryLSTMCell(_FourGatedCell):
 
 
 @keras.saving.register_keras_serializable(package="rnnlayers")
-class ResidualLSTMCell(_FourGatedCell):
+class ResidualLSTMCell(FourGatedCell):
     """The residual LSTM of speech recognition: its output gate also gates a shortcut of the inputs.
 
     It is for deep stacks, through which the shortcuts carry the gradient.

@@ -7,14 +7,14 @@ import keras
 import numpy as np
 from keras import ops
 
-from rnnlayers.cells.gated import SigmoidGatedCell
+from rnnlayers.cells.four_gated import FourGatedCell
 from rnnlayers.cells.parts import Fused, Multiply, SideInputs, add
 from rnnlayers.checks import check_number
 from rnnlayers.types import States, Tensor
 
 
 @keras.saving.register_keras_serializable(package="rnnlayers")
-class PhasedLSTMCell(SigmoidGatedCell):
+class PhasedLSTMCell(FourGatedCell):
     """An LSTM with a time gate: each unit opens for a part of a period, and else keeps its state.
 
     It is for events at irregular times, and for long sequences, of which each unit sees few steps.
@@ -66,10 +66,9 @@ class PhasedLSTMCell(SigmoidGatedCell):
     for long or event-based sequences, equations 6 to 10, without the optional peepholes.
     """
 
-    gates: ClassVar[tuple[str, ...]] = ("i", "f", "g", "o")
     state_names: ClassVar[tuple[str, ...]] = ("h", "c", "t")
     fixed_by_weights: ClassVar[tuple[str, ...]] = (
-        *SigmoidGatedCell.fixed_by_weights,
+        *FourGatedCell.fixed_by_weights,
         "time_feature",
     )
 
@@ -90,8 +89,7 @@ class PhasedLSTMCell(SigmoidGatedCell):
         check_number("max_period", max_period, f"[{min_period}, inf)", "the largest period")
         check_number("open_ratio", open_ratio, "(0, 1)", "the share of a period that is open")
         check_number("leak", leak, "[0, 1]", "what passes a closed gate in training")
-        super().__init__(units, activation, recurrent_activation, **kwargs)
-        self.unit_forget_bias = unit_forget_bias
+        super().__init__(units, activation, recurrent_activation, unit_forget_bias, **kwargs)
         self.time_feature = time_feature
         self.min_period, self.max_period = float(min_period), float(max_period)
         self.open_ratio = float(open_ratio)
@@ -101,14 +99,6 @@ class PhasedLSTMCell(SigmoidGatedCell):
     def state_sizes(self) -> tuple[int, ...]:
         """Sizes of h, c and t."""
         return (self.units, self.units, 1)
-
-    def initial_bias(self, shape: Sequence[int], dtype: Any = None) -> Tensor:
-        """Return the bias of a new cell, ones for the forget gate with `unit_forget_bias`."""
-        bias = super().initial_bias(shape, dtype)
-        if not self.unit_forget_bias:
-            return bias
-        i, f, g_and_o = ops.split(bias, [self.units, 2 * self.units])
-        return ops.concatenate([i, ops.ones_like(f), g_and_o])
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         """Create the weights for inputs of shape `(..., features)`."""
@@ -170,7 +160,7 @@ class PhasedLSTMCell(SigmoidGatedCell):
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make an equal cell."""
         names = (
-            *("unit_forget_bias", "time_feature", "min_period", "max_period"),
+            *("time_feature", "min_period", "max_period"),
             *("open_ratio", "leak"),
         )
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
