@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup demo native test test-all test-native coverage test-oldest lint format lock bench clean
+.PHONY: help setup demo docs native test test-all test-native coverage test-oldest lint format lock bench clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-11s %s\n", $$1, $$2}'
@@ -35,6 +35,9 @@ test-all: setup ## Run the test suite with the slow tests, for an hour
 test-native: setup ## Test the kernels of the native engine with sanitizers
 	$(BIN)/python -m tests.engines.native
 
+docs: setup ## Build the site into .site/public; a link that leads nowhere is an error
+	$(BIN)/python -m docs.site.build
+
 coverage: setup ## Run the test suite and print which lines of the library it does not reach
 	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered
 
@@ -63,6 +66,6 @@ bench: setup ## Measure; results go to benchmarks/results
 	$(BIN)/python -m benchmarks
 
 clean: ## Remove the environment, runs and exports
-	rm -rf $(VENV) $(VENV)-oldest runs dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-oldest runs dist .site .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	rm -f rnnlayers/engines/native/*.so
 	find saved_models -mindepth 1 -maxdepth 1 -type d -exec rm -rf {} +

@@ -75,3 +75,9 @@ def test_links_lead_somewhere(path):
     for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", prose):
         if "://" not in target and not target.startswith("mailto:"):
             assert (path.parent / target).exists(), f"{name_of(path)} links to {target}"
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
+def test_examples_are_fenced(path):
+    prose = re.sub(r"```.*?```", "", path.read_text("utf-8"), flags=re.DOTALL)
+    assert "\n>>> " not in prose, f"{name_of(path)}: Markdown takes >>> for a quotation"

@@ -14,7 +14,6 @@ A run that is in RUNS is not trained again, so the command can be interrupted an
 """
 
 import argparse
-import concurrent.futures
 import json
 import multiprocessing
 import os
@@ -55,15 +54,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     missing = [run for run in wanted if not path_of(given.runs, *run).exists()]
     print(f"{len(wanted)} runs, {len(missing)} of them to be trained")
     spawn = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(
-        given.processes, spawn, workers.start, (given.text, given.mnist), max_tasks_per_child=20
+    # A new process from time to time gives back what compiling has kept. (The pool of
+    # `concurrent.futures` can wait for ever when it does so: CPython issue 115634.)
+    with spawn.Pool(
+        given.processes, workers.start, (given.text, given.mnist), maxtasksperchild=20
     ) as pool:
-        jobs = {
-            pool.submit(workers.run, *run, given.parameters, given.share): run for run in missing
-        }
-        for number, job in enumerate(concurrent.futures.as_completed(jobs), 1):
-            cell, name, seed = jobs[job]
-            result = job.result()
+        jobs = [(*run, given.parameters, given.share) for run in missing]
+        for number, result in enumerate(pool.imap_unordered(workers.run, jobs), 1):
+            cell, name, seed = result["cell"], result["task"], result["seed"]
             with replacing(path_of(given.runs, cell, name, seed)) as path:
                 path.write_text(json.dumps(result))
             score = next(iter(result["scores"].values()))

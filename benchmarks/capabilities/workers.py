@@ -27,7 +27,11 @@ def start(text: str | None, mnist: str | None) -> None:
     _tasks.update(all_tasks(read_text(text), mnist))
 
 
-def run(cell: str, task: str, seed: int, parameters: int, share: float) -> dict[str, Any]:
-    """Train one network; see `train`."""
+def run(job: tuple[str, str, int, int, float]) -> dict[str, Any]:
+    """Train one network, of a cell on a task with a seed, a number of weights, and a share.
+
+    See `train`.
+    """
+    cell, task, seed, parameters, share = job
     result = train(cell, _tasks[task], parameters, seed, share)
     return {"cell": cell, "task": task, "seed": seed, "share": share, **result}

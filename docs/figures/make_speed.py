@@ -50,7 +50,7 @@ def draw(axes, found):
         axes.bar_label(bars, fmt="%.1f", fontsize=9)
     axes.axhline(1, color="black", lw=1)
     axes.set_xticks(range(len(found)), found)
-    axes.set(ylabel="time of a training step / ours", ylim=(0, 4.6))
+    axes.set(ylabel="time of a training step / ours", ylim=(0, 5))
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, ncols=3, loc="upper center", fontsize=9)
 
