@@ -15,6 +15,7 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+from docs.site.charts import draw_results
 from docs.site.pages import ROOT, place_files, write_pages
 from docs.site.reference import write_reference
 from docs.site.tutorials import write_tutorials
@@ -33,6 +34,7 @@ def main() -> None:
     shutil.rmtree(pages, ignore_errors=True)
     places = place_files()
     write_pages(places, pages, find_home(os.environ))
+    draw_results(pages / "results")
     (pages / "site").mkdir()
     shutil.copy(HERE / "style.css", pages / "site")
     results = sorted(str(place) for place in places.values() if place.parts[0] == "results")

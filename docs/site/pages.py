@@ -31,7 +31,7 @@ _LINK = re.compile(
     r"(?P<image>!?)\[(?P<text>[^\]]*)\]\((?!https?:|mailto:|#)(?P<path>[^)#\s]+)"
     r"(?P<anchor>#[^)\s]*)?\)"
 )
-_MATH = re.compile(r"\$\$(?P<block>.+?)\$\$|(?<![\w$\\])\$(?P<inline>[^$\n]+?)\$(?!\w)", re.DOTALL)
+_MATH = re.compile(r"\$\$(?P<block>.+?)\$\$|(?<![\w$\\])\$(?P<inline>[^$\s](?:[^$\n]*[^$\s])?)\$(?!\w)", re.DOTALL)
 
 
 def place_files() -> dict[Path, PurePosixPath]:
@@ -104,7 +104,8 @@ def set_mathematics(text: str) -> str:
 
     def drawn(formula: re.Match[str]) -> str:
         block = formula["block"]
-        return convert((block or formula["inline"]).strip(), "block" if block else "inline")
+        display = "block" if block else "inline"
+        return convert((block or formula["inline"]).strip(), display=display)
 
     return _outside(_CODE, text, lambda part: _MATH.sub(drawn, part))
 

@@ -65,7 +65,7 @@ def write_reference(to: Path) -> list[str]:
     groups = {**_of_the_package(), **_of_the_doors()}
     lines = ["# Reference", "", "Every public name, in a line."]
     for page, (title, names) in groups.items():
-        lines += ["", f"## {title}", "", "| | |", "|---|---|"]
+        lines += ["", f"## {title}", "", "| name | what it is |", "|---|---|"]
         for name in names:
             short = name.rpartition(".")[2]
             lines.append(f"| [`{short}`]({page}.md#{name}) | {_summary(_find(name))} |")

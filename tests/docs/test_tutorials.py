@@ -9,7 +9,7 @@ import matplotlib as mpl
 import pytest
 import tensorflow as tf
 
-FOLDER = Path(__file__).parents[1] / "docs" / "tutorials"
+FOLDER = Path(__file__).parents[2] / "docs" / "tutorials"
 TUTORIALS = sorted(FOLDER.glob("[0-9]*.py"))
 
 
