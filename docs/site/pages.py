@@ -31,7 +31,8 @@ _LINK = re.compile(
     r"(?P<image>!?)\[(?P<text>[^\]]*)\]\((?!https?:|mailto:|#)(?P<path>[^)#\s]+)"
     r"(?P<anchor>#[^)\s]*)?\)"
 )
-_MATH = re.compile(r"\$\$(?P<block>.+?)\$\$|(?<![\w$\\])\$(?P<inline>[^$\s](?:[^$\n]*[^$\s])?)\$(?!\w)", re.DOTALL)
+_INLINE = r"(?<![\w$\\])\$(?P<inline>[^$\s](?:[^$\n]*[^$\s])?)\$(?!\w)"
+_MATH = re.compile(rf"\$\$(?P<block>.+?)\$\$|{_INLINE}", re.DOTALL)
 
 
 def place_files() -> dict[Path, PurePosixPath]:
