@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup demo docs native test test-all test-native coverage test-oldest lint format lock bench clean
+.PHONY: help setup demo docs native test test-all test-native test-gpu coverage test-oldest lint format lock bench clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-11s %s\n", $$1, $$2}'
@@ -37,6 +37,10 @@ test-native: setup ## Test the kernels of the native engine with sanitizers
 
 docs: setup ## Build the site into .site/public; a link that leads nowhere is an error
 	$(BIN)/python -m docs.site.build
+
+# TensorFlow multiplies float32 as TF32 by default, which the tolerances do not allow for.
+test-gpu: setup ## Test the engines on a GPU, with TensorFlow's GPU libraries installed
+	NVIDIA_TF32_OVERRIDE=0 $(BIN)/python -m pytest -n 0 -m gpu tests/engines
 
 coverage: setup ## Run the test suite and print which lines of the library it does not reach
 	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered

@@ -9,6 +9,7 @@ from rnnlayers.cells.base import Cell
 from rnnlayers.cells.chunked import ChunkedCell
 from rnnlayers.cells.linear import LinearCell
 from rnnlayers.checks import check_one_of
+from rnnlayers.engines import cudnn
 from rnnlayers.engines.compiled import run_compiled
 from rnnlayers.engines.graph_cache import call_in_graph
 from rnnlayers.engines.native.engine import native_refuses, run_native
@@ -40,6 +41,7 @@ class Engine(NamedTuple):
     refuses: Callable[[Cell, Call], str | None]  # the reason in words, or None
     reason: Callable[[Cell, Call], str]  # why it is taken if it does not refuse
     one_operator: bool = False  # nothing is left to compile; it takes `batch_major`
+    is_there: Callable[[], bool] = lambda: True  # if not, it is not worth a word
 
 
 class EngineChoice(NamedTuple):
@@ -99,7 +101,7 @@ def _compiled_reason(cell: Cell, call: Call) -> str:
     return "the number of steps is known, so XLA compiles it once"
 
 
-# In the order of preference. A cuDNN engine for GPUs will be one more.
+# In the order of preference.
 ENGINES: dict[str, Engine] = {
     "scan": Engine(
         run_scan, _scan_refuses, lambda cell, call: "its steps can be computed in parallel"
@@ -109,6 +111,13 @@ ENGINES: dict[str, Engine] = {
         _native_refuses,
         lambda cell, call: "one operator computes all steps, for any number of them",
         one_operator=True,
+    ),
+    "cudnn": Engine(
+        cudnn.run_cudnn,
+        cudnn.cudnn_refuses,
+        lambda cell, call: "cuDNN computes all steps",
+        one_operator=True,
+        is_there=lambda: cudnn.gpu_is_there(),
     ),
     "compiled": Engine(run_compiled, _compiled_refuses, _compiled_reason),
     "stepwise": Engine(
@@ -138,6 +147,8 @@ def choose(
         refusals.append((asked, refusal))
     call = Call(batch, time, training)
     for name, engine in ENGINES.items():
+        if name == asked or not engine.is_there():
+            continue
         if (refusal := engine.refuses(cell, call)) is not None:
             refusals.append((name, refusal))
             continue
