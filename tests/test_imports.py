@@ -14,11 +14,12 @@ ROOT = Path(__file__).parent.parent
 RULE = """
 rnnlayers: types, checks <- cells <- engines <- layers <- convert, export, testing (each may import
     what is on its left); optimizers and decoding import only types, checks, Keras and TensorFlow;
-    models may import layers and decoding; rnnlayers/__init__.py is the one door.
+    models may import layers and decoding, diagnostics what convert may and convert itself.
+    rnnlayers/__init__.py is the one door.
     Beside itself and the standard library: keras, tensorflow, numpy; export also what converts for
     other runtimes, and these.
 apps: rnnlayers <- apps/common <- apps/<application>. An application imports itself, common and the
-    doors of the library (rnnlayers, and its convert, optimizers, decoding and testing), never
+    doors of the library (rnnlayers, its convert, optimizers, decoding, testing, diagnostics), never
     another application and never a private name. Common knows no application.
     Nothing imports an app.py but the __main__.py beside it, apps/demo.py, tests and benchmarks.
     A settings.py imports nothing of its package. Metrics, baselines and data know neither runs nor
@@ -35,6 +36,7 @@ ROOMS = {
     "convert": {"cells", "engines", "layers"},
     "export": {"cells", "engines", "layers"},
     "testing": {"cells", "engines", "layers"},
+    "diagnostics": {"cells", "engines", "layers", "convert"},
     "optimizers": set(),
     "decoding": set(),
 }
@@ -42,9 +44,12 @@ SHARED = {"types", "checks"}
 # In an application: what is computed from arrays and texts, and what holds or makes models.
 PURE = {"metrics", "baselines", "data", "sample"}
 MODELS = {"model", "networks", "exported", "app"}
-WITH_A_DOOR = {"convert", "optimizers", "decoding", "testing"}
+WITH_A_DOOR = {"convert", "optimizers", "decoding", "testing", "diagnostics"}
 OUTSIDE = {"keras", "tensorflow", "numpy"}
-FURTHER = {"export": {"onnx", "onnxruntime", "tf2onnx", "ai_edge_litert"}}  # extras of a room
+FURTHER = {  # extras of a room
+    "export": {"onnx", "onnxruntime", "tf2onnx", "ai_edge_litert"},
+    "diagnostics": {"matplotlib"},
+}
 
 
 def modules(folder):
