@@ -13,13 +13,14 @@ from apps.common.applications import find_applications
 ROOT = Path(__file__).parent.parent
 RULE = """
 rnnlayers: types, checks <- cells <- engines <- layers <- convert, export, testing (each may import
-    what is on its left); optimizers and decoding import only types, checks, Keras and TensorFlow;
+    what is on its left); optimizers, decoding and distribute import only types, checks, Keras and
+    TensorFlow;
     models may import layers and decoding, diagnostics what convert may and convert itself.
     rnnlayers/__init__.py is the one door.
     Beside itself and the standard library: keras, tensorflow, numpy; export also what converts for
     other runtimes, and these.
 apps: rnnlayers <- apps/common <- apps/<application>. An application imports itself, common and the
-    doors of the library (rnnlayers, its convert, optimizers, decoding, testing, diagnostics), never
+    doors of the library (rnnlayers, and those of WITH_A_DOOR below), never
     another application and never a private name. Common knows no application.
     Nothing imports an app.py but the __main__.py beside it, apps/demo.py, tests and benchmarks.
     A settings.py imports nothing of its package. Metrics, baselines and data know neither runs nor
@@ -39,12 +40,13 @@ ROOMS = {
     "diagnostics": {"cells", "engines", "layers", "convert"},
     "optimizers": set(),
     "decoding": set(),
+    "distribute": set(),
 }
 SHARED = {"types", "checks"}
 # In an application: what is computed from arrays and texts, and what holds or makes models.
 PURE = {"metrics", "baselines", "data", "sample"}
 MODELS = {"model", "networks", "exported", "app"}
-WITH_A_DOOR = {"convert", "optimizers", "decoding", "testing", "diagnostics"}
+WITH_A_DOOR = {"convert", "optimizers", "decoding", "distribute", "testing", "diagnostics"}
 OUTSIDE = {"keras", "tensorflow", "numpy"}
 FURTHER = {  # extras of a room
     "export": {"onnx", "onnxruntime", "tf2onnx", "ai_edge_litert"},

@@ -52,6 +52,7 @@ PAGES = {
 DOORS = {
     "convert": "To and from Keras and PyTorch",
     "optimizers": "Clipping",
+    "distribute": "Several processes and machines",
     "decoding": "Decoding",
     "models": "Encoders and decoders",
     "export": "Export",
