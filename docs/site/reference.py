@@ -56,6 +56,8 @@ DOORS = {
     "decoding": "Decoding",
     "models": "Encoders and decoders",
     "export": "Export",
+    "diagnostics": "Diagnostics",
+    "distribute": "Several processes",
     "testing": "Testing your own cell",
 }
 
