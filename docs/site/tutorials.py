@@ -16,10 +16,15 @@ CHECK = "check"  # the tag of a cell that only the tests need
 SECONDS = 120  # for one tutorial
 
 
+def find_tutorials() -> list[Path]:
+    """Return the tutorials in the order of their numbers."""
+    return sorted(FOLDER.glob("[0-9]*.py"), key=lambda path: int(path.stem.partition("_")[0]))
+
+
 def write_tutorials(to: Path) -> list[str]:
     """Run every tutorial, write its page and its notebook, and return the pages in order."""
     to.mkdir(parents=True, exist_ok=True)
-    paths = sorted(FOLDER.glob("[0-9]*.py"))
+    paths = find_tutorials()
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         for _ in pool.map(lambda path: write_tutorial(path, to), paths):
             pass
@@ -32,6 +37,10 @@ def write_tutorial(path: Path, to: Path) -> None:
     notebook.cells = [cell for cell in notebook.cells if CHECK not in cell.metadata.get("tags", ())]
     jupytext.write(notebook, to / f"{path.stem}.ipynb")
     NotebookClient(notebook, timeout=SECONDS, kernel_name="python3").execute()
+    for cell in notebook.cells:  # what TensorFlow logs while it is imported tells a reader nothing
+        kept = [output for output in cell.get("outputs", ()) if output.get("name") != "stderr"]
+        if cell.cell_type == "code":
+            cell.outputs = kept
     exporter = MarkdownExporter(config=Config({"TagRemovePreprocessor": {"enabled": False}}))
     text, resources = exporter.from_notebook_node(
         notebook, {"unique_key": path.stem, "output_files_dir": f"{path.stem}_files"}

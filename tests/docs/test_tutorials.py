@@ -2,23 +2,26 @@
 
 import re
 import runpy
-from pathlib import Path
 
 import keras
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 import pytest
 import tensorflow as tf
 
-FOLDER = Path(__file__).parents[2] / "docs" / "tutorials"
-TUTORIALS = sorted(FOLDER.glob("[0-9]*.py"))
+from docs.site.tutorials import find_tutorials
+
+TUTORIALS = find_tutorials()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)
-def test_tutorial_runs(path, tmp_path, monkeypatch):
+def test_tutorial_runs(path, tmp_path, monkeypatch, in_process):
     mpl.use("agg")
     monkeypatch.chdir(tmp_path)
     keras.backend.clear_session()
     runpy.run_path(str(path))
+    plt.close("all")
     assert not tf.config.functions_run_eagerly(), "a tutorial leaves TensorFlow as it found it"
 
 
