@@ -6,24 +6,42 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
+import rnnlayers
 from apps.captioning.batches import Images
 from apps.captioning.exported import CAPTION, Captioner
 from apps.captioning.pixels import BACKBONE
 from apps.captioning.settings import Settings
-from apps.captioning.vocabulary import load_pieces
+from apps.captioning.vocabulary import VOCABULARY, load_pieces
+from apps.common.refusal import Refusal
 from apps.common.runs import Run
+from apps.common.seq2seq.special import SPECIAL
+from apps.common.settings import RESTORE
 from rnnlayers.decoding import BeamSearch, Sampler
 
 
 def load_captioner(run: Run) -> Captioner:
-    """Load the captioner of a finished run."""
-    settings = run.settings(Settings)
+    """Load the captioner of a run.
+
+    Raises:
+        Refusal: If the files of the run are damaged or do not fit together.
+    """
+    settings, model = run.settings(Settings), run.model()
+    if isinstance(model, rnnlayers.SelfCritical):  # of a refinement that has not finished
+        model = model.model
+    pieces, size = load_pieces(run, settings), model.embedding.input_dim
+    if pieces.size != size:
+        raise Refusal(
+            f"{run.inside(VOCABULARY)} must hold the {size - len(SPECIAL):,} pieces of the model; "
+            f"received {len(pieces.pieces):,}: {RESTORE}"
+        )
+    backbone = run.read_model(BACKBONE) if settings.frozen else None
+    run.check_fits(settings, image_size=(backbone or model.encoder).input_shape[1])
     return Captioner(
-        run.model(),
-        load_pieces(run, settings),
+        model,
+        pieces,
         BeamSearch(settings.beams, length_penalty=settings.length_penalty),
         settings.image_size,
-        run.read_model(BACKBONE) if settings.frozen else None,
+        backbone,
     )
 
 

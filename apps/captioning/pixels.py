@@ -33,7 +33,7 @@ def load_images(examples: Sequence[Example], settings: Settings, run: Run) -> Im
     pictures, captions = zip(*examples, strict=True)
     origin: tuple = (settings.source, settings.image_column, settings.catalogue_name)
     origin += (settings.backbone, settings.weights)
-    cache = run.folder / "cache" / hashlib.sha256(repr(origin).encode()).hexdigest()[:8]
+    cache = run.inside(f"cache/{hashlib.sha256(repr(origin).encode()).hexdigest()[:8]}")
     rows, places = load_pixels(pictures, settings.image_size, cache)
     if settings.frozen:
         rows = load_features(run.read_model(BACKBONE), rows, cache)

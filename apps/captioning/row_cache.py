@@ -1,13 +1,17 @@
 """Rows of numbers that are computed once and kept on disk, however the program ends."""
 
+import contextlib
 import json
-from collections.abc import Callable
+import operator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from apps.common.files import replacing
+from apps.common.files import allocate, replacing
+from apps.common.json_files import parse
+from apps.common.refusal import Refusal
 
 CHUNK = 64  # rows computed at a time, and the most that a kill can cost
 
@@ -44,11 +48,15 @@ def cached_rows(
         unfinished, done_path = path.with_suffix(".part.npy"), path.with_suffix(".part.json")
         done: dict = {"rows": 0, "notes": {}}
         if unfinished.exists() and done_path.exists():
-            done = json.loads(done_path.read_text())
+            done = _read(done_path)
         mode = "r+" if done["rows"] else "w+"
         if mode == "w+":
             _write(done_path, done)  # an older one would belong to an older file
-        rows = np.lib.format.open_memmap(unfinished, mode, dtype, (count, *shape))
+        with _damage_named(unfinished):
+            rows = np.lib.format.open_memmap(unfinished, mode, dtype, (count, *shape))
+            if rows.shape != (count, *shape) or not 0 <= done["rows"] <= count:
+                raise ValueError("it holds other rows")
+        allocate(unfinished)
         with tqdm(total=count, initial=done["rows"], desc=description, disable=None) as bar:
             for start in range(done["rows"], count, CHUNK):
                 places = range(start, min(start + CHUNK, count))
@@ -61,8 +69,31 @@ def cached_rows(
         _write(notes_path, done["notes"])
         unfinished.replace(path)
         done_path.unlink()
-    notes = {int(place): note for place, note in json.loads(notes_path.read_text()).items()}
-    return np.load(path, mmap_mode="r"), notes
+    with _damage_named(notes_path):
+        values = parse(notes_path.read_bytes())
+        notes = {int(place): str(note) for place, note in values.items()}
+    with _damage_named(path):
+        rows = np.load(path, mmap_mode="r")
+        if rows.shape != (count, *shape):
+            raise ValueError("it holds other rows")
+    return rows, notes
+
+
+def _read(path: Path) -> dict:
+    with _damage_named(path):
+        done = parse(path.read_bytes())
+        return {"rows": operator.index(done["rows"]), "notes": dict(done["notes"])}
+
+
+@contextlib.contextmanager
+def _damage_named(path: Path) -> Iterator[None]:
+    """Turn what damaged contents raise into a refusal that names the file."""
+    try:
+        yield
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        raise Refusal(
+            f"{path} is damaged ({error}): remove the folder {path.parent}, which is made again"
+        ) from error
 
 
 def _write(path: Path, values: dict) -> None:

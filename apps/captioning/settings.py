@@ -8,7 +8,7 @@ import tyro
 
 from apps.common.refusal import Refusal
 from apps.common.seq2seq.special import SPECIAL
-from apps.common.settings import CellName, check
+from apps.common.settings import MAX_SEED, CellName, check, check_sizes
 
 
 @dataclass(frozen=True)
@@ -69,18 +69,21 @@ class Settings:
         """Refuse settings that are out of range, contradict each other or have no effect."""
         sizes = ["image_size", "filters", "levels", "max_length", "embedding_size", "units"]
         sizes += ["batch_size", "each", "epochs", "patience", "beams"]
-        check(self, sizes, lambda size: size >= 1, "at least 1")
+        check_sizes(self, sizes)
         most = int(math.log2(self.image_size))
         words = f"at most {most}: each level halves the grid, and image_size is {self.image_size}"
         check(self, ["levels"], lambda levels: levels <= most, words)
         words = f"at least {len(SPECIAL) + 1}: {len(SPECIAL)} pieces are special"
         check(self, ["vocabulary_size"], lambda size: size > len(SPECIAL), words)
+        check_sizes(self, ["vocabulary_size"])
         words = f"below vocabulary_size, which is {self.vocabulary_size}"
         check(self, ["beams"], lambda beams: beams < self.vocabulary_size, words)
         rates = ["learning_rate", "max_norm"]
         check(self, rates, lambda number: 0 < number < math.inf, "above 0 and finite")
-        numbers = ["length_penalty", "seed"]
-        check(self, numbers, lambda number: 0 <= number < math.inf, "at least 0 and finite")
+        penalty = ["length_penalty"]
+        check(self, penalty, lambda number: 0 <= number < math.inf, "at least 0 and finite")
+        check(self, ["seed"], lambda seed: 0 <= seed <= MAX_SEED, f"from 0 to {MAX_SEED:,}")
+        check(self, ["samples"], lambda samples: samples >= 0, "at least 0")
         parts = ["dropout", "word_dropout", "smoothing", "shift"]
         check(self, parts, lambda part: 0 <= part < 1, "at least 0 and below 1")
         self._check_backbone()

@@ -35,6 +35,15 @@ def report(
         unordered: The names of the metrics of which neither the lowest nor the highest is the best.
         **notes: What else to write, by name.
     """
+    rows = {f"{app} (this run)": metrics, **baselines}
+    print(f"\n{format_table(pd.DataFrame(rows).T)}")
+    better = [
+        f"{each.metric} by {each.baseline}, {each.theirs:.4f} against {each.ours:.4f}"
+        for each in compare(metrics, baselines, lower_is_better, unordered)
+        if each.beaten
+    ]
+    print("A baseline is better: " + "; ".join(better) if better else "No baseline is better.")
+    # Printed first: what cannot be written has been seen.
     run.write_metrics(
         {
             "app": app,
@@ -47,14 +56,6 @@ def report(
             **notes,
         }
     )
-    rows = {f"{app} (this run)": metrics, **baselines}
-    print(f"\n{format_table(pd.DataFrame(rows).T)}")
-    better = [
-        f"{each.metric} by {each.baseline}, {each.theirs:.4f} against {each.ours:.4f}"
-        for each in compare(metrics, baselines, lower_is_better, unordered)
-        if each.beaten
-    ]
-    print("A baseline is better: " + "; ".join(better) if better else "No baseline is better.")
 
 
 def format_table(table: pd.DataFrame) -> str:

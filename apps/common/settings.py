@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from apps.common.files import replacing
+from apps.common.json_files import SHOWN, check_types, read_object, shown
 from apps.common.refusal import Refusal
 
 CellName = Literal["elman", "lstm", "gru"]
 Format = Literal["onnx", "litert"]  # of exports for other runtimes
 MAX_SEED = 2**32 - 1  # of NumPy
+MAX_SIZE = 2**31 - 1  # of an axis of a tensor
 APP = "app"  # the key of the application in the file
+RESTORE = "restore it, or train again in a new folder"
 
 Settings = TypeVar("Settings")
 
@@ -34,6 +37,21 @@ def check(settings: Any, names: Sequence[str], allowed: Callable[[Any], bool], w
             raise Refusal(f"{name} must be {words}; received {value!r}")
 
 
+def check_sizes(settings: Any, names: Sequence[str]) -> None:
+    """Refuse sizes below one, or too large for a tensor; one that is not given may be None.
+
+    Args:
+        settings: An instance of a dataclass.
+        names: The fields to check.
+
+    Raises:
+        Refusal: If a value is outside.
+    """
+    check(settings, names, lambda size: size is None or size >= 1, "at least 1")
+    words = f"at most {MAX_SIZE:,}"
+    check(settings, names, lambda size: size is None or size <= MAX_SIZE, words)
+
+
 def write_settings(file: Path, settings: Any) -> None:
     """Write settings as JSON, with the application that their class belongs to."""
     values = {APP: _application(type(settings)), **dataclasses.asdict(settings)}
@@ -44,32 +62,38 @@ def write_settings(file: Path, settings: Any) -> None:
 def read_settings(file: Path, kind: type[Settings]) -> Settings:
     """Read what `write_settings` wrote, as an instance of the dataclass `kind`.
 
+    A file is held to what the command line is held to: the types of the fields, and their ranges
+    by the method `check` of the class. Its static method `upgraded`, if it has one, makes the
+    values of earlier versions those of today before.
+
     Raises:
-        Refusal: If the file is damaged, or is that of another application or a later version.
+        Refusal: If the file is damaged, is that of another application or a later version, or has
+            a value of another type or outside its range.
         OSError: If it cannot be read.
     """
-    try:
-        values = json.loads(file.read_bytes())
-    except ValueError as error:
-        raise Refusal(
-            f"{file} cannot be read ({error}): restore it, or train again in a new folder"
-        ) from error
-    if not isinstance(values, dict):
-        raise Refusal(f"{file} must hold settings of this application; received {values!r:.40}")
+    values = read_object(file, "settings of this application", RESTORE)
     ours = _application(kind)
     app = values.pop(APP, ours)  # runs of the first versions do not say
+    if not isinstance(app, str):
+        raise Refusal(f"{file}: {APP} must be a text; received {shown(app)}: {RESTORE}")
     if app != ours:
         raise Refusal(
-            f"{file.parent} is a run of apps.{app}, and this is apps.{ours}: "
-            f"use python -m apps.{app}, or choose another run"
+            f"{file.parent} is a run of apps.{app:.{SHOWN}}, and this is apps.{ours}: "
+            f"use python -m apps.{app:.{SHOWN}}, or choose another run"
         )
     names = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
     if unknown := sorted(values.keys() - names):
         raise Refusal(
             f"{file} must hold settings of this application; received "
-            f"{', '.join(unknown)}: choose a run of this application"
+            f"{', '.join(unknown):.{SHOWN}}: choose a run of this application"
         )
-    return kind(**values)
+    upgraded = getattr(kind, "upgraded", dict)
+    settings = check_types(kind(**upgraded(values)), str(file), RESTORE)
+    try:
+        getattr(settings, "check", lambda: None)()
+    except Refusal as error:
+        raise Refusal(f"{file}: {error}; {RESTORE}") from error
+    return settings
 
 
 def _application(kind: type) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from apps.common.files import allocate
 from apps.common.refusal import Refusal
 from apps.forecasting.grids import in_words
 
@@ -34,7 +35,10 @@ def write_rows(
         file: The `.npy` file.
     """
     rows = np.bincount(positions, minlength=shape[0])
-    np.lib.format.open_memmap(file, "w+", "float32", shape)[rows == 0] = np.nan
+    values = np.lib.format.open_memmap(file, "w+", "float32", shape)
+    allocate(file)
+    values[rows == 0] = np.nan
+    del values
     shared = np.flatnonzero(rows > 1)
     sums, counts = np.zeros((2, len(shared), shape[1]))
     done = 0

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import keras
 import numpy as np
 
 from apps.common.refusal import Refusal
@@ -13,15 +14,15 @@ from apps.forecasting.panel_forecasts import PanelForecaster, measured_inputs
 from apps.forecasting.panel_windows import PanelWindows
 from apps.forecasting.settings import Settings
 from apps.forecasting.sources import load_series_of
-from apps.forecasting.windows import Inputs
+from apps.forecasting.windows import WINDOW, Inputs
 
 
 class ForecastingRun(Run):
     """A run that fills in sizes, and whose settings may be those of the first version."""
 
-    def check_same(self, settings: Settings) -> None:
-        """Refuse settings that differ from those of the run; sizes not given are those it has."""
-        super().check_same(self.filled_in(settings))
+    def differences(self, settings: Settings) -> list[str]:
+        """Return which settings of the run differ; sizes not given are those it has."""
+        return super().differences(self.filled_in(settings))
 
     def filled_in(self, settings: Settings) -> Settings:
         """Return settings with the sizes of the run in place of those not given."""
@@ -29,15 +30,25 @@ class ForecastingRun(Run):
         given = {name: getattr(settings, name) for name in ("window", "horizon", "segment")}
         return replace(settings, **{n: s or getattr(held, n) for n, s in given.items()})
 
-    def settings(self, kind: type[Settings]) -> Settings:
-        """Read the settings; the first version noted a sample next to the path of a file, too."""
-        settings = super().settings(kind)
-        return settings if settings.source == "sample" else replace(settings, sample=None)
+
+def check_model(folder: Run, settings: Settings, model: keras.Model) -> None:
+    """Refuse settings of a run that are not those of its model."""
+    members = [layer for layer in model.layers if layer.name.startswith("member_")]
+    _, horizon, _, levels = model.output_shape
+    folder.check_fits(
+        settings,
+        window=model.input[WINDOW].shape[1],
+        horizon=horizon,
+        members=len(members) or 1,
+        # The levels themselves are not in the model, and their number is.
+        **({} if len(settings.levels) == levels else {"levels": f"a list of {levels}"}),
+    )
 
 
 def load_forecaster(folder: Run) -> Forecaster:
     """Load the forecaster of a finished run."""
     settings, model = folder.settings(Settings), folder.model()
+    check_model(folder, settings, model)
     member = model if settings.members == 1 else model.get_layer("member_1")
     kind = PanelForecaster if settings.series_column else Forecaster
     further = {

@@ -1,12 +1,12 @@
 """The settings of a run."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import tyro
 
 from apps.common.refusal import Refusal
-from apps.common.settings import MAX_SEED, CellName, check
+from apps.common.settings import MAX_SEED, CellName, check, check_sizes
 
 MEMBER_SEEDS = 1000  # between the seeds of two members
 
@@ -59,14 +59,24 @@ class Settings:
         """The position of the median among the quantiles."""
         return list(self.levels).index(0.5)
 
+    @staticmethod
+    def upgraded(values: dict[str, Any]) -> dict[str, Any]:
+        """Return values of a run of an earlier version, without those that have no effect.
+
+        The first version noted a sample next to the path of a file, and earlier ones the segment of
+        a network next to the network without segments that it is compared with.
+        """
+        values = dict(values)
+        if values.get("source", "sample") != "sample":
+            values["sample"] = None
+        if values.get("model") == "dense":
+            values["segment"] = None
+        return values
+
     def check(self) -> None:
         """Refuse settings that cannot work, or that have no effect."""
         sizes = ["units", "batch_size", "steps", "epochs", "patience", "members"]
-        check(self, sizes, lambda size: size >= 1, "at least 1")
-        sizes = ["window", "horizon", "segment"]
-        check(self, sizes, lambda size: size is None or size >= 1, "at least 1")
-        check(self, ["limit"], lambda limit: limit is None or limit >= 1, "at least 1")
-        check(self, ["season"], lambda steps: steps is None or steps >= 1, "at least 1")
+        check_sizes(self, [*sizes, "window", "horizon", "segment", "limit", "season"])
         check(self, ["skip_rows"], lambda rows: rows is None or rows >= 0, "at least 0")
         check(self, ["max_gap"], lambda steps: steps is None or steps >= 0, "at least 0")
         positive = ["learning_rate", "max_norm"]

@@ -16,8 +16,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from apps.common.json_files import SHOWN, check_types, read_object
 from apps.common.refusal import Refusal
 from apps.common.runs import Run
+from apps.common.settings import RESTORE
 from apps.forecasting.covariates import Words
 from apps.forecasting.data import load
 from apps.forecasting.panel_windows import (
@@ -94,10 +96,11 @@ def kept_by(folder: Run) -> Kept:
     """
     if not (folder.folder / KEPT).exists():
         return Kept()
-    try:
-        return Kept(**json.loads("\n".join(folder.read_lines(KEPT))))
-    except (ValueError, TypeError) as error:
-        raise Refusal(f"{folder.folder / KEPT} is damaged: {error}") from error
+    file = folder.inside(KEPT)
+    values = read_object(file, "what the run knows of its series", RESTORE)
+    if unknown := sorted(values.keys() - {field.name for field in dataclasses.fields(Kept)}):
+        raise Refusal(f"{file} is damaged: it must not hold {unknown[0]:.{SHOWN}}; {RESTORE}")
+    return check_types(Kept(**values), str(file), RESTORE)
 
 
 def load_series(

@@ -58,7 +58,7 @@ class Table:
         self.separator: str | None = None
         self.styles: dict[str, Style] = {}
         self.flags: tuple[str, ...] = ()  # columns in which yes and true are 1, no and false 0
-        kind = files.kind(path.with_name(path.name.lower()))
+        kind = files.kind(Path(path.name.lower()))
         self.sheet = sheets.as_csv(path) if kind in sheets.SUFFIXES else None
         self.is_parquet = path.suffix.lower() == ".parquet"
         if not (kind in TEXT or self.sheet or self.is_parquet):

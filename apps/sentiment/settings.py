@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import tyro
 
 from apps.common.refusal import Refusal
-from apps.common.settings import MAX_SEED, CellName, check
+from apps.common.settings import MAX_SEED, CellName, check, check_sizes
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,11 @@ class Settings:
     def check(self) -> None:
         """Refuse settings that cannot work."""
         sizes = ["orders", "embedding_size", "units", "batch_size"]
-        check(self, [*sizes, "epochs", "patience"], lambda size: size >= 1, "at least 1")
-        check(self, ["min_blocks"], lambda size: size is None or size >= 1, "at least 1")
+        check_sizes(self, [*sizes, "epochs", "patience", "min_blocks"])
         check(self, ["parts"], lambda parts: parts >= 2, "at least 2")
         check(self, ["max_length"], lambda length: length >= 3, "at least 3")
         check(self, ["limit"], lambda limit: limit is None or limit >= 20, "at least 20")
+        check_sizes(self, ["parts", "max_length", "limit"])
         positive = ["learning_rate", "max_norm"]
         check(self, positive, lambda number: 0 < number < math.inf, "a finite number above 0")
         check(self, ["test_part", "validation_part"], lambda part: 0 < part < 1, "between 0 and 1")

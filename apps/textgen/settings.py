@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from apps.common.settings import MAX_SEED, CellName, check
+from apps.common.settings import MAX_SEED, CellName, check, check_sizes
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Settings:
     def check(self) -> None:
         """Refuse settings that cannot work."""
         sizes = ["min_count", "embedding_size", "units", "layers", "batch_size", "steps", "order"]
-        check(self, [*sizes, "epochs", "patience"], lambda size: size >= 1, "at least 1")
+        check_sizes(self, [*sizes, "epochs", "patience"])
         positive = ["learning_rate", "max_norm"]
         check(self, positive, lambda number: 0 < number < math.inf, "a finite number above 0")
         check(self, ["dropout"], lambda part: 0 <= part < 1, "at least 0 and below 1")

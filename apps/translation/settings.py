@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import tyro
 
 from apps.common.seq2seq.special import SPECIAL
-from apps.common.settings import MAX_SEED, CellName, check
+from apps.common.settings import MAX_SEED, CellName, check, check_sizes
 
 
 @dataclass(frozen=True)
@@ -61,10 +61,11 @@ class Settings:
     def check(self) -> None:
         """Refuse settings outside their range."""
         sizes = ["max_length", "embedding_size", "encoder_layers", "batch_size", "epochs"]
-        check(self, [*sizes, "patience", "beams"], lambda size: size >= 1, "at least 1")
+        check_sizes(self, [*sizes, "patience", "beams"])
         check(self, ["units"], lambda size: size >= 2 and not size % 2, "even and at least 2")
         smallest = len(SPECIAL) + 1
         check(self, ["vocabulary_size"], lambda size: size >= smallest, f"at least {smallest}")
+        check_sizes(self, ["units", "vocabulary_size"])
         words = f"below vocabulary_size, {self.vocabulary_size}"
         check(self, ["beams"], lambda beams: beams < self.vocabulary_size, words)
         rates = ["learning_rate", "max_norm"]

@@ -54,7 +54,7 @@ def load(
         read = from_sample
     elif source == "tfds":
         read = from_catalogue
-    elif (place := Path(source)).exists():
+    elif (place := Path(source)).exists() and source:
         read = functools.partial(from_path, place)
     else:
         raise Refusal(

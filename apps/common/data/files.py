@@ -5,7 +5,6 @@ Each error names the file and, where there is one, the row or line.
 
 import contextlib
 import gzip
-import json
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import BinaryIO
 
 from apps.common.data import encodings, sheets, tables
 from apps.common.data.records import AUTOMATIC, Objects, Reading, Records
+from apps.common.json_files import parse
 from apps.common.refusal import Refusal
 
 JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
@@ -173,7 +173,7 @@ def _json(path: Path, reading: Reading) -> Objects:
     content = text(path, reading.encoding)
     if kind(path) == ".json" and content.lstrip().startswith("["):
         try:
-            records = json.loads(content)
+            records = parse(content)
         except ValueError as error:
             raise Refusal(f"{path}: the file is not JSON: {error}") from error
         places = [f"{path}, record {number}" for number in range(1, len(records) + 1)]
@@ -191,7 +191,7 @@ def _json(path: Path, reading: Reading) -> Objects:
 
 def _parsed(line: str, place: str) -> object:
     try:
-        return json.loads(line)
+        return parse(line)
     except ValueError as error:
         raise Refusal(f"{place}: the line is not a JSON object: {error}") from error
 

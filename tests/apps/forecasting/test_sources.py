@@ -34,7 +34,7 @@ def test_a_run_keeps_what_it_has_to_know(tmp_path):
     keep(folder, load_series(settings))
     assert kept_by(folder) == Kept("MS", "%b-%y")
     (tmp_path / "run" / "series.json").write_text("{")
-    with pytest.raises(Refusal, match=r"series\.json is damaged"):
+    with pytest.raises(Refusal, match=r"series\.json cannot be read"):
         kept_by(folder)
 
 
