@@ -105,8 +105,10 @@ def set_mathematics(text: str) -> str:
 
     def drawn(formula: re.Match[str]) -> str:
         block = formula["block"]
-        display = "block" if block else "inline"
-        return convert((block or formula["inline"]).strip(), display=display)
+        if block:
+            return convert(block.strip(), display="block")
+        # A line that began with <math> would end its paragraph.
+        return f"<span>{convert(formula['inline'].strip())}</span>"
 
     return _outside(_CODE, text, lambda part: _MATH.sub(drawn, part))
 
