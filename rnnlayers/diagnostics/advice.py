@@ -10,7 +10,9 @@ from rnnlayers.diagnostics.measures import in_order, mean_of
 
 SHORT = 0.5  # a reach below this share of the steps
 FEW = 10  # steps: shorter sequences need no reach
-LARGER = 100.0  # times as large at the first step as at the last
+LARGER = 100.0  # times as large at the first step as at the last, for each loss on the way
+ENOUGH = 10  # norms, of which the median is a threshold
+FIRST_LIMIT = 1.0  # a threshold before there are enough
 MANY = 0.3  # of the gates or units
 LOW_RANK = 0.1  # of the units
 
@@ -51,25 +53,26 @@ def advise(
 
 def _of_flow(flow: Flow, norms: Sequence[float]) -> list[str]:
     if not np.isfinite([flow.loss, flow.gradient_norm]).all():
-        clip = f" Clip at {np.median(norms):.2g}, the median of the norms before," if norms else ""
+        limit = float(np.median(norms)) if len(norms) >= ENOUGH else FIRST_LIMIT
         return [
-            f"the loss is {flow.loss:g} and the norm of its gradient {flow.gradient_norm:g}: the "
-            f"weights are lost.{clip or ' Clip the gradient,'} lower the learning rate, and look "
-            "for bad inputs; then train from an earlier checkpoint."
+            f"the loss is {flow.loss:g} and the norm of its gradient {flow.gradient_norm:g}: clip "
+            f"at {limit:.2g}, lower the learning rate, and look for bad inputs; then train again "
+            "from an earlier checkpoint."
         ]
     lines = []
     for name, layer in flow.layers.items():
-        ratio = _ratio(layer)
-        if ratio > LARGER:
+        steps, ratio = float(layer.steps.mean()), _ratio(layer)
+        if ratio > LARGER * (steps if flow.at_each_step else 1):
             seen = [*norms, flow.gradient_norm]
+            limit = float(np.median(seen)) if len(seen) >= ENOUGH else FIRST_LIMIT
             lines.append(
                 f"exploding: the gradient of layer '{name}' is {ratio:.3g} times as large at the "
-                f"first step as at the last: clip at {np.median(seen):.2g}; the 99th percentile of "
-                f"the norm is {np.percentile(seen, 99):.2g}. rnnlayers.ClippedOptimizer clips."
+                f"first step as at the last: clip at {limit:.2g}; the 99th percentile of the norm "
+                f"is {np.percentile(seen, 99):.2g}. rnnlayers.ClippedOptimizer clips."
             )
             continue
-        steps, reach = float(layer.steps.mean()), mean_of(layer.reach)
-        if steps > FEW and reach < SHORT * steps:
+        reach = mean_of(layer.reach)
+        if not flow.at_each_step and steps > FEW and reach < SHORT * steps:
             lines.append(
                 f"gradients of layer '{name}' are below 1 % after {reach:.0f} of {steps:.0f} "
                 f"steps: what lies further back is hardly learned. {_remedy(layer)}"
@@ -99,8 +102,8 @@ def _of_states(layer: LayerStates) -> list[str]:
     if forget is not None and layer.closed[forget] > MANY:
         lines.append(
             f"{100 * layer.closed[forget]:.0f} % of the forget gates of layer '{layer.name}' are "
-            "closed at 0: it forgets at once. Begin with a larger bias of the gate "
-            "(`unit_forget_bias=True`), or scale the inputs down."
+            f"closed at 0: it forgets at once. Begin with a larger bias of the gate {forget}, or "
+            "scale the inputs down."
         )
     if len(layer.dead) > MANY * layer.units:
         lines.append(

@@ -46,10 +46,12 @@ class _Watching(keras.callbacks.Callback):
         self._prepare()
         if self.tensorboard is not None and self._writer is None:
             self._writer = tf.summary.create_file_writer(str(self.tensorboard))
+        if not self.history:
+            self._measure()  # before it may be too late
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         self._step += 1
-        if self._step == 1 or self._step % self.every == 0:
+        if self._step % self.every == 0:
             self._measure()
         self._log(logs)
 
@@ -114,7 +116,7 @@ class GradientFlow(_Watching):
     Args:
         x: The inputs of a batch to measure on.
         y: Its targets.
-        every: Measure each time after so many steps of training, and after the first.
+        every: Measure each time after so many steps of training, and before the first.
         csv_file: A file to write, a line for each measurement, or None.
         tensorboard: The folder of TensorBoard's files, or None.
         tell: Gets each line of advice, `print` by default; None for silence.
@@ -137,7 +139,7 @@ class GradientFlow(_Watching):
     >>> watch = rnnlayers.diagnostics.GradientFlow(x, y, every=2, tell=None)
     >>> history = model.fit(x, y, batch_size=2, callbacks=[watch], verbose=0).history
     >>> [row["step"] for row in watch.history], "gradients/lstm/reach" in history
-    ([1, 2, 4], True)
+    ([0, 2, 4], True)
     """
 
     prefix = "gradients"
@@ -176,7 +178,7 @@ class States(_Watching):
 
     Args:
         x: The inputs of a batch to measure on.
-        every: Measure each time after so many steps of training, and after the first.
+        every: Measure each time after so many steps of training, and before the first.
         csv_file: As for `GradientFlow`.
         tensorboard: As for `GradientFlow`.
         tell: As for `GradientFlow`.

@@ -89,12 +89,15 @@ class Flow:
     Args:
         loss: The loss of the batch.
         gradient_norm: The norm of the gradient of all trainable weights together.
-        layers: By the path of the layer. A layer that is called twice has `#2` behind its path.
+        layers: By the path of the layer. A second call of the same layer has `#call2` behind it.
+        at_each_step: Whether the model has outputs at each step and the loss of all of them counts.
+            New gradients then come in at each step, so that sums of them grow on their way back.
     """
 
     loss: float
     gradient_norm: float
     layers: dict[str, LayerFlow]
+    at_each_step: bool = False
 
     def summary(self) -> dict[str, float]:
         """Return means over the rows, by names for logs such as `lstm/reach`."""
@@ -217,6 +220,7 @@ class FlowProbe:
         self.training = training
         self.return_gradients = return_gradients
         self._watched: list[Watched] = []
+        self._at_each_step = False
         # TensorFlow warns of retracing for all functions with the same code together. A partial
         # function has no code of its own.
         self._run = tf.function(partial(self._compute), autograph=False)
@@ -239,13 +243,15 @@ class FlowProbe:
             same = sum(name.split("#call")[0] == call.name for name in found)
             name = f"{call.name}#call{same + 1}" if same else call.name
             found[name] = _layer_flow(name, call, of_call)
-        return Flow(float(loss), float(norm), found)
+        return Flow(float(loss), float(norm), found, self._at_each_step)
 
     def _compute(self, x: Any, y: Any, sample_weight: Any) -> Any:
         """Return the loss, the norm of the gradient of the weights, and what layers tell."""
         weights = [weight.value for weight in self.model.trainable_variables]
         with tf.GradientTape() as tape, watching(self.layers, tape) as calls:
             outputs = self.model(x, training=self.training)
+            ranks = [len(tensor.shape) for tensor in keras.tree.flatten(outputs)]
+            self._at_each_step = self.loss_step is None and max(ranks) > 2
             outputs = self._at_one_step(outputs)
             loss = self._loss(x, y, outputs, sample_weight)
         self._watched = calls

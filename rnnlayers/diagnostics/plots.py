@@ -18,7 +18,8 @@ SHOWN_UNITS = 64
 def plot_flow(flow: Flow) -> Any:
     """Draw the norm of dL/ds_t over the steps, one panel for each layer; return the figure.
 
-    The thin lines are rows of the batch, the thick one their mean, and the dashed one the reach.
+    The thin lines are rows of the batch, the thick one their mean, and the dashed one the reach, if
+    it is shorter than the sequence and nothing is masked.
 
     Args:
         flow: From `gradient_flow`.
@@ -39,9 +40,9 @@ def plot_flow(flow: Flow) -> Any:
         mean = np.maximum(layer.mean_norm, SMALLEST)
         axes.plot(steps, mean, color="tab:blue", linewidth=2.2, label="mean of the batch")
         reach = mean_of(layer.reach)
-        if np.isfinite(reach):
+        if reach < layer.steps.mean() - 1 and layer.valid is None:
             at = 1 + reach if layer.reverse else steps[-1] - reach
-            label = f"1 % is left after {reach:.0f} steps"
+            label = f"less than 1 % is left after {reach:.0f} steps"
             axes.axvline(at, color="tab:orange", linestyle="--", label=label)
         axes.set(yscale="log", title=name, xlabel="step t", ylabel="norm of dL/ds$_t$")
         axes.legend(fontsize="small")
@@ -64,11 +65,16 @@ def plot_states(layers: Mapping[str, LayerStates], row: int = 0) -> Any:
     images: list[tuple[str, np.ndarray, tuple[float, float] | None]] = []
     for name, layer in layers.items():
         states, gates = layer.states.items(), layer.gates.items()
-        images += [(f"{name}: state {state}", values[row], None) for state, values in states]
-        images += [(f"{name}: gate {gate}", values[row], (0.0, 1.0)) for gate, values in gates]
+        counts = layer.valid[row][:, None]  # masked steps stay white
+
+        def shown(values: np.ndarray, counts: np.ndarray = counts) -> np.ndarray:
+            return np.where(counts, values[row], np.nan)
+
+        images += [(f"{name}: state {state}", shown(values), None) for state, values in states]
+        images += [(f"{name}: gate {gate}", shown(values), (0.0, 1.0)) for gate, values in gates]
     figure, panels = _panels(len(images), "states and gates")
     for axes, (title, values, bounds) in zip(panels, images, strict=True):
-        largest = float(np.abs(values).max(initial=1e-12))
+        largest = float(np.nanmax(np.abs(values), initial=1e-12))
         low, high = bounds or (-largest, largest)
         image = axes.imshow(
             values[:, :SHOWN_UNITS].T,
