@@ -45,6 +45,7 @@ from apps.captioning.settings import Settings
 from apps.captioning.vocabulary import VOCABULARY, ids_of, learn_pieces
 from apps.common.applications import Demo
 from apps.common.cli import find_files, run_command
+from apps.common.diagnosis import diagnose_run
 from apps.common.exports import export_run
 from apps.common.refusal import Refusal
 from apps.common.reports import plot_history, report
@@ -247,6 +248,27 @@ def evaluate(run: Path) -> None:
     folder.write_table("captions.csv", table)
 
 
+def diagnose(run: Path) -> None:
+    """Draw how far gradients reach and what gates do on a batch of test captions, with advice.
+
+    Args:
+        run: The folder of the run.
+    """
+    folder = Run.finished(run)
+    settings, pieces = folder.settings(Settings), load_captioner(folder).pieces
+    test = load_images(load_examples(settings).test, settings, folder)
+    batches = CaptionBatches(
+        test.rows,
+        test.places,
+        ids_of(test.captions, pieces),
+        settings.batch_size,
+        settings.each,
+        start=START,
+        stop=STOP,
+    )
+    diagnose_run(folder, batches)
+
+
 # Demonstration
 
 
@@ -263,5 +285,5 @@ DEMO = Demo(inputs=write_pictures)
 def main(argv: Sequence[str] | None = None) -> None:
     """Run a command."""
     commands = {"train": train, "refine": refine, "evaluate": evaluate}
-    commands |= {"predict": predict, "export": export}
+    commands |= {"predict": predict, "export": export, "diagnose": diagnose}
     run_command(commands, argv, "apps.captioning", __doc__)

@@ -20,6 +20,7 @@ import tyro
 
 from apps.common.applications import Demo
 from apps.common.cli import run_command
+from apps.common.diagnosis import diagnose_run
 from apps.common.exports import export_run
 from apps.common.files import replacing
 from apps.common.refusal import Refusal
@@ -254,7 +255,20 @@ def evaluate(
     plot_step_errors(folder, errors)
 
 
+def diagnose(run: Path) -> None:
+    """Draw how far gradients reach and what gates do on test windows, with advice.
+
+    Args:
+        run: The folder of the run. Of several networks, the first is measured.
+    """
+    folder = ForecastingRun.finished(run)
+    settings = folder.settings(Settings)
+    test = make_datasets(load_series_of(folder, settings, run / "cache"), settings)["test"]
+    diagnose_run(folder if settings.members == 1 else ForecastingRun(run / "member_1"), test)
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Run a command."""
     commands = {"train": train, "evaluate": evaluate, "predict": predict, "export": export}
+    commands |= {"diagnose": diagnose}
     run_command(commands, argv, "apps.forecasting", __doc__)

@@ -23,6 +23,7 @@ from apps.common.batches import Batches
 from apps.common.cards import trained_on
 from apps.common.cli import read_inputs, run_command
 from apps.common.data.splits import hold_out_runs
+from apps.common.diagnosis import diagnose_run
 from apps.common.exports import export_run
 from apps.common.inference import answers
 from apps.common.refusal import Refusal
@@ -254,7 +255,20 @@ def evaluate(run: Path) -> None:
     plot_errors(folder, test.targets, probabilities, classifier.classes)
 
 
+def diagnose(run: Path) -> None:
+    """Draw how far gradients reach and what gates do on a batch of test texts, with advice.
+
+    Args:
+        run: The folder of the run.
+    """
+    folder = Run.finished(run)
+    settings = folder.settings(Settings)
+    vectorizer, splits = load_classifier(folder).vectorizer, load_examples(settings)
+    diagnose_run(folder, Batches(*vectorize(splits.test, vectorizer), settings.batch_size))
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Run a command."""
     commands = {"train": train, "evaluate": evaluate, "predict": predict, "export": export}
+    commands |= {"diagnose": diagnose}
     run_command(commands, argv, "apps.sentiment", __doc__)

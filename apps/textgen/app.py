@@ -21,6 +21,7 @@ import tyro
 from apps.common.applications import Demo
 from apps.common.cli import read_inputs, run_command
 from apps.common.data.splits import Splits
+from apps.common.diagnosis import diagnose_run
 from apps.common.exports import export_run
 from apps.common.refusal import Refusal
 from apps.common.reports import plot_history, report
@@ -205,7 +206,20 @@ def evaluate(run: Path) -> None:
     )
 
 
+def diagnose(run: Path) -> None:
+    """Draw how far gradients reach and what gates do on a batch of validation text, with advice.
+
+    Args:
+        run: The folder of the run.
+    """
+    folder = Run.finished(run)
+    settings = folder.settings(Settings)
+    _, validation, _ = make_datasets(load_examples(settings), settings)
+    diagnose_run(folder, validation, loss_step=-1)
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Run a command."""
     commands = {"train": train, "evaluate": evaluate, "predict": predict, "export": export}
+    commands |= {"diagnose": diagnose}
     run_command(commands, argv, "apps.textgen", __doc__)
