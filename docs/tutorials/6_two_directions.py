@@ -1,10 +1,11 @@
 # %% [markdown]
 # # Two directions, and when not
 #
-# A recurrent network reads a sequence from its first step to its last, so what it says at a step
-# depends on the steps up to there. Often the answer lies further on. In "the bank of the river",
-# the last word decides what the second one means. `Bidirectional` runs two layers over the same
-# sequence, one forwards and one backwards, and puts their outputs together.
+# A recurrent network reads a sequence from its first step to its last, and carries a *state* along,
+# its memory of what it has read. So what it says at a step depends on the steps up to there. Often
+# the answer lies further on. In "the bank of the river", the last word decides what the second one
+# means. `Bidirectional` runs two layers over the same sequence, one forwards and one backwards, and
+# puts their outputs together.
 #
 # At the end you will know what each output of such a layer has seen, how the two outputs are
 # merged, why padding needs a mask here more than elsewhere, and three kinds of work for which two
@@ -24,9 +25,10 @@ keras.utils.set_random_seed(0)
 # %% [markdown]
 # ## A task that needs both sides
 #
-# Our sequences consist of dots and brackets. A step is *inside* if the last bracket up to it opens
-# and the next bracket from it on closes. A network has to say for each step whether it is inside.
-# Giving every step a label of its own is called *tagging*.
+# Our sequences consist of dots and brackets. If an opening bracket is followed, after any number of
+# dots, by a closing one, then both and all dots between them are *inside*; everything else is
+# outside. A network has to say for each step whether it is inside. Giving every step a label of its
+# own is called *tagging*.
 
 
 # %%
@@ -186,7 +188,7 @@ assert not np.allclose(backward, outputs[:, -1, 4:], atol=1e-2)
 # `"concat"` loses nothing: the layers after it decide what to do with each half. The others halve
 # the inputs of the next layer, and so its weights. `"mul"` is rare, as a small number in one half
 # silences the other. The two layers have weights of their own in all cases, so a bidirectional
-# layer has twice the weights of its pattern.
+# layer has twice the weights of the layer that it is made of.
 
 # %%
 halves = {}
@@ -286,5 +288,5 @@ assert abs(last - 0.5) < 0.08
 #
 # For everything else that has the whole sequence before it, such as classifying texts, tagging
 # words or recognizing a recording, two directions are the first thing to try. They cost twice the
-# weights, and less than twice the time, since the directions run next to one another:
-# [`Bidirectional`](../reference/layers.md#rnnlayers.Bidirectional).
+# weights and nearly twice the time.
+# [`Bidirectional`](../reference/layers.md#rnnlayers.Bidirectional) has all of its arguments.

@@ -383,6 +383,6 @@ assert linear_error < recurrent_error < 3.0
 # | heed order, others do not | wrong | a flat layer sees order; a mean does not |
 # | share weights over time | true | so do convolutions; the state must be one that training met |
 # | have fewer parameters | half true | only if the sequences are long |
-# | have a memory, others do not | half true | a window remembers its values exactly; a state fades |
+# | have a memory, others do not | half true | a window remembers its values; a state fades |
 # | are slow | half true | over a whole sequence; a step in a stream costs the same |
 # | are better for sequences | wrong as a rule | measure against a simple baseline |
