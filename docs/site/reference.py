@@ -57,7 +57,6 @@ DOORS = {
     "models": "Encoders and decoders",
     "export": "Export",
     "diagnostics": "Diagnostics",
-    "distribute": "Several processes",
     "testing": "Testing your own cell",
 }
 
