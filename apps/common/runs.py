@@ -22,6 +22,7 @@ import os
 import re
 import shutil
 import sys
+import time
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -40,6 +41,7 @@ from apps.common.settings import RESTORE, Settings, read_settings, write_setting
 
 # What Keras raises if the contents of an archive make no sense; h5py's errors have no number.
 UNLOADABLE = (ValueError, TypeError, LookupError, AttributeError, RecursionError, OSError)
+YEARS = (1980, 2107)  # of the files in an archive
 EPOCH = re.compile(r"epoch_(\d+)")  # the stem of a checkpoint
 
 
@@ -50,6 +52,20 @@ class Metrics:
     split: str
     metrics: dict[str, float]
     baselines: dict[str, dict[str, float]]
+
+
+def check_clock() -> None:
+    """Refuse to write a model while the clock says a year that no archive can hold.
+
+    Raises:
+        Refusal: If it does, as on a machine that has forgotten the time.
+    """
+    year, (first, last) = time.localtime().tm_year, YEARS
+    if not first <= year <= last:
+        raise Refusal(
+            f"the clock of this machine must say a year from {first} to {last}, since the archive "
+            f"of a model has no others; it says {year}: set it and repeat the command"
+        )
 
 
 def load_model(path: Path, **options: Any) -> keras.Model:
@@ -114,6 +130,7 @@ class Run:
                 settings.
             OSError: If it cannot be written.
         """
+        check_clock()
         run = cls(folder)
         run._refuse_finished()
         if run._holds_no_run():
@@ -280,6 +297,7 @@ class Run:
 
     def write_model(self, name: str, model: keras.Model) -> None:
         """Write a model under a name of its own."""
+        check_clock()
         with replacing(self.inside(name)) as temporary:
             model.save(temporary)
 
