@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from apps.common.files import note_written, replacing
 from apps.common.refusal import Refusal
-from apps.common.runs import Run, load_model
+from apps.common.runs import Run, check_clock, load_model
 
 # From glibc's malloc.h.
 M_TRIM_THRESHOLD = -1
@@ -126,7 +126,22 @@ class _EachEpoch(keras.callbacks.Callback):
             state.assign(np.random.SeedSequence((self.train.seed, epoch, place)).generate_state(2))
 
     def on_epoch_end(self, epoch, logs=None):
-        run, epoch = self.run, epoch + 1
+        try:
+            self._write(epoch + 1, logs)
+        except OSError as error:
+            if error.errno is None:
+                raise
+            done = self.run.epochs_done()
+            kept = f"epoch {done} is kept" if done else "no epoch is kept"
+            raise Refusal(
+                f"epoch {epoch + 1} cannot be written ({error}): {kept}; mend that and repeat the "
+                f"command, which goes on from there"
+            ) from error
+
+    def _write(self, epoch: int, logs: dict[str, float]) -> None:
+        """Write what an epoch has logged, and its checkpoint."""
+        run = self.run
+        check_clock()
         rows = [*run.history().to_dict("records"), {"epoch": epoch, **logs}]
         # The history comes first: a checkpoint without its line would be lost.
         run.write_table(run.history_file.name, pd.DataFrame(rows))

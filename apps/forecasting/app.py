@@ -38,7 +38,7 @@ from apps.forecasting.panel_forecasts import forecast_panel, pictures
 from apps.forecasting.panel_windows import PanelWindows, scaled_series
 from apps.forecasting.panels import Panel
 from apps.forecasting.plots import plot_forecast, plot_step_errors
-from apps.forecasting.runs import ForecastingRun, load_forecaster, probe_inputs
+from apps.forecasting.runs import ForecastingRun, check_model, load_forecaster, probe_inputs
 from apps.forecasting.series import Series
 from apps.forecasting.settings import MEMBER_SEEDS, Settings
 from apps.forecasting.sizes import choose_sizes
@@ -70,7 +70,7 @@ def train(run: Path, settings: Settings, callbacks: tuple[str, ...] = ()) -> Non
     load_callbacks(callbacks)  # refused before anything else is done
     with ForecastingRun.begin(run, settings) as folder:
         series = load_series(settings, run / "cache")
-        if folder.epochs_done():
+        if folder.any_epoch():
             settings = folder.filled_in(settings)
         else:
             typical = series.typical if isinstance(series, Panel) else series
@@ -81,7 +81,7 @@ def train(run: Path, settings: Settings, callbacks: tuple[str, ...] = ()) -> Non
         folder.write_lines("variables.txt", series.names)
         keep(folder, series)
         if settings.model != "dense":
-            without_recurrence = replace(settings, model="dense", cell=Settings.cell)
+            without_recurrence = replace(settings, model="dense", cell=Settings.cell, segment=None)
             train_part(run / "dense", without_recurrence, series)  # to compare with
         train_members(folder, settings, series, callbacks)
 
@@ -237,11 +237,12 @@ def evaluate(
     if max_origins < 1:
         raise Refusal(f"max_origins must be at least 1; received {max_origins}")
     folder = ForecastingRun.finished(run)
-    settings = folder.settings(Settings)
+    settings, model = folder.settings(Settings), folder.model()
+    check_model(folder, settings, model)
     series = load_series_of(folder, settings, run / "cache")
     test = make_datasets(series, settings)["test"]
     test.thin(max_origins)
-    networks = {settings.model: folder.model()}
+    networks = {settings.model: model}
     if settings.model != "dense":
         networks["dense"] = Run.finished(run / "dense").model()
     if isinstance(test, PanelWindows):

@@ -146,6 +146,7 @@ def load_classifier(folder: Run) -> Classifier:
             f"{folder.folder / VOCABULARY} must hold the {expected:,} n-grams of the model; "
             f"received {len(set(vocabulary)):,}: the file is damaged, train again in a new folder"
         )
+    folder.check_fits(settings, orders=model.input_shape[-1])
     vectorizer = Vectorizer(vocabulary, settings.max_length, settings.orders)
     classes = load_classes(folder)
     outputs = model.output_shape[-1] if len(model.output_shape) == 2 else 2

@@ -99,6 +99,7 @@ def train(run: Path, settings: Settings, callbacks: tuple[str, ...] = ()) -> Non
 
 def load_generator(folder: Run) -> Generator:
     """Load the generator that a finished run has trained."""
+    folder.settings(Settings)  # which refuses those of another application
     model, codes = folder.model(), folder.read_lines(CHARACTERS)
     expected = split_layers(model)[0].input_dim - SPECIAL_IDS
     valid = {code for code in codes if code.isdecimal() and int(code) <= sys.maxunicode}
