@@ -36,7 +36,8 @@ def write_tutorial(path: Path, to: Path) -> None:
     notebook = jupytext.read(path)
     notebook.cells = [cell for cell in notebook.cells if CHECK not in cell.metadata.get("tags", ())]
     jupytext.write(notebook, to / f"{path.stem}.ipynb")
-    NotebookClient(notebook, timeout=SECONDS, kernel_name="python3").execute()
+    options = {"timeout": SECONDS, "kernel_name": "python3", "coalesce_streams": True}
+    NotebookClient(notebook, **options).execute()
     for cell in notebook.cells:  # what TensorFlow logs while it is imported tells a reader nothing
         kept = [output for output in cell.get("outputs", ()) if output.get("name") != "stderr"]
         if cell.cell_type == "code":

@@ -107,7 +107,7 @@ assert accuracies["backwards"] < 0.9
 # %%
 timesteps = 12
 sequence = np.random.default_rng(3).normal(size=(1, timesteps, 2)).astype("float32")
-changed = np.repeat(sequence, timesteps, axis=0)  # copy number s has another step s
+changed = np.repeat(sequence, timesteps, axis=0)  # copy number s differs at step s
 changed[np.arange(timesteps), np.arange(timesteps)] += 1.0
 
 

@@ -104,7 +104,7 @@ flat, mean, recurrent = (shares[name] for name in ("flat", "mean", "recurrent"))
 assert flat["first"] > 0.97
 assert max(flat["second"], flat["last"]) < 0.65
 assert max(mean.values()) < 0.6
-assert min(recurrent["first"], recurrent["second"]) > 0.95
+assert min(recurrent["first"], recurrent["second"]) > 0.9
 assert recurrent["last"] < 0.85
 
 # %% [markdown]
@@ -131,7 +131,7 @@ assert list(taken.values()) == [0, 500, 500]
 # letters that are at most nine steps apart. Let the distance between them grow:
 
 # %%
-distances = (1, 2, 5, 9, 20, 40, 80, 160)
+distances = range(1, 31)
 rights = []
 for distance in distances:
     symbols = np.zeros((2, distance + 21), int)
@@ -139,7 +139,7 @@ for distance in distances:
     answers = networks["recurrent"](np.eye(3, dtype="float32")[symbols])
     rights.append(float(answers[0, 0] * (1 - answers[1, 0])))
 figure, axis = plt.subplots(figsize=(7, 2.5), layout="constrained")
-axis.semilogx(distances, rights, "o-", base=2)
+axis.plot(distances, rights, ".-")
 axis.axvspan(1, 9, color="0.9", label="distances in the training data")
 axis.set(
     xlabel="steps between the letters", ylabel="probability of\nthe right answers", ylim=(0, 1.05)
@@ -148,7 +148,7 @@ axis.legend(loc="lower left")
 plt.show()
 
 # %% tags=["check"]
-assert min(rights[:4]) > 0.9
+assert min(rights[:9]) > 0.9
 assert rights[-1] < 0.6
 
 # %% [markdown]
@@ -186,7 +186,7 @@ helped = networks["recurrent"].evaluate(with_dots, answers, batch_size=500, verb
 print(f"right in the last third, with twenty dots more: {helped:.1%}")
 
 # %% tags=["check"]
-assert helped > 0.93
+assert helped > 0.9
 
 # %% [markdown]
 # **True, with care**: train with the situations that will come. And sharing is not the privilege of
