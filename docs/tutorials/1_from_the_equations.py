@@ -39,11 +39,11 @@
 #   the state stays bounded.
 #
 # Take $w = 1$, $u = 2$ and $b = 0$, and let the door open in the first minute: $x = (1, 0, 0)$. A
-# pocket calculator is enough:
+# pocket calculator is enough. $z$ is the sum inside the parentheses:
 #
-# - $h_1 = \tanh(1 \cdot 1 + 2 \cdot 0) = \tanh(1) = 0.762$
-# - $h_2 = \tanh(1 \cdot 0 + 2 \cdot 0.762) = \tanh(1.523) = 0.909$
-# - $h_3 = \tanh(1 \cdot 0 + 2 \cdot 0.909) = \tanh(1.818) = 0.949$
+# - $z = 1 \cdot 1 + 2 \cdot 0 = 1$, and $h_1 = \tanh(1) = 0.762$
+# - $z = 1 \cdot 0 + 2 \cdot 0.762 = 1.523$, and $h_2 = \tanh(1.523) = 0.909$
+# - $z = 1 \cdot 0 + 2 \cdot 0.909 = 1.818$, and $h_3 = \tanh(1.818) = 0.949$
 #
 # The input has gone back to 0, but the state still says that the door was open. Now the same with
 # other recurrent weights:
@@ -69,7 +69,7 @@ for u, marker in [(2.0, "o"), (1.0, "s"), (0.5, "^"), (0.0, "x")]:
     print(f"u = {u}:", h[1:4].round(3))
     axes.plot(h, marker=marker, label=f"u = {u}")
 axes.set(xlabel="step t", ylabel="state h", xticks=range(0, 13, 2))
-axes.legend()
+axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 plt.show()
 
 # %% tags=["check"]
@@ -163,16 +163,12 @@ assert [weight.name for weight in layer.weights] == ["kernel", "recurrent_kernel
 
 
 # %%
-def box(axes, x, y, text, color="#c0392b"):
-    axes.text(
-        x,
-        y,
-        text,
-        ha="center",
-        va="center",
-        fontsize=13,
-        bbox={"fc": "white", "ec": color, "pad": 7},
-    )
+RED, BLUE, GREY = "#c0392b", "#2c6fad", "#7f8c8d"
+
+
+def box(axes, x, y, text, color):
+    frame = {"fc": "white", "ec": color, "pad": 7}
+    axes.text(x, y, text, ha="center", va="center", fontsize=13, bbox=frame)
 
 
 def arrow(axes, start, end, text, bend=0.0):
@@ -182,17 +178,17 @@ def arrow(axes, start, end, text, bend=0.0):
 
 
 figure, axes = plt.subplots(figsize=(7, 2.5), layout="constrained")
-box(axes, 0, 1, "$h$")
-box(axes, 0, -0.2, "$x$", "#2c6fad")
+box(axes, 0, 1, "$h$", RED)
+box(axes, 0, -0.2, "$x$", BLUE)
 arrow(axes, (0, 0.05), (0, 0.75), "$W$")
 arrow(axes, (0.22, 1.1), (-0.22, 1.1), "", bend=1.8)
 axes.text(0.3, 1.45, "$U$", fontsize=12)
 axes.text(0.95, 1, "=", fontsize=18, va="center")
-box(axes, 2, 1, "$h_0$", "#7f8c8d")
+box(axes, 2, 1, "$h_0$", GREY)
 for t in (1, 2, 3, 4):
     place = 2 + 1.2 * t
-    box(axes, place, 1, f"$h_{t}$")
-    box(axes, place, -0.2, f"$x_{t}$", "#2c6fad")
+    box(axes, place, 1, f"$h_{t}$", RED)
+    box(axes, place, -0.2, f"$x_{t}$", BLUE)
     arrow(axes, (place, 0.05), (place, 0.75), "$W$")
     arrow(axes, (place - 0.95, 1), (place - 0.25, 1), "$U$")
 axes.set(xlim=(-0.6, 7.3), ylim=(-0.5, 1.8))
@@ -207,7 +203,7 @@ plt.show()
 #
 # Unfolded, a recurrent network is an ordinary network without loops. It has as many layers as there
 # are steps, an input at each of them, and one peculiarity: **all layers have the same weights**.
-# That it is an ordinary network is how it is trained, as the [next
+# And because it is an ordinary network, it is trained like one, as the [next
 # tutorial](2_backpropagation_through_time.md) shows.
 #
 # Each $h_t$ is used twice. It is the network's output at step $t$, which further layers read, and
@@ -271,14 +267,17 @@ def train(hidden):
 
 without = train(keras.layers.Dense(4, "tanh"))
 recurrent = train(rnnlayers.Elman(4, return_sequences=True))
-scores = {}
-for name, model, steps in [
-    ("without memory, 20 minutes", without, 20),
-    ("recurrent, 20 minutes", recurrent, 20),
-    ("recurrent, 200 minutes", recurrent, 200),
-]:
-    scores[name] = model.evaluate(*doors(1000, steps), verbose=0)[1]
-    print(f"{name}: {scores[name]:.1%} of the answers are right")
+cases = {
+    "without memory, 20 minutes": (without, 20),
+    "recurrent, 20 minutes": (recurrent, 20),
+    "recurrent, 200 minutes": (recurrent, 200),
+}
+scores = {
+    name: model.evaluate(*doors(1000, steps), verbose=0)[1]
+    for name, (model, steps) in cases.items()
+}
+for name, score in scores.items():
+    print(f"{name}: {score:.1%} of the answers are right")
 
 # %% tags=["check"]
 assert scores["without memory, 20 minutes"] < 0.75

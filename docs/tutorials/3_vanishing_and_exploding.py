@@ -39,8 +39,8 @@ assert 0.5**20 < 1e-6
 # %% [markdown]
 # The vertical scale is logarithmic, so that powers become straight lines. A factor of 1.1 makes a
 # gradient more than ten thousand times as large after 100 steps. It **explodes**. A factor of 0.9
-# leaves less than three hundred-thousandths. It **vanishes**. Only with a factor of exactly 1 does
-# it arrive as it was.
+# leaves less than a thirty-thousandth. It **vanishes**. Only with a factor of exactly 1 does it
+# arrive as it was.
 #
 # A vanished gradient is not merely small. It is small *in comparison*: the gradient of $u$ is a sum
 # over all steps, and the near ones drown the far ones. What happened long ago has no say in what is
@@ -51,8 +51,8 @@ assert 0.5**20 < 1e-6
 #
 # ## Many units: singular values
 #
-# With many units the factor is a matrix, the Jacobian of the step: $U$, with its rows scaled by the
-# slopes. How much does a matrix stretch a vector? That depends on the direction. The **singular
+# With many units the factor is a matrix, the Jacobian of the step: $U$, scaled by the slopes of the
+# units. How much does a matrix stretch a vector? That depends on the direction. The **singular
 # values** of $U$ are its stretching factors: no vector becomes longer than by the largest one,
 # $\sigma_{\max}$, or shorter than by the smallest one. Hence the rule:
 #
@@ -135,9 +135,9 @@ networks["LSTM, open"].layers[0].set_weights([kernel, recurrent_kernel, bias])
 # by a sum and not by a matrix: $c_t = f_t \, c_{t-1} + ...$ The **forget gate** $f_t$ is a number
 # between 0 and 1 that the network computes at each step. So the factor from step to step is $f_t$,
 # and the network can choose it. [The next tutorial](4_gates.md) opens the gates. Here their start
-# matters: with Keras' first bias of 1, $f_t$ begins at about 0.73, and $0.73^{79}$ is $10^{-11}$.
-# In the third network we have set the bias to 3. There $f_t$ begins at about 0.95, and $0.95^{79}$
-# is 0.02.
+# matters: with Keras' first bias of 1, $f_t$ begins at about 0.73, and along this path $0.73^{79}$,
+# or $10^{-11}$, is left. (A little more arrives on detours through the gates.) In the third network
+# we have set the bias to 3. There $f_t$ begins at about 0.95, and $0.95^{79}$ is 0.02.
 #
 # Before any training we ask: by how much does the loss change if the input of step $t$ changes a
 # little? It is $d L / d x_t$, which goes back along the states. A `tf.GradientTape` computes it for
@@ -161,7 +161,7 @@ for name, model in networks.items():
     sizes = gradient_by_step(model)
     arrives[name] = sizes[0]
     axes.semilogy(range(1, 81), sizes, label=name)
-axes.set(xlabel="step t", ylabel="size of dL/dx_t", ylim=(1e-9, 20))
+axes.set(xlabel="step t", ylabel="size of dL/dx_t", ylim=(1e-6, 20))
 axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 plt.show()
 
@@ -169,6 +169,7 @@ errors = {}
 for name, model in networks.items():
     model.fit(*first_of(80, 1000), batch_size=64, epochs=20, verbose=0)
     errors[name] = model.evaluate(*first_of(80, 500), verbose=0) ** 0.5
+for name in networks:
     print(f"{name:10} gradient at step 1: {arrives[name]:.0e}, typical error: {errors[name]:.2f}")
 
 # %% tags=["check"]
@@ -192,7 +193,9 @@ assert np.isclose(1 / (1 + np.exp(-1)), 0.73, atol=0.005)
 # Two lessons. An LSTM does not abolish vanishing. It gives the network a factor that *can* be near
 # 1, and a good start lets training find out. And a loss that does not move may have nothing to do
 # with the size of the network or with the learning rate: look at how far back the gradient reaches.
-# (With shorter sequences, or with more patience, the first two networks can learn this too.)
+# [`gradient_flow`](../reference/diagnostics.md#rnnlayers.diagnostics.gradient_flow) measures it in
+# any model. (With shorter sequences, or with more patience, the first two networks can learn this
+# too.)
 #
 # ## A run that explodes
 #
@@ -318,7 +321,7 @@ assert clipped[-32:].mean() < 1.5 < clipped[0]
 #
 # - Going back one step multiplies the gradient by one factor, or by one matrix. Over many steps
 #   this is a power: it vanishes below 1 and may explode above.
-# - The singular values of $U$ bound the factor. An orthogonal $U$ is the best start for an Elman
+# - The singular values of $U$ bound the factor. An orthogonal $U$ is a good start for an Elman
 #   network.
 # - An LSTM passes its cell state on by a sum, with the forget gate as the factor. With open gates,
 #   a gradient arrives from far back.

@@ -21,23 +21,13 @@ INPUT, STATE, OUTPUT = "#2c6fad", "#c0392b", "#27815a"
 
 def draw(axes, title, steps, inputs, outputs):
     """Draw states in a row, with inputs below and outputs above some of them."""
-    for t in range(steps):
-        for row, color, there in [
-            (0, INPUT, t in inputs),
-            (1, STATE, True),
-            (2, OUTPUT, t in outputs),
-        ]:
-            if there:
-                axes.add_patch(plt.Rectangle((t - 0.25, row - 0.25), 0.5, 0.5, color=color))
-        arrows = [((t, 0.25), (t, 0.75))] * (t in inputs) + [((t, 1.25), (t, 1.75))] * (
-            t in outputs
-        )
-        arrows += [((t - 0.75, 1), (t - 0.25, 1))] * (t > 0)
-        for start, end in arrows:
-            axes.annotate(
-                "", end, start, arrowprops={"arrowstyle": "-|>", "shrinkA": 0, "shrinkB": 0}
-            )
-    axes.set(xlim=(-0.8, steps - 0.2), ylim=(-0.4, 2.4), aspect="equal")
+    arrows = [((t - 1, 1), (t, 1)) for t in range(1, steps)]
+    arrows += [((t, 0), (t, 1)) for t in inputs] + [((t, 1), (t, 2)) for t in outputs]
+    for start, end in arrows:
+        axes.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "shrinkB": 7})
+    for row, columns, color in [(0, inputs, INPUT), (1, range(steps), STATE), (2, outputs, OUTPUT)]:
+        axes.plot(list(columns), [row] * len(columns), "s", color=color, markersize=13)
+    axes.set(xlim=(-0.6, steps - 0.4), ylim=(-0.4, 2.4))
     axes.set_title(title, fontsize=9)
     axes.axis("off")
 
