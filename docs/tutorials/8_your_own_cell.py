@@ -165,9 +165,7 @@ def gradients(engine):
 
 pairs = zip(gradients("stepwise"), gradients("compiled"), strict=True)
 differences = [float(np.abs(slow - fast).max() / np.abs(slow).max()) for slow, fast in pairs]
-print(
-    "relative differences of the gradients:", *(f"{difference:.0e}" for difference in differences)
-)
+print("relative differences of the gradients:", *(f"{number:.0e}" for number in differences))
 
 # %% tags=["check"]
 assert "runs on the compiled engine" in explanation

@@ -105,9 +105,8 @@ def make_model(decoder):
         encoder,
         embedding=keras.layers.Embedding(symbols, 16),
         decoder=decoder,
-        head=keras.layers.Dense(
-            symbols
-        ),  # logits: the logarithms of probabilities, up to a constant
+        # Logits: the logarithms of probabilities, up to a constant.
+        head=keras.layers.Dense(symbols),
         start_token_id=START,
         stop_token_id=STOP,
     )
@@ -163,7 +162,7 @@ for axis, (name, shown) in zip(
     image = axis.imshow(shown[:9, : len(word)], cmap="Greys", vmin=0, vmax=1)
     axis.set(title=name, xlabel="letter of the source", ylabel="step of the decoder")
     axis.set_xticks(range(len(word)), word)
-axes[1].set_yticks(range(len(written)), written)
+axes[1].set_yticks(range(len(written)), [*written[:-1], "end"])
 axes[1].set_ylabel("letter that is written")
 figure.colorbar(image, ax=axes, label="weight of the attention")
 plt.show()
@@ -177,7 +176,8 @@ assert untrained[: len(word)].max() < 0.5
 
 # %% [markdown]
 # *The weights of the attention for one word, each row summing to one: even before training, and
-# afterwards from the last letter to the first, along the falling diagonal.*
+# afterwards on the last letter first and then further to the left at each step, from the upper
+# right to the lower left.*
 #
 # Before training, every letter gets about the same weight. Afterwards the decoder looks at the last
 # letter of the source while it writes the first one of the target, and walks to the left. Such a
@@ -231,18 +231,13 @@ assert np.isclose(total, beam.scores[0, 0], atol=1e-3)
 # %%
 new_sources, new_targets = make_words(400, 3, 8, seed=3, share_of_and=1.0)
 agreement = {}
-for name, sampler in {
-    "greedy": Greedy(),
-    "2 beams": BeamSearch(2),
-    "4 beams": BeamSearch(4),
-}.items():
+samplers = {"greedy": Greedy(), "2 beams": BeamSearch(2), "4 beams": BeamSearch(4)}
+for name, sampler in samplers.items():
     result = with_attention.generate(new_sources, sampler, max_length=10)
     pairs = zip(result.tokens[:, 0].numpy(), new_targets, strict=True)
     agreement[name] = np.mean([spell(ours) == spell(theirs)[1:] for ours, theirs in pairs])
     likely = np.mean(np.exp(result.scores[:, 0]))
-    print(
-        f"{name}: agrees in {agreement[name]:.0%}, mean probability of what it writes {likely:.2f}"
-    )
+    print(f"{name}: agrees in {agreement[name]:.0%}, mean probability of its words {likely:.2f}")
 
 # %% tags=["check"]
 assert agreement["greedy"] < 0.28
