@@ -1,5 +1,6 @@
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from apps.captioning.row_cache import CHUNK, cached_rows
+from apps.common.refusal import Refusal
 
 COUNT, SHAPE = 3 * CHUNK + 5, (2, 3)
 
@@ -153,3 +155,30 @@ def test_two_files_beside_one_another_do_not_disturb_each_other(tmp_path):
     assert load(tmp_path / "one.npy", fails, count=3)[0][2, 0, 0] == 2
     assert json.loads((tmp_path / "other.json").read_text()) == {}
     assert len(list(tmp_path.iterdir())) == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("rows.json", b"[" * 100_000),
+        ("rows.json", b'{"first": "note"}'),
+        ("rows.json", b"[1]"),
+        ("rows.npy", b"no array"),
+        ("rows.part.json", b'{"rows": "all", "notes": {}}'),
+        ("rows.part.json", b'{"rows": 1e9, "notes": {}}'),
+        ("rows.part.json", b"{}"),
+        ("rows.part.npy", b"no array"),
+    ],
+)
+def test_a_file_that_is_damaged_is_named_and_can_be_made_again(tmp_path, name, content):
+    path = tmp_path / "cache" / "rows.npy"
+    load(path)
+    if "part" in name:
+        path.rename(path.with_suffix(".part.npy"))
+        path.with_suffix(".part.json").write_text(json.dumps({"rows": CHUNK, "notes": {}}))
+    (path.parent / name).write_bytes(content)
+    words = rf"{re.escape(name)} is damaged .* remove the folder .*cache, which is made again"
+    with pytest.raises(Refusal, match=words):
+        load(path)
+    shutil.rmtree(path.parent)
+    check_rows(*load(path))
