@@ -53,6 +53,7 @@ from apps.common.runs import Run
 from apps.common.seq2seq.special import START, STOP
 from apps.common.settings import Format, check
 from apps.common.text import encode
+from apps.common.together import join_workers
 from apps.common.training import fit, load_callbacks
 from rnnlayers.decoding import Greedy
 from rnnlayers.optimizers import ClippingLogger
@@ -62,15 +63,17 @@ SCENE_SIZE = 48  # of the sample, in pixels
 # Training
 
 
-def train(run: Path, settings: Settings, callbacks: tuple[str, ...] = ()) -> None:
+def train(run: Path, settings: Settings, callbacks: tuple[str, ...] = (), workers: int = 1) -> None:
     """Train, or resume a training that was interrupted: give the same command again.
 
     Args:
         run: The folder of the run.
         settings: The settings of the run.
         callbacks: More Keras callbacks, as module:name of classes or of functions that return one.
+        workers: Train in this many processes on this machine, each with a share of every batch.
     """
     settings.check()
+    run = join_workers(run, settings, workers)
     hooks = load_callbacks(callbacks)
     if settings.source == "sample" and settings.scene_size is None:
         resumed = Run(run).epochs_done()

@@ -14,6 +14,8 @@ import tensorflow as tf
 from apps.common.files import note_written, replacing
 from apps.common.refusal import Refusal
 from apps.common.runs import Run, check_clock, load_model
+from apps.common.together import as_one_process, check_same_batches, missing_workers_refused
+from rnnlayers import distribute
 
 # From glibc's malloc.h.
 M_TRIM_THRESHOLD = -1
@@ -56,19 +58,24 @@ def fit(
     done, curves = run.epochs_done(), run.folder / "tensorboard"
     if not (done and done - run.best_epoch() >= patience):
         keep_memory()
-        model.fit(
-            train.dataset(),
-            validation_data=validation.dataset(),
-            epochs=epochs,
-            initial_epoch=done,
-            shuffle=False,  # the batches come in their own order
-            verbose="auto" if sys.stdout.isatty() else 2,
-            callbacks=[
-                *callbacks,
-                _EachEpoch(run, train, patience),
-                keras.callbacks.TensorBoard(curves, write_graph=False),
-            ],
-        )
+        distribute.distribute_model(model)
+        with missing_workers_refused():
+            check_same_batches(training=train.dataset(), validation=validation.dataset())
+            model.fit(
+                distribute.shard(train.dataset()),
+                validation_data=distribute.shard(validation.dataset()),
+                epochs=epochs,
+                initial_epoch=done,
+                shuffle=False,  # the batches come in their own order
+                verbose="auto" if sys.stdout.isatty() else 2,
+                callbacks=distribute.callbacks(
+                    [
+                        *callbacks,
+                        _EachEpoch(run, train, patience),
+                        keras.callbacks.TensorBoard(curves, write_graph=False),
+                    ]
+                ),
+            )
     best = load_model(run.checkpoint(run.best_epoch()), compile=False)
     if finish is not None:
         best = finish(best)
@@ -87,10 +94,12 @@ def load_callbacks(names: Sequence[str]) -> list[keras.callbacks.Callback]:
         names: `module:name` of classes of callbacks, or of functions that return one, which are
             called without arguments.
 
+    Of several processes that train together, the chief alone has them.
+
     Raises:
         Refusal: If one is none.
     """
-    return [_load_callback(name) for name in names]
+    return [_load_callback(name) for name in names] if distribute.is_chief() else []
 
 
 def _load_callback(name: str) -> keras.callbacks.Callback:
@@ -122,8 +131,10 @@ class _EachEpoch(keras.callbacks.Callback):
         self.train.epoch = epoch
         # Keras saves no random states. Drawn from the epoch, they are those of an unbroken run.
         states = [v for v in self.model.variables if v.name == "seed_generator_state"]
+        rank = (distribute.rank(),) if distribute.rank() else ()
         for place, state in enumerate(states):
-            state.assign(np.random.SeedSequence((self.train.seed, epoch, place)).generate_state(2))
+            entropy = (self.train.seed, epoch, place, *rank)
+            state.assign(np.random.SeedSequence(entropy).generate_state(2))
 
     def on_epoch_end(self, epoch, logs=None):
         try:
@@ -145,7 +156,7 @@ class _EachEpoch(keras.callbacks.Callback):
         rows = [*run.history().to_dict("records"), {"epoch": epoch, **logs}]
         # The history comes first: a checkpoint without its line would be lost.
         run.write_table(run.history_file.name, pd.DataFrame(rows))
-        with replacing(run.checkpoint(epoch)) as temporary:
+        with replacing(run.checkpoint(epoch)) as temporary, as_one_process(self.model):
             self.model.save(temporary)
         best = run.best_epoch()
         for path in run.checkpoints.glob("epoch_*.keras"):

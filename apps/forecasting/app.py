@@ -27,6 +27,7 @@ from apps.common.refusal import Refusal
 from apps.common.reports import plot_history, report
 from apps.common.runs import Run
 from apps.common.settings import Format, write_settings
+from apps.common.together import join_workers
 from apps.common.training import fit, load_callbacks
 from apps.forecasting.baselines import pooled_ridge
 from apps.forecasting.datasets import make_datasets
@@ -58,15 +59,17 @@ DEMO = Demo(inputs=lambda folder: ())
 # Training
 
 
-def train(run: Path, settings: Settings, callbacks: tuple[str, ...] = ()) -> None:
+def train(run: Path, settings: Settings, callbacks: tuple[str, ...] = (), workers: int = 1) -> None:
     """Train a network; the same command again resumes a training that was interrupted.
 
     Args:
         run: The folder of the run.
         settings: The settings of the run.
         callbacks: More Keras callbacks, as module:name of classes or of functions that return one.
+        workers: Train in this many processes on this machine, each with a share of every batch.
     """
     settings.check()
+    run = join_workers(run, settings, workers)
     load_callbacks(callbacks)  # refused before anything else is done
     with ForecastingRun.begin(run, settings) as folder:
         series = load_series(settings, run / "cache")

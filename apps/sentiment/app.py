@@ -30,6 +30,7 @@ from apps.common.refusal import Refusal
 from apps.common.reports import plot_history, report
 from apps.common.runs import Run
 from apps.common.settings import Format
+from apps.common.together import join_workers
 from apps.common.training import fit, load_callbacks
 from apps.sentiment.baselines import text_baselines
 from apps.sentiment.data import Reviews, load
@@ -102,15 +103,17 @@ def vectorize(
 # Training
 
 
-def train(run: Path, settings: Settings, callbacks: tuple[str, ...] = ()) -> None:
+def train(run: Path, settings: Settings, callbacks: tuple[str, ...] = (), workers: int = 1) -> None:
     """Train. The same command resumes a training that was interrupted.
 
     Args:
         run: The folder of the run.
         settings: The settings of the run.
         callbacks: More Keras callbacks, as module:name of classes or of functions that return one.
+        workers: Train in this many processes on this machine, each with a share of every batch.
     """
     settings.check()
+    run = join_workers(run, settings, workers)
     hooks = load_callbacks(callbacks)
     keras.utils.set_random_seed(settings.seed)
     with Run.begin(run, settings) as folder:

@@ -13,6 +13,7 @@ the results.
 import math
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -27,13 +28,14 @@ from apps.common.refusal import Refusal
 from apps.common.reports import plot_history, report
 from apps.common.runs import Run
 from apps.common.settings import Format
+from apps.common.together import join_workers
 from apps.common.training import fit, load_callbacks
 from apps.textgen.baselines import ngram_nats
-from apps.textgen.batches import ResetStates, Streams
+from apps.textgen.batches import ResetStates, Streams, own_streams
 from apps.textgen.data import load
 from apps.textgen.exported import CARD, MAX_LENGTH, TEMPERATURES, Generator, generate
 from apps.textgen.metrics import LOWER_IS_BETTER, cross_entropy, in_bits
-from apps.textgen.model import build_model, split_layers, with_explicit_states
+from apps.textgen.model import adopt, build_model, split_layers, with_explicit_states
 from apps.textgen.settings import Settings
 from apps.textgen.vocabulary import SPECIAL_IDS, Characters
 
@@ -66,21 +68,26 @@ def make_datasets(splits: Splits, settings: Settings) -> tuple[Streams, Streams,
 # Training
 
 
-def train(run: Path, settings: Settings, callbacks: tuple[str, ...] = ()) -> None:
+def train(run: Path, settings: Settings, callbacks: tuple[str, ...] = (), workers: int = 1) -> None:
     """Train. The same command resumes a training that was interrupted.
 
     Args:
         run: The folder of the run.
         settings: The settings of the run.
         callbacks: More Keras callbacks, as module:name of classes or of functions that return one.
+        workers: Train in this many processes on this machine, each with a share of every batch.
     """
     settings.check()
+    run = join_workers(run, settings, workers)
     hooks = load_callbacks(callbacks)
     keras.utils.set_random_seed(settings.seed)
     with Run.begin(run, settings) as folder:
         streams, validation, characters = make_datasets(load_examples(settings), settings)
         folder.write_lines(CHARACTERS, [str(ord(c)) for c in characters.characters])
-        model = folder.resumed() or build_model(settings, characters.size, len(streams))
+        share = replace(settings, batch_size=own_streams(settings.batch_size))
+        model = build_model(share, characters.size, len(streams))
+        if (resumed := folder.resumed()) is not None:
+            model = resumed if resumed.input_shape == model.input_shape else adopt(model, resumed)
         print(f"Training {model.count_params():,} weights")
         fit(
             folder,
@@ -215,8 +222,9 @@ def diagnose(run: Path) -> None:
     """
     folder = Run.finished(run)
     settings = folder.settings(Settings)
-    _, validation, _ = make_datasets(load_examples(settings), settings)
-    diagnose_run(folder, validation, loss_step=-1)
+    text = load_generator(folder).characters.array(load_examples(settings).validation)
+    streams = Streams(text, settings.batch_size, settings.steps)
+    diagnose_run(folder, streams, loss_step=-1)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

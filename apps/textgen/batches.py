@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from apps.common.batches import feed
 from apps.common.refusal import Refusal
+from rnnlayers import distribute
 
 
 class Streams:
@@ -61,6 +62,21 @@ class Streams:
         """Return a data set that begins each iteration with the shift of the current epoch."""
         ids = tf.TensorSpec((self.batch_size, self.steps), tf.int32)
         return feed(self, (ids, ids))
+
+
+def own_streams(batch_size: int) -> int:
+    """Return how many of the streams this process trains on, of several that train together.
+
+    Raises:
+        Refusal: If there are more processes than streams.
+    """
+    ours = distribute.share(batch_size)
+    if batch_size < distribute.size():
+        raise Refusal(
+            f"batch_size must be at least {distribute.size()}, the number of workers, since each "
+            f"of them reads streams of its own; received {batch_size}"
+        )
+    return ours.stop - ours.start
 
 
 class ResetStates(keras.callbacks.Callback):

@@ -33,6 +33,15 @@ def build_model(settings: Settings, size: int, steps: int) -> keras.Model:
     return model
 
 
+def adopt(model: keras.Model, other: keras.Model) -> keras.Model:
+    """Give a model the weights and the state of the optimizer of one for another batch size."""
+    model.optimizer.build(model.trainable_variables)
+    ours, theirs = ([*each.variables, *each.optimizer.variables] for each in (model, other))
+    for variable, value in zip(ours, theirs, strict=True):
+        variable.assign(value)
+    return model
+
+
 def split_layers(model: keras.Model) -> tuple[keras.Layer, list[keras.Layer], keras.Layer]:
     """Return the embedding, the recurrent layers and the last layer of a model of `build_model`."""
     embedding, *recurrent_layers, head = [layer for layer in model.layers if layer.weights]

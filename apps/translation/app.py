@@ -33,6 +33,7 @@ from apps.common.seq2seq.special import START, STOP
 from apps.common.seq2seq.subwords import Subwords
 from apps.common.settings import Format, check
 from apps.common.text import encode
+from apps.common.together import join_workers
 from apps.common.training import fit, load_callbacks
 from apps.translation.baselines import word_by_word
 from apps.translation.batches import PairBatches
@@ -108,15 +109,17 @@ def make_datasets(
 # Training
 
 
-def train(run: Path, settings: Settings, callbacks: tuple[str, ...] = ()) -> None:
+def train(run: Path, settings: Settings, callbacks: tuple[str, ...] = (), workers: int = 1) -> None:
     """Train, or resume a training that was interrupted: give the same command again.
 
     Args:
         run: The folder of the run.
         settings: The settings of the run.
         callbacks: More Keras callbacks, as module:name of classes or of functions that return one.
+        workers: Train in this many processes on this machine, each with a share of every batch.
     """
     settings.check()
+    run = join_workers(run, settings, workers)
     hooks = load_callbacks(callbacks)
     keras.utils.set_random_seed(settings.seed)
     with Run.begin(run, settings) as folder:
@@ -266,9 +269,13 @@ def diagnose(run: Path) -> None:
         run: The folder of the run.
     """
     folder = Run.finished(run)
-    settings = folder.settings(Settings)
-    _, validation, *_ = make_datasets(load_examples(settings), settings)
-    diagnose_run(folder, validation)
+    translator, settings = load_translator(folder), folder.settings(Settings)
+    languages = zip(*load_examples(settings).validation, strict=True)
+    ids = [
+        pieces.arrays(texts, settings.max_length)
+        for pieces, texts in zip((translator.source, translator.target), languages, strict=True)
+    ]
+    diagnose_run(folder, PairBatches(*ids, settings.batch_size, start=START, stop=STOP))
 
 
 def main(argv: Sequence[str] | None = None) -> None:

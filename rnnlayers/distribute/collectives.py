@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rnnlayers.distribute.processes import collective_timeout, is_chief, rank, size
+from rnnlayers.distribute.processes import is_chief, rank, size
 
 GROUP = 77  # all processes
 BUCKET_BYTES = 2**22
@@ -26,6 +26,8 @@ def sum_over_processes(tensor: tf.Tensor, purpose: str) -> tf.Tensor:
     """
     if size() == 1:
         return tensor
+    # No timeout: TensorFlow would keep two threads for each operation until it is over. Processes
+    # that end or stop answering are noticed without it.
     key = f"{purpose} {tensor.dtype.name} {tensor.shape.as_list()}"
     return tf.raw_ops.CollectiveReduceV2(
         input=tensor,
@@ -36,7 +38,6 @@ def sum_over_processes(tensor: tf.Tensor, purpose: str) -> tf.Tensor:
         merge_op="Add",
         final_op="Id",
         communication_hint="auto",
-        timeout_seconds=collective_timeout(),
     )
 
 

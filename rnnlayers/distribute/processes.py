@@ -13,7 +13,6 @@ from rnnlayers.distribute.cluster import ALONE, Cluster, find_cluster, given_clu
 from rnnlayers.distribute.meeting import MeetingError, meet
 
 START_TIMEOUT_S = 55.0
-TIMEOUT_S = 600.0
 
 
 @dataclass
@@ -21,7 +20,6 @@ class _Joined:
     """What `initialize` has set up; it lasts as long as the process."""
 
     cluster: Cluster = ALONE
-    timeout: float = TIMEOUT_S
     strategy: Any = None  # kept alive, since its server answers the other processes
 
 
@@ -36,7 +34,6 @@ def initialize(
     size: int | None = None,
     same: Mapping[str, object] | None = None,
     start_timeout: float = START_TIMEOUT_S,
-    timeout: float = TIMEOUT_S,
 ) -> Cluster:
     """Join the processes that train together. Call it before anything of TensorFlow runs.
 
@@ -57,8 +54,6 @@ def initialize(
             of this library, Keras and TensorFlow always must be.
         start_timeout: Seconds to wait for the others. Processes that are started minutes apart, as
             by a queue, need more.
-        timeout: Seconds after which a collective operation fails whose partners do not come. It
-            must be longer than any process works alone, such as for reading data.
 
     Returns:
         The cluster, with `rank` and `size`.
@@ -75,7 +70,6 @@ def initialize(
         (0, 1, True)
     """
     check_number("start_timeout", start_timeout, "(0, inf)", "seconds")
-    check_number("timeout", timeout, "(0, inf)", "seconds")
     if addresses is None and coordinator is None and size is None and rank is None:
         cluster = find_cluster()
     else:
@@ -89,7 +83,7 @@ def initialize(
         return cluster
     found = meet(cluster, {**_versions(), **_texts(same or {})}, start_timeout)
     _joined.strategy = _start(cluster, found)
-    _joined.cluster, _joined.timeout = cluster, timeout
+    _joined.cluster = cluster
     return cluster
 
 
@@ -106,11 +100,6 @@ def rank() -> int:
 def is_chief() -> bool:
     """Return whether this process is the chief, which writes checkpoints and logs."""
     return rank() == 0
-
-
-def collective_timeout() -> float:
-    """Return the seconds after which a collective operation fails."""
-    return _joined.timeout
 
 
 def _versions() -> dict[str, str]:

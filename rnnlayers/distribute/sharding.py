@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from rnnlayers.distribute.collectives import gather
@@ -37,7 +36,8 @@ def shard(dataset: tf.data.Dataset) -> tf.data.Dataset:
 
     Args:
         dataset: Batches: a tensor or a nested structure of tensors, all with the rows of the batch
-            as their first axis.
+            as their first axis. A part may have several rows, always as many and next to each
+            other, for each row of the part with the fewest, such as captions for images.
 
     Returns:
         A data set with the same number of batches.
@@ -53,7 +53,9 @@ def shard(dataset: tf.data.Dataset) -> tf.data.Dataset:
                 "shard: every part of a batch must have the rows as its first axis; received a "
                 f"scalar, {spec}. Batch the data set before it is sharded."
             )
-    return dataset.map(lambda *batch: tf.nest.map_structure(_own_rows, _whole(batch)))
+    return dataset.map(
+        tf.autograph.experimental.do_not_convert(lambda *batch: _own_rows(_whole(batch)))
+    )
 
 
 def even_out(dataset: tf.data.Dataset, purpose: str = "batches") -> tf.data.Dataset:
@@ -92,9 +94,22 @@ def _whole(batch: tuple[Any, ...]) -> Any:
     return batch[0] if len(batch) == 1 else batch
 
 
-def _own_rows(part: tf.Tensor) -> tf.Tensor:
-    if part.shape[0] is not None:
-        return part[share(part.shape[0])]
-    rows = tf.shape(part, tf.int64)[0]
-    ours = np.int64(rank())
-    return part[ours * rows // size() : (ours + 1) * rows // size()]
+def _own_rows(batch: Any) -> Any:
+    parts = tf.nest.flatten(batch)
+    counts = [part.shape[0] for part in parts]
+    if None not in counts:
+        fewest = min(counts)
+        ours = share(fewest)
+        return tf.nest.map_structure(
+            lambda part: part[
+                ours.start * part.shape[0] // fewest : ours.stop * part.shape[0] // fewest
+            ],
+            batch,
+        )
+    sizes = [tf.shape(part, tf.int64)[0] for part in parts]
+    rows = tf.reduce_min(tf.stack(sizes))
+    start, stop = (tf.constant(r, tf.int64) * rows // size() for r in (rank(), rank() + 1))
+    several = [count // tf.maximum(rows, 1) for count in sizes]
+    return tf.nest.pack_sequence_as(
+        batch, [part[start * n : stop * n] for part, n in zip(parts, several, strict=True)]
+    )
