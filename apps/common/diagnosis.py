@@ -51,6 +51,11 @@ def diagnose_run(run: Run, batches: EpochBatches, *, loss_step: int | None = Non
             f"is not there: train again in a new folder"
         )
     model = load_model(best)
+    if getattr(model, "loss", None) is None:
+        raise Refusal(
+            f"run: {best} must hold the loss of the training, as those of newer versions do; it "
+            f"does not: train again in a new folder"
+        )
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(
         keras.tree.map_structure(np.asarray, next(iter(batches.dataset())))
     )
