@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 from rnnlayers.cells.base import Cell
 from rnnlayers.checks import check_positive_integer
-from rnnlayers.engines.choose import check_engine
+from rnnlayers.engines.choose import check_engine, choose, run_on
 from rnnlayers.layers.masks import first_mask
 from rnnlayers.layers.states import CarriedStates, read_initial_state
 from rnnlayers.layers.time_loop import TimeLoop
@@ -170,7 +171,7 @@ class Recurrent(keras.Layer):
     ) -> Any:
         """Run the cell over `sequences`."""
         starts_at_zero = initial_state is None and self._makes_zeros
-        states = self._states_before(sequences, initial_state)
+        states = None if starts_at_zero else self._states_before(sequences, initial_state)
         loop = TimeLoop(
             self.cell,
             self.engine,
@@ -185,7 +186,6 @@ class Recurrent(keras.Layer):
             states,
             mask if mask is not None else sequences_mask,
             training=training,
-            starts_at_zero=starts_at_zero,
             in_time_order=in_time_order,
         )
         if self.stateful:
@@ -205,8 +205,19 @@ class Recurrent(keras.Layer):
         Returns:
             The output `(batch, units)` and the new states.
         """
-        output, new = self.cell(inputs, list(states), training=training)
-        return output, list(new)
+        if training or not self._steps_are_native(inputs, *states):
+            output, new = self.cell(inputs, list(states), training=training)
+            return output, list(new)
+        inputs, *states = (ops.cast(given, self.compute_dtype) for given in (inputs, *states))
+        how = {"batch_major": True, "return_sequences": False}
+        _, new = run_on("native", self.cell, ops.expand_dims(inputs, 1), tuple(states), **how)
+        return new[0], list(new)
+
+    def _steps_are_native(self, inputs: Tensor, *states: Tensor) -> bool:
+        """Return whether the native engine takes single steps, in one operator."""
+        if not self.cell.built or not all(map(tf.is_tensor, (inputs, *states))):
+            return False
+        return choose(self.cell, self.engine, inputs.shape[0], 1, False).engine == "native"
 
     def _states_before(self, sequences: Tensor, initial_state: Any) -> States:
         """Return the states before the first step, checked, in the compute dtype."""

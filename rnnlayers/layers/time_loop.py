@@ -44,28 +44,30 @@ class TimeLoop(NamedTuple):
     def run(
         self,
         sequences: Tensor,
-        states: States,
+        states: States | None,
         mask: Any = None,
         *,
         training: bool = False,
         memory: tuple[Tensor, ...] = (),
-        starts_at_zero: bool = False,
         in_time_order: bool = False,
     ) -> tuple[Tensor, States]:
         """Return the outputs and the final states, from states before the first step.
 
         Args:
             sequences: `(batch, timesteps, features)`.
-            states: One tensor `(batch, size)` for each state of the cell.
+            states: One tensor `(batch, size)` for each state of the cell; None for zeros.
             mask: As for the call of a `Recurrent` layer.
             training: Whether dropout applies.
             memory: Tensors that come first in `side.sequence` of the cell.
-            starts_at_zero: Whether `states` are zeros.
             in_time_order: Whether outputs stay at their steps in spite of `reverse`.
         """
         mask = time_major_mask(mask, sequences)
         batch, time, _ = sequences.shape
         choice = choose(self.cell, self.engine, batch, time, training)
+        starts_at_zero = states is None
+        if states is None and not is_one_operator(choice.engine):  # which needs none
+            zeros = self.cell.get_initial_state(ops.shape(sequences)[0])
+            states = tuple(ops.cast(state, self.cell.compute_dtype) for state in zeros)
         through_time = partial(
             self._through_time,
             training=bool(training),
@@ -73,17 +75,15 @@ class TimeLoop(NamedTuple):
             in_time_order=in_time_order,
         )
         to_compile = choice.engine != "stepwise" and not is_one_operator(choice.engine)
-        if to_compile and not training and not tf.executing_eagerly():
-            return run_inference(
-                self.cell, choice, through_time, sequences, tuple(states), mask, memory
-            )
-        return through_time(choice.engine, sequences, tuple(states), mask, memory)
+        if to_compile and states is not None and not training and not tf.executing_eagerly():
+            return run_inference(self.cell, choice, through_time, sequences, states, mask, memory)
+        return through_time(choice.engine, sequences, states, mask, memory)
 
     def _through_time(
         self,
         engine: str,
         sequences: Tensor,
-        states: States,
+        states: States | None,
         mask: Tensor | None,
         memory: tuple[Tensor, ...],
         *,

@@ -179,14 +179,70 @@ def test_a_long_sequence_remakes_its_gates():
 
 
 @needs_binary
-@pytest.mark.parametrize("name", ["gru", "lstm-peephole"])
-def test_second_derivatives(name):
+@pytest.mark.parametrize(("name", "training"), in_turn(list(CELLS), [True, False]))
+def test_second_derivatives(name, training):
     ours, stepwise = native_twins(CELLS[name], **ALL)
     x, states = tf.constant(sample(timesteps=5)), sample_states(ours)
-    states = [tf.constant(state) for state in states]
-    call = {"mask": EVERY_PATTERN[:, :5], "training": True}
+    # Without states it begins with zeros, which it does not make.
+    states = [tf.constant(state) for state in states] if training else None
+    call = {"mask": EVERY_PATTERN[:, :5], "training": training}
     expected = differentiate_twice(stepwise, x, states, **call)
     assert_same(differentiate_twice(ours, x, states, **call), expected)
+
+
+@needs_binary
+@pytest.mark.parametrize(("training", "in_graph"), [(True, False), (False, False), (False, True)])
+def test_derivatives_in_forward_mode(training, in_graph):
+    x, direction, found = tf.constant(sample()), tf.constant(sample(seed=9)), []
+    for layer in native_twins(CELLS["lstm"]):
+        call = functools.partial(layer, training=training)
+        call = tf.function(call, autograph=False) if in_graph else call
+        with tf.autodiff.ForwardAccumulator(x, direction) as accumulator:
+            outputs = call(x)
+        found.append(accumulator.jvp(outputs))
+    assert_same(*found)
+
+
+@needs_binary
+def test_gradients_of_a_loop_and_of_a_persistent_tape():
+    x, found = tf.constant(sample()), []
+    for layer in native_twins(CELLS["gru"]):
+
+        @tf.function(autograph=False)
+        def of_loop(x, layer=layer):
+            def body(n, total):
+                return n + 1, total + tf.reduce_sum(layer(x * tf.cast(n, "float32")) ** 2)
+
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                _, total = tf.while_loop(lambda n, _: n < 3, body, (0, 0.0))
+            return tape.gradient(total, x)
+
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(x)
+            outputs = layer(x)
+            total = tf.reduce_sum(outputs**2)
+        weights = [variable.value for variable in layer.trainable_variables]
+        found.append([of_loop(x), tape.gradient(outputs, x), tape.gradient(total, weights)])
+    assert_same(*found)
+
+
+@needs_binary
+@pytest.mark.parametrize(("name", "batch"), in_turn(list(CELLS), [1, 6]))
+def test_single_steps(name, batch):
+    ours, stepwise = native_twins(CELLS[name], units=32)
+    x, states = tf.constant(sample(batch)[:, 0]), sample_states(ours)
+    states = [tf.constant(state[:batch]) for state in states]
+    expected = stepwise.take_step(x, states)
+    assert_same(ours.take_step(x, states), expected)
+    in_graph = tf.function(lambda x, states: ours.take_step(x, states), autograph=False)
+    assert_same(in_graph(x, states), expected)
+    used = {node.type for node in in_graph.get_concrete_function(x, states).graph.get_operations()}
+    assert "RnnlayersLayer" in used
+    with portable():
+        traced = tf.function(lambda x: ours.take_step(x, states), autograph=False)
+        used = {node.type for node in traced.get_concrete_function(x).graph.get_operations()}
+    assert "RnnlayersLayer" not in used
 
 
 @needs_binary

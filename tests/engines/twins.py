@@ -7,9 +7,10 @@ from rnnlayers.engines.choose import ENGINES
 from tests.cases import randomize, sample
 from tests.numbers import assert_same, differentiate
 
-# "scan" runs linear cells alone, and "native" a few cells, which test_native.py compares.
+# "scan" runs linear cells alone, and "native" and "cudnn" a few cells, which test_native.py and
+# test_cudnn.py compare.
 OF_EVERY_CELL = ("compiled", "stepwise")
-assert list(ENGINES) == ["scan", "native", *OF_EVERY_CELL], "compare a new engine here too"
+assert list(ENGINES) == ["scan", "native", "cudnn", *OF_EVERY_CELL], "compare a new engine here too"
 
 
 def twins(make, features=3, batch=None, engines=OF_EVERY_CELL, **options):

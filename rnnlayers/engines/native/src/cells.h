@@ -24,6 +24,7 @@ struct StepWeights {
 struct Step {
   int64_t rows;
   const Units& units;
+  Blocks blocks;  // those to compute: another thread may compute the others
   const StepWeights& weights;
   bool keep;          // whether the gates are read later
   const bool* valid;  // of each row, or null
@@ -45,6 +46,12 @@ struct Step {
     return z + row * units.row() + block * units.kept * V;
   }
   Rows left(const float* of, int64_t size) const { return {of, stride, size}; }
+
+  // Hands z + rows times a matrix to finish(row, block, vectors), for the columns C.
+  template <class C, class Finish>
+  void multiply(const float* of, int64_t size, const Panels& w, const Finish& finish) const {
+    step_product<C>(rows, left(of, size), w, z, units, blocks, finish);
+  }
 
   void set_h(int64_t row, int64_t block, vf next) const {
     store(h_next + row * stride + block * V, is_valid(row) ? next : h_at(row, block));
@@ -167,8 +174,7 @@ struct Elman : NoSecond {
   static constexpr int gates = 1, kept = 1, states = 1;
 
   static void forward(const Step& s) {
-    step_product<state>(s.rows, s.left(s.h_dropped, s.outputs), s.weights.state, s.z, s.units,
-                        [&](int64_t row, int64_t block, const vf* z) {
+    s.multiply<state>(s.h_dropped, s.outputs, s.weights.state, [&](int64_t row, int64_t block, const vf* z) {
                           const vf h = Activation::of(z[0]);
                           if (s.keep) store(s.z_at(row, block), h);
                           s.set_h(row, block, h);
@@ -202,9 +208,7 @@ struct LSTMFamily : NoSecond {
   }
 
   static void forward(const Step& s) {
-    step_product<state>(
-        s.rows, s.left(s.h_dropped, s.outputs), s.weights.state, s.z, s.units,
-        [&](int64_t row, int64_t block, const vf* z) {
+    s.multiply<state>(s.h_dropped, s.outputs, s.weights.state, [&](int64_t row, int64_t block, const vf* z) {
           const vf c_prev = s.c_at(row, block);
           vf z_i = z[I], z_f = z[F], z_o = z[O];
           if constexpr (Peepholes) {
@@ -301,8 +305,7 @@ struct GRU : NoSecond {
   static constexpr bool reads_h = true;
 
   static void forward(const Step& s) {
-    step_product<state>(s.rows, s.left(s.h_dropped, s.outputs), s.weights.state, s.z, s.units,
-                        [&](int64_t row, int64_t block, const vf* sums) {
+    s.multiply<state>(s.h_dropped, s.outputs, s.weights.state, [&](int64_t row, int64_t block, const vf* sums) {
                           float* kept = s.z_at(row, block);
                           const vf z = sigmoid(sums[0]), r = sigmoid(sums[1]), u = sums[2];
                           const vf n = tanh(load(kept) + r * u);
@@ -343,8 +346,7 @@ struct GRUResetBefore : NoSecond {
 
   static void forward(const Step& s) {
     float* r_h = s.spare;
-    step_product<state>(s.rows, s.left(s.h_dropped, s.outputs), s.weights.state, s.z, s.units,
-                        [&](int64_t row, int64_t block, const vf* sums) {
+    s.multiply<state>(s.h_dropped, s.outputs, s.weights.state, [&](int64_t row, int64_t block, const vf* sums) {
                           float* kept = s.z_at(row, block);
                           const vf r = sigmoid(sums[1]);
                           const int64_t at = row * s.stride + block * V;
@@ -354,8 +356,7 @@ struct GRUResetBefore : NoSecond {
                           store(kept + V, r);
                           store(kept + 3 * V, product);
                         });
-    step_product<second_state>(s.rows, s.left(r_h, s.units.count), s.weights.second, s.z, s.units,
-                               [&](int64_t row, int64_t block, const vf* sums) {
+    s.multiply<second_state>(r_h, s.units.count, s.weights.second, [&](int64_t row, int64_t block, const vf* sums) {
                                  float* kept = s.z_at(row, block);
                                  const vf n = tanh(sums[0]), z = load(kept);
                                  store(kept + 2 * V, n);

@@ -39,7 +39,7 @@ struct Layer {
   const bool* mask;  // false at steps to skip, or null
   int64_t mask_row, mask_step;
   const float* dropout;  // (batch, outputs): what the recurrent dropout multiplies h with, or null
-  const float* states[2];  // before the first step: h (batch, outputs), and c (batch, units) or null
+  const float* states[2];  // before the first step: h (batch, outputs), c (batch, units); null: zeros
   Weights weights;
   bool reverse;      // whether the last step is computed first
   int64_t truncate;  // the gradient stops every so many steps; 0: never
@@ -62,7 +62,7 @@ struct Upstream {      // gradients of the results
 
 struct Gradients {
   float* inputs;
-  float* states[2];
+  float* states[2];  // null: not wanted
   float* kernel;
   float* recurrent_kernel;
   float* bias;  // null if there is none

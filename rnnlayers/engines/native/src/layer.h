@@ -4,7 +4,8 @@
 // steps in one product, and then takes those steps one by one. Back, spans of steps are taken one
 // after another. In each, tasks first run its steps for some rows, which makes dz; further tasks
 // then compute from dz the gradients of the inputs, by rows, and of the weights, by rows of the
-// weights. No sum is ever cut by tasks, so results do not depend on the number of threads.
+// weights. Where a few rows meet large weights, tasks share the columns of each step instead. No sum
+// is ever cut by tasks, so results do not depend on the number of threads.
 #pragma once
 
 #include "cells.h"
@@ -22,7 +23,7 @@ void each_task(const Layer& l, int64_t tasks, const Body& body) {
       const_cast<Body*>(&body));
 }
 
-// Weights packed for products.
+// Weights as products need them. Those of a few steps stay as they lie; others are packed.
 template <class C>
 struct PackedWeights {
   Panels inputs, inputs_back;
@@ -47,7 +48,15 @@ struct PackedWeights {
       std::memcpy(padded, l.weights.peepholes[n], sizeof(float) * U);
       steps.peepholes[n] = padded;
     }
-    if (forward) {
+    if (forward && stay(l)) {
+      inputs = steps.state = {nullptr, 0, D, l.weights.kernel, width};
+      steps.state.depth = H;
+      steps.state.plain = recurrent;
+      if (C::second) steps.second = {nullptr, 0, U, recurrent, width};
+      if (C::projects) {
+        steps.second = pack_all<Plain>(l, l.weights.projection, U, H, of_outputs);
+      }
+    } else if (forward) {
       inputs = pack_all<typename C::inputs>(l, l.weights.kernel, D, width, units);
       steps.state = pack_all<typename C::state>(l, recurrent, H, width, units);
       if (C::second) {
@@ -70,13 +79,17 @@ struct PackedWeights {
   }
 
  private:
+  // Packing takes as long as a few products with a row.
+  static bool stay(const Layer& l) { return l.batch * l.time <= 4 && l.units % V == 0; }
+
   static int64_t size(const Layer& l, const Units& units, bool forward, bool back) {
     const int64_t D = l.features, U = l.units, H = l.outputs;
     const int64_t second = C::second ? U : 0, wide_u = round_up(U, 4 * V);
     const int64_t wide = round_up(units.blocks, 4) * 4 * V;  // of all gates
     const int64_t wide_h = round_up(H, 4 * V);
     int64_t floats = units.row() + C::peepholes * units.blocks * V;
-    if (forward) floats += (D + H + second) * wide + (C::projects ? U * wide_h : 0);
+    if (forward && !stay(l)) floats += (D + H + second) * wide;
+    if (forward && C::projects) floats += U * wide_h;
     if (back) {
       floats += (round_up(D, 4 * V) + wide_h + (second ? wide_u : 0)) * wide;
       floats += C::projects ? wide_u * wide_h : 0;
@@ -101,8 +114,16 @@ struct PackedWeights {
                   const Units& units) {
     const int64_t count = units.blocks / Columns::blocks;
     const Panels to{memory.take(count * depth * Columns::vectors * V), count, depth};
-    each_task(l, count, [&](int64_t p) { pack<Columns>(kernel, width, units, to, p); });
+    each_panel(l, to, [&](int64_t p) { pack<Columns>(kernel, width, units, to, p); });
     return to;
+  }
+
+  // Small weights are packed before another thread would have come to help.
+  template <class Body>
+  static void each_panel(const Layer& l, const Panels& w, const Body& body) {
+    constexpr int64_t WORTH_A_THREAD = 1 << 18;
+    if (w.count * w.depth * 4 * V >= WORTH_A_THREAD) return each_task(l, w.count, body);
+    for (int64_t panel = 0; panel < w.count; ++panel) body(panel);
   }
 
   template <class Columns>
@@ -110,7 +131,7 @@ struct PackedWeights {
                    const Units& units) {
     const int64_t count = (rows + 4 * V - 1) / (4 * V), depth = units.blocks * Columns::count * V;
     const Panels to{memory.take(count * depth * 4 * V), count, depth};
-    each_task(l, count, [&](int64_t p) {
+    each_panel(l, to, [&](int64_t p) {
       pack_transposed<Columns>(kernel, rows, width, units, to, p);
     });
     return to;
@@ -120,7 +141,7 @@ struct PackedWeights {
 // Some steps, and where their states and gates are. Row b of step n is row (n - first) * batch + b.
 struct Span {
   int64_t first, last;
-  const float* h;  // before the first step, (batch, outputs), with this stride
+  const float* h;  // before the first step, (batch, outputs), with this stride; null: zeros
   int64_t h_stride;
   const float* c;
   int64_t c_stride;
@@ -209,8 +230,8 @@ class Run {
       }
       last = first;
     }
-    copy_rows(d_states[0], stride, to.states[0], H, H);
-    if (C::states == 2) copy_rows(d_states[1], stride, to.states[1], U, U);
+    if (to.states[0]) copy_rows(d_states[0], stride, to.states[0], H, H);
+    if (C::states == 2 && to.states[1]) copy_rows(d_states[1], stride, to.states[1], U, U);
   }
 
  private:
@@ -253,8 +274,14 @@ class Run {
     }
   }
 
+  // Row b of states, which are zeros if they are null.
+  static const float* row_of(const float* states, int64_t b, int64_t stride) {
+    return states == nullptr ? nullptr : states + b * stride;
+  }
+
   static void copy_padded(const float* from, int64_t count, float* to, int64_t padded) {
-    std::memcpy(to, from, sizeof(float) * count);
+    if (from == nullptr) count = 0;
+    if (count > 0) std::memcpy(to, from, sizeof(float) * count);
     std::memset(to + count, 0, sizeof(float) * (padded - count));
   }
 
@@ -268,7 +295,9 @@ class Run {
            float* starts) const {
     const int64_t B = l.batch, steps = span.last - span.first;
     if (B == 0) return;
-    const int64_t tasks = row_tasks(B * steps * (l.features + l.outputs) * C::gates * l.units);
+    const int64_t split = column_tasks();
+    const int64_t tasks =
+        split > 1 ? 1 : row_tasks(B * steps * (l.features + l.outputs) * C::gates * l.units);
     const int64_t rows = (B + tasks - 1) / tasks;
     const int64_t ahead = larger(1, smaller(steps, 48 / rows));  // steps whose inputs are projected
     const int64_t floats = ahead * rows * (l.features + units.row()) + 4 * V +
@@ -276,14 +305,25 @@ class Run {
     Memory memory(tasks * round_up(floats, V));
     each_task(l, tasks, [&](int64_t task) {
       float* scratch = memory.at(task * round_up(floats, V));
-      run_rows(span, weights, to, starts, B * task / tasks, B * (task + 1) / tasks, ahead, scratch);
+      run_rows(span, weights, to, starts, B * task / tasks, B * (task + 1) / tasks, ahead, split,
+               scratch);
     });
   }
 
+  // On how many tasks to spread the columns of each step: where a few rows meet weights of
+  // megabytes, reading these takes most of the time.
+  int64_t column_tasks() const {
+    constexpr int64_t WORTH_A_THREAD = 1 << 20;
+    const int64_t floats = l.outputs * C::gates * l.units;
+    if (C::second || C::projects || l.batch >= MAX_ROWS) return 1;
+    return larger(1, smaller(smaller(l.threads, units.blocks / group()), floats / WORTH_A_THREAD));
+  }
+
   void run_rows(const Span& span, const PackedWeights<C>& weights, const Results& to,
-                float* starts, int64_t begin, int64_t end, int64_t ahead, float* scratch) const {
+                float* starts, int64_t begin, int64_t end, int64_t ahead, int64_t split,
+                float* scratch) const {
     const int64_t R = end - begin, B = l.batch, U = l.units, D = l.features, S = units.row();
-    const int64_t H = l.outputs;
+    const int64_t H = l.outputs, groups = units.blocks / group();
     auto take = [&](int64_t floats) {
       float* taken = scratch;
       scratch += round_up(floats, V);
@@ -296,9 +336,9 @@ class Run {
     float** z_rows = reinterpret_cast<float**>(take(ahead * R * 2));
     bool* valid = reinterpret_cast<bool*>(take(R));
     for (int64_t r = 0; r < R; ++r) {
-      copy_padded(span.h + (begin + r) * span.h_stride, H, h + r * stride, stride);
+      copy_padded(row_of(span.h, begin + r, span.h_stride), H, h + r * stride, stride);
       if (C::states == 2) {
-        copy_padded(span.c + (begin + r) * span.c_stride, U, c + r * c_stride, c_stride);
+        copy_padded(row_of(span.c, begin + r, span.c_stride), U, c + r * c_stride, c_stride);
       }
       if (l.dropout) copy_padded(l.dropout + (begin + r) * H, H, dropout + r * stride, stride);
     }
@@ -318,7 +358,6 @@ class Run {
           }
         }
       }
-      project(weights, x, some * R, z_rows);
       for (int64_t n = 0; n < some; ++n) {
         const int64_t step = block + n;
         if (starts && step % l.remat == 0) {
@@ -341,9 +380,19 @@ class Run {
         if (span.cells && C::states == 2) {
           c_next = span.cells + ((step - span.first) * B + begin) * c_stride;
         }
-        C::forward(Step{R, units, weights.steps, span.gates != nullptr,
-                        l.mask ? valid : nullptr, z + n * z_step, stride, l.dropout ? dropped : h,
-                        h, h_next, c_stride, c_now, c_next, spare, H});
+        auto compute = [&](int64_t part) {
+          const Blocks blocks{groups * part / split * group(),
+                              groups * (part + 1) / split * group()};
+          if (n == 0) project(weights, x, some * R, z_rows, blocks);
+          C::forward(Step{R, units, blocks, weights.steps, span.gates != nullptr,
+                          l.mask ? valid : nullptr, z + n * z_step, stride,
+                          l.dropout ? dropped : h, h, h_next, c_stride, c_now, c_next, spare, H});
+        };
+        if (split > 1) {
+          each_task(l, split, compute);
+        } else {
+          compute(0);
+        }
         for (int64_t r = 0; r < R; ++r) {
           const float* row = h_next + r * stride;
           if (to.outputs) {
@@ -369,11 +418,19 @@ class Run {
     }
   }
 
-  // z = W x + b for some rows.
+  // z = W x + b for some rows and blocks of units.
   void project(const PackedWeights<C>& weights, const float* x, int64_t rows,
-               float* const* z_rows) const {
+               float* const* z_rows, const Blocks& blocks) const {
     using In = typename C::inputs;
     constexpr int REST = C::kept - In::count;  // kept vectors that begin with their bias alone
+    if (weights.inputs.plain != nullptr) {
+      const int64_t begin = blocks.first * C::kept * V, end = blocks.last * C::kept * V;
+      for (int64_t row = 0; row < rows; ++row) {
+        std::memcpy(z_rows[row] + begin, weights.bias + begin, sizeof(float) * (end - begin));
+        add_plain<In>(x + row * l.features, weights.inputs, z_rows[row], units, blocks);
+      }
+      return;
+    }
     product<In::vectors>(
         rows, Rows{x, l.features, l.features}, weights.inputs,
         [&](int64_t panel) {
@@ -395,13 +452,14 @@ class Run {
               store(z + (In::count + rest) * V, load(bias + (In::count + rest) * V));
             }
           };
-        });
+        },
+        blocks.first / In::blocks, blocks.last / In::blocks);
   }
 
-  // The first state of row b before a step of a span, for products alone.
+  // The first state of row b before a step of a span, for products alone; null for zeros.
   const float* h_before(const Span& span, const float* outputs, int64_t step, int64_t b) const {
     if (span.history != nullptr || step == 0) {
-      if (step == span.first) return span.h + b * span.h_stride;
+      if (step == span.first) return row_of(span.h, b, span.h_stride);
       return span.history + ((step - 1 - span.first) * l.batch + b) * stride;
     }
     return outputs + b * l.output_row + time_of(step - 1) * l.output_step;
@@ -439,7 +497,8 @@ class Run {
     for (int64_t r = 0; r < R; ++r) {
       if (l.dropout) copy_padded(l.dropout + (begin + r) * H, H, dropout + r * stride, stride);
       if (C::states == 2) {
-        copy_padded(span.c + (begin + r) * span.c_stride, U, c_first + r * c_stride, c_stride);
+        copy_padded(row_of(span.c, begin + r, span.c_stride), U, c_first + r * c_stride,
+                    c_stride);
       }
     }
     for (int64_t step = span.last - 1; step >= span.first; --step) {
@@ -489,7 +548,7 @@ class Run {
       const int64_t step = span.first + k / B, b = k % B;
       if (!is_valid(step, b)) return nullptr;
       const float* h = h_before(span, outputs, step, b);
-      if (l.dropout == nullptr) return h;
+      if (l.dropout == nullptr || h == nullptr) return h;
       for (int64_t u = 0; u < H; ++u) spare[u] = h[u] * l.dropout[b * H + u];
       return spare;
     };
@@ -572,6 +631,7 @@ class Run {
         vf sum = {};
         for (int64_t k = 0; k < rows; ++k) {
           const float* c = span.cells + (number == 2 ? k : k - B) * c_stride + block * V;
+          if (k < B && number != 2 && span.c == nullptr) continue;
           const vf state = k < B && number != 2
                                ? load_part(span.c + k * span.c_stride + block * V, count)
                                : load(c);

@@ -125,8 +125,8 @@ class Call {
     expect_count(KEPT, best_kernels().kept_size(layer_, sequences));
     Gradients to{};
     to.inputs = allocate(0, {TF_Dim(tensor(INPUTS), 0), TF_Dim(tensor(INPUTS), 1), D});
-    to.states[0] = allocate(1, {B, size});
-    to.states[1] = two ? allocate(2, {B, U}) : allocate(2, {0});
+    to.states[0] = is_absent(H) ? (allocate(1, {0}), nullptr) : allocate(1, {B, size});
+    to.states[1] = is_absent(C) ? (allocate(2, {0}), nullptr) : allocate(2, {B, U});
     to.kernel = allocate(3, {D, cell.gates * U});
     to.recurrent_kernel = allocate(4, {size, cell.gates * U});
     to.bias = data(BIAS) == nullptr ? (allocate(5, {0}), nullptr)
@@ -147,6 +147,8 @@ class Call {
   Layer layer_{};
 
   const TF_Tensor* tensor(Input n) const { return tensors_[n].get(); }
+
+  bool is_absent(Input n) const { return TF_NumDims(tensor(n)) == 1 && TF_Dim(tensor(n), 0) == 0; }
 
   // Null for an empty tensor.
   const float* data(Input n) const {
@@ -217,8 +219,9 @@ class Call {
     const int64_t size = l.outputs = cell.projects ? TF_Dim(tensor(of_units), 1) : U;
     expect(RECURRENT_KERNEL, {size, cell.gates * U});
     expect(KERNEL, {D, cell.gates * U});
-    expect(H, {B, size});
-    if (cell.states == 2) expect(C, {B, U});
+    // Absent states are zeros.
+    if (!is_absent(H)) expect(H, {B, size});
+    if (!is_absent(C)) expect(C, {B, cell.states == 2 ? U : 0});
     if (TF_TensorElementCount(tensor(BIAS)) != 0) {
       expect_count(BIAS, cell.bias_rows * cell.gates * U);
     }
@@ -251,7 +254,7 @@ class Call {
   // The mask is (time, batch, 1), or (time, 1, 1) for all rows alike.
   void read_mask() {
     const TF_Tensor* mask = tensor(MASK);
-    if (TF_NumDims(mask) == 1 && TF_Dim(mask, 0) == 0) return;
+    if (is_absent(MASK)) return;
     const int64_t rows = TF_NumDims(mask) == 3 ? TF_Dim(mask, 1) : 0;
     if (TF_NumDims(mask) != 3 || TF_Dim(mask, 0) != layer_.time || TF_Dim(mask, 2) != 1 ||
         (rows != 1 && rows != layer_.batch)) {

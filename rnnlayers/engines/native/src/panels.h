@@ -40,10 +40,17 @@ struct Units {
   int64_t in_block(int64_t block) const { return larger(0, smaller(V, count - block * V)); }
 };
 
-// Panel after panel, each `depth` rows of `vectors` vectors.
+// Panel after panel, each `depth` rows of `vectors` vectors; or `plain`, the kernel as it lies.
 struct Panels {
   float* data;
   int64_t count, depth;
+  const float* plain = nullptr;
+  int64_t width = 0;  // of a row of `plain`
+};
+
+// Some blocks of units, whole panels of them.
+struct Blocks {
+  int64_t first, last;
 };
 
 // The columns of a kernel (depth, gates * units), from panel `first` to `last`.
@@ -129,9 +136,10 @@ inline void tile(const Rows& a, int64_t row, const float* panel, const Start& st
 // each row to end(panel)(row, vectors). A sum runs over the depth in order, whatever the tiles are.
 template <int N, class Start, class End>
 void product(int64_t rows, const Rows& a, const Panels& w, const Start& start_of,
-             const End& end_of) {
+             const End& end_of, int64_t first_panel = 0, int64_t last_panel = -1) {
   const int64_t tiles = (rows + MAX_ROWS - 1) / MAX_ROWS;
-  for (int64_t panel = 0; panel < w.count; ++panel) {
+  if (last_panel < 0) last_panel = w.count;
+  for (int64_t panel = first_panel; panel < last_panel; ++panel) {
     const float* data = w.data + panel * w.depth * N * V;
     const auto start = start_of(panel);
     const auto end = end_of(panel);
@@ -151,11 +159,61 @@ void product(int64_t rows, const Rows& a, const Panels& w, const Start& start_of
   }
 }
 
+// z += the product of `Depth` rows of a kernel as it lies with as many floats.
+template <class C, int Depth>
+inline void add_plain_rows(const float* a, const float* kernel, int64_t width, float* z,
+                           const Units& units, const Blocks& blocks) {
+  vf x[Depth];
+#pragma GCC unroll 8
+  for (int k = 0; k < Depth; ++k) x[k] = all(a[k]);
+#pragma GCC unroll 4
+  for (int g = 0; g < C::count; ++g) {
+    const float* from = kernel + C::gate[g] * units.count;
+    float* to = z + (C::first + g) * V;
+    for (int64_t block = blocks.first; block < blocks.last; ++block) {
+      vf sum = load(to + block * units.kept * V);
+#pragma GCC unroll 8
+      for (int k = 0; k < Depth; ++k) sum += x[k] * load_loose(from + k * width + block * V);
+      store(to + block * units.kept * V, sum);
+    }
+  }
+}
+
+// z += the product of a row with a kernel as it lies, summed in the order of `product`: for so few
+// rows that packing the kernel would take longer. It needs whole vectors of units.
+template <class C>
+void add_plain(const float* a, const Panels& w, float* z, const Units& units,
+               const Blocks& blocks) {
+  constexpr int ROWS = 8;  // of the kernel: not more streams than a processor reads ahead
+  const Blocks there{blocks.first, smaller(blocks.last, units.count / V)};
+  int64_t k = 0;
+  for (; k + ROWS <= w.depth; k += ROWS) {
+    add_plain_rows<C, ROWS>(a + k, w.plain + k * w.width, w.width, z, units, there);
+  }
+  for (; k < w.depth; ++k) {
+    add_plain_rows<C, 1>(a + k, w.plain + k * w.width, w.width, z, units, there);
+  }
+}
+
 // A step's product with a matrix: begins with the kept vectors of each row, and hands the vectors
-// of each block of units to finish(row, block, vectors).
+// of each of the blocks of units to finish(row, block, vectors).
 template <class C, class Finish>
-void step_product(int64_t rows, const Rows& a, const Panels& w, const float* z, const Units& units,
-                  const Finish& finish) {
+void step_product(int64_t rows, const Rows& a, const Panels& w, float* z, const Units& units,
+                  const Blocks& blocks, const Finish& finish) {
+  if (w.plain != nullptr) {
+    for (int64_t row = 0; row < rows; ++row) {
+      float* of_row = z + row * units.row();
+      add_plain<C>(a.data + row * a.stride, w, of_row, units, blocks);
+      for (int64_t block = blocks.first; block < blocks.last; ++block) {
+        vf sums[C::count];
+        for (int n = 0; n < C::count; ++n) {
+          sums[n] = load(of_row + (block * units.kept + C::first + n) * V);
+        }
+        finish(row, block, sums);
+      }
+    }
+    return;
+  }
   product<C::vectors>(
       rows, a, w,
       [&](int64_t panel) {
@@ -171,7 +229,8 @@ void step_product(int64_t rows, const Rows& a, const Panels& w, const float* z, 
             finish(row, panel * C::blocks + block, sums + block * C::count);
           }
         };
-      });
+      },
+      blocks.first / C::blocks, blocks.last / C::blocks);
 }
 
 // Sums of outer products over rows: gradient[m, column] += sum_k left(k)[m] dz[k, column], for m

@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <atomic>
 #include <system_error>
 #include <thread>
 
@@ -12,7 +13,12 @@ struct Pool::Job {
   Task task;
   void* context;
   int64_t tasks;
+  int wanted;  // helpers that may still join it
   std::atomic<int64_t> next{0};
+  int working = 0;  // helpers that have joined it
+  Job* older = nullptr;
+
+  bool has_work() const { return wanted > 0 && next.load(std::memory_order_relaxed) < tasks; }
 };
 
 namespace {
@@ -43,10 +49,17 @@ void Pool::work(Job& job) {
   }
 }
 
+Pool::Job* Pool::find_work() const {
+  Job* job = jobs_;
+  while (job != nullptr && !job->has_work()) job = job->older;
+  return job;
+}
+
 void Pool::run(int64_t tasks, int threads, Task task, void* context) {
-  Job job{task, context, tasks};
   const int helpers = static_cast<int>(std::min<int64_t>(threads, tasks)) - 1;
-  if (helpers < 1 || busy_.exchange(true, std::memory_order_acquire)) return work(job);
+  Job job{task, context, tasks, helpers};
+  if (helpers < 1) return work(job);
+  int woken;
   {
     std::lock_guard<std::mutex> lock(mutex_);
     try {
@@ -54,29 +67,35 @@ void Pool::run(int64_t tasks, int threads, Task task, void* context) {
     } catch (const std::system_error&) {
       // The system gives no more threads: those that there are do the work.
     }
-    job_ = &job;
-    wanted_ = helpers;
+    job.older = jobs_;
+    jobs_ = &job;
+    woken = std::min(helpers, idle_);
   }
-  for (int n = 0; n < helpers; ++n) wake_.notify_one();
+  for (int n = 0; n < woken; ++n) wake_.notify_one();
   work(job);
   std::unique_lock<std::mutex> lock(mutex_);
-  job_ = nullptr;
-  wanted_ = 0;
-  done_.wait(lock, [this] { return working_ == 0; });
-  busy_.store(false, std::memory_order_release);
+  Job** link = &jobs_;
+  while (*link != &job) link = &(*link)->older;
+  *link = job.older;
+  done_.wait(lock, [&job] { return job.working == 0; });
 }
 
 void Pool::help() {
   std::unique_lock<std::mutex> lock(mutex_);
   for (;;) {
-    wake_.wait(lock, [this] { return wanted_ > 0; });
-    --wanted_;
-    ++working_;
-    Job& job = *job_;
+    Job* job = find_work();
+    if (job == nullptr) {
+      ++idle_;
+      wake_.wait(lock);
+      --idle_;
+      continue;
+    }
+    --job->wanted;
+    ++job->working;
     lock.unlock();
-    work(job);
+    work(*job);
     lock.lock();
-    if (--working_ == 0) done_.notify_one();
+    if (--job->working == 0) done_.notify_all();
   }
 }
 

@@ -1,15 +1,15 @@
 // Threads that share out numbered tasks.
 #pragma once
 
-#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
 
 namespace rnnlayers {
 
-// One call at a time uses the helpers. Another call that comes meanwhile runs in its own thread, so
-// that many threads that call at once never wait for one another. Nobody spins.
+// Helpers join any call that has tasks left, one call after another: calls that come at once, or a
+// task that calls again, share them. A caller works on its own tasks, so it needs no helper, and
+// many threads that call at once never wait for one another. Nobody spins.
 class Pool {
  public:
   using Task = void (*)(void* context, int64_t number);
@@ -24,15 +24,14 @@ class Pool {
   struct Job;
 
   void help();
+  Job* find_work() const;
   static void work(Job& job);
 
-  std::atomic<bool> busy_{false};  // whether a call uses the helpers
-  std::mutex mutex_;               // guards all below
+  std::mutex mutex_;  // guards all below
   std::condition_variable wake_, done_;
-  Job* job_ = nullptr;
-  int wanted_ = 0;   // helpers that may still join the job
-  int working_ = 0;  // helpers that have joined it
+  Job* jobs_ = nullptr;  // the latest first
   int helpers_ = 0;
+  int idle_ = 0;  // helpers that wait for work
 };
 
 }  // namespace rnnlayers
