@@ -6,9 +6,10 @@
 # directions, the gradient and saving are the same for all cells. So a new recurrence needs only its
 # equations, and this library supplies the rest.
 #
-# At the end you will have written a cell that the library lacks, checked it, and run it on every
-# engine, in both directions, saved, and value by value. It takes about twenty minutes to read, and
-# less than one to run. [Tutorial 4](4_gates.md) explains gates, which the cell has.
+# At the end you will have written a cell that the library lacks, checked it, and run it on each
+# engine that takes cells of your own, in both directions, saved, and value by value. It takes about
+# twenty minutes to read, and less than one to run. [Tutorial 4](4_gates.md) explains gates, which
+# the cell has.
 
 # %%
 import tempfile
