@@ -16,6 +16,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 
 from apps.common.files import allocate
 from apps.common.refusal import Refusal
@@ -24,7 +25,17 @@ from apps.common.runs import Run, load_model
 from tests.apps.common.test_locks import HOLD, other_process
 from tests.apps.one_weight import Settings, train
 
-each_disk = pytest.mark.parametrize("mounted", [False, True], ids=["simulated", "mounted"])
+each_disk = pytest.mark.parametrize(
+    "mounted", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["simulated", "mounted"]
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _eagerly():
+    """Compile nothing: there are many trainings, and each is of twelve steps."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture(scope="module")
@@ -32,13 +43,18 @@ def unbroken(tmp_path_factory):
     return train(tmp_path_factory.mktemp("runs") / "unbroken", epochs=3)
 
 
-@pytest.fixture
-def unfinished(unbroken, tmp_path):
-    """A run that was broken off after two epochs."""
-    run = Run(tmp_path / "run")
+@pytest.fixture(scope="module")
+def broken_off(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "broken_off"
     with contextlib.suppress(KeyboardInterrupt):
-        train(run.folder, epochs=3, callbacks=[Interrupt(2)])
-    return run
+        train(folder, epochs=3, callbacks=[Interrupt(2)])
+    return folder
+
+
+@pytest.fixture
+def unfinished(broken_off, tmp_path):
+    """A run that was broken off after two epochs."""
+    return Run(shutil.copytree(broken_off, tmp_path / "run"))
 
 
 class Interrupt(keras.callbacks.Callback):
