@@ -140,11 +140,11 @@ def states(model: keras.Model, x: Any) -> dict[str, LayerStates]:
 
     Example:
 
-    >>> inputs = keras.Input((50, 3))
+    >>> inputs = keras.Input((10, 3))
     >>> model = keras.Model(inputs, rnnlayers.LSTM(8, name="lstm")(inputs))
-    >>> found = rnnlayers.diagnostics.states(model, np.zeros((4, 50, 3)))["lstm"]
+    >>> found = rnnlayers.diagnostics.states(model, np.zeros((4, 10, 3)))["lstm"]
     >>> found.gates["f"].shape  # the bias of the forget gate begins with 1
-    (4, 50, 8)
+    (4, 10, 8)
     >>> np.round(found.time_constants[:2], 2).tolist()
     [3.19, 3.19]
 

@@ -32,15 +32,15 @@ def advise(
 
     Example:
 
-    >>> inputs = keras.Input((200, 1))
+    >>> inputs = keras.Input((30, 1))
     >>> half = keras.initializers.Constant(0.5)
     >>> layer = rnnlayers.Elman(1, "linear", recurrent_initializer=half, name="elman")
     >>> model = keras.Model(inputs, layer(inputs))
     >>> flow = rnnlayers.diagnostics.gradient_flow(
-    ...     model, np.ones((1, 200, 1)), np.ones((1, 1)), loss=keras.losses.mean_squared_error
+    ...     model, np.ones((1, 30, 1)), np.ones((1, 1)), loss=keras.losses.mean_squared_error
     ... )
     >>> print(*rnnlayers.diagnostics.advise(flow))
-    gradients of layer 'elman' are below 1 % after 7 of 200 steps: what lies further back is hardly
+    gradients of layer 'elman' are below 1 % after 7 of 30 steps: what lies further back is hardly
     learned. Try LSTM or GRU, shorter sequences, or a recurrent kernel that begins orthogonal.
     """
     lines = []

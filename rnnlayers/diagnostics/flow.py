@@ -162,12 +162,12 @@ def gradient_flow(
 
     Example:
 
-    >>> inputs = keras.Input((50, 3))
+    >>> inputs = keras.Input((20, 3))
     >>> model = keras.Model(inputs, rnnlayers.Elman(8, name="elman")(inputs))
     >>> model.compile(loss="mse")
-    >>> flow = rnnlayers.diagnostics.gradient_flow(model, np.ones((4, 50, 3)), np.ones((4, 8)))
+    >>> flow = rnnlayers.diagnostics.gradient_flow(model, np.ones((4, 20, 3)), np.ones((4, 8)))
     >>> flow.layers["elman"].norm.shape
-    (4, 50)
+    (4, 20)
 
     References: Bengio, Simard and Frasconi (1994), Learning long-term dependencies with gradient
     descent is difficult; Pascanu, Mikolov and Bengio (2013), On the difficulty of training
@@ -195,10 +195,10 @@ class FlowProbe:
 
     Example:
 
-    >>> inputs = keras.Input((50, 3))
-    >>> model = keras.Model(inputs, rnnlayers.Elman(8)(inputs))
+    >>> inputs = keras.Input((20, 3))
+    >>> model = keras.Model(inputs, rnnlayers.Elman(8, name="elman")(inputs))
     >>> probe = rnnlayers.diagnostics.FlowProbe(model, loss=keras.losses.mean_squared_error)
-    >>> probe(np.ones((4, 50, 3)), np.ones((4, 8))).layers["elman"].reach.shape
+    >>> probe(np.ones((4, 20, 3)), np.ones((4, 8))).layers["elman"].reach.shape
     (4,)
     """
 
