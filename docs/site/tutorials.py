@@ -3,6 +3,7 @@
 import concurrent.futures
 import re
 from pathlib import Path
+from typing import Any
 
 import jupytext
 from nbclient import NotebookClient
@@ -38,10 +39,9 @@ def write_tutorial(path: Path, to: Path) -> None:
     jupytext.write(notebook, to / f"{path.stem}.ipynb")
     options = {"timeout": SECONDS, "kernel_name": "python3", "coalesce_streams": True}
     NotebookClient(notebook, **options).execute()
-    for cell in notebook.cells:  # what TensorFlow logs while it is imported tells a reader nothing
-        kept = [output for output in cell.get("outputs", ()) if output.get("name") != "stderr"]
+    for cell in notebook.cells:
         if cell.cell_type == "code":
-            cell.outputs = kept
+            cell.outputs = drop_logs(cell.outputs)
     exporter = MarkdownExporter(config=Config({"TagRemovePreprocessor": {"enabled": False}}))
     text, resources = exporter.from_notebook_node(
         notebook, {"unique_key": path.stem, "output_files_dir": f"{path.stem}_files"}
@@ -53,3 +53,13 @@ def write_tutorial(path: Path, to: Path) -> None:
     text = re.sub(r"!\[(?:png|svg)\]", "![What the code above draws]", text)
     text = f"{text}\n[Open as a notebook]({path.stem}.ipynb)\n"
     (to / f"{path.stem}.md").write_text(set_mathematics(text), "utf-8")
+
+
+def drop_logs(outputs: list[Any]) -> list[Any]:
+    """Return the outputs of a cell without what TensorFlow logs, which tells a reader nothing."""
+    kept = [output for output in outputs if output.get("name") != "stderr"]
+    for output in kept:
+        if output.get("name") == "stdout":
+            text = re.sub(r"^INFO:tensorflow:.*\n", "", output["text"], flags=re.MULTILINE)
+            output["text"] = text
+    return kept
