@@ -76,6 +76,14 @@ def test_textgen():
     check(generator.step(tf.constant(inputs["character"]), **states), outputs)
 
 
+def test_recognition():
+    from apps.recognition.app import load_recognizer
+
+    run, inputs, outputs = load("recognition")
+    given = {name: tf.constant(values) for name, values in inputs.items()}
+    check(load_recognizer(run).classify_features(**given), outputs)
+
+
 NEWER = {"apps.forecasting>Calibration"}  # than these runs
 
 

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from apps.common.refusal import Refusal
 
@@ -81,6 +81,54 @@ def read_captions(name: str) -> Iterator[Iterator[tuple[bytes, list[str]]]]:
             (row["image"], [text.decode("utf-8", "replace") for text in row["captions"]["text"]])
             for row in tfds.as_numpy(rows)
         )
+
+
+class Labelled(NamedTuple):
+    """A data set whose examples have a label."""
+
+    parts: dict[str, list[tuple[Any, str]]]  # by split: values and the names of labels
+    rate: int | None  # samples a second, of recordings
+    is_image: bool
+
+
+def read_labelled(name: str) -> Labelled:
+    """Read the splits `train` and, if there is one, `test` of a data set of labelled examples.
+
+    The values of a sequence of several features become `(timesteps, features)`.
+
+    Raises:
+        Refusal: If the data set has no recordings, images or sequences with a label.
+    """
+    import tensorflow_datasets as tfds
+
+    builder = _prepared(name)
+    features, keys = builder.info.features, builder.info.supervised_keys or ()
+    label = features[keys[1]] if len(keys) == 2 else None
+    if not isinstance(label, tfds.features.ClassLabel):
+        raise Refusal(f"source 'tfds': {name} is no data set of examples with a label")
+    given = features[keys[0]]
+    rate = None
+    if isinstance(given, tfds.features.Audio):
+        rate = given.sample_rate
+        if rate is None:
+            raise Refusal(f"source 'tfds': {name} does not say how many samples a second it has")
+    splits = [split for split in ("train", "test") if split in builder.info.splits]
+    parts = {
+        split: [(_values(value), label.int2str(int(number))) for value, number in rows]
+        for split, rows in zip(splits, _read(builder, splits), strict=True)
+    }
+    return Labelled(parts, rate, isinstance(given, tfds.features.Image))
+
+
+def _values(value: Any) -> Any:
+    """Return a value, or several features over time as one array."""
+    import numpy as np
+
+    if not isinstance(value, dict):
+        return value
+    columns = [np.asarray(value[key], "float32") for key in sorted(value)]
+    steps = max(len(column) for column in columns)
+    return np.stack([column for column in columns if column.shape == (steps,)], axis=1)
 
 
 def _prepared(name: str) -> Any:

@@ -1,0 +1,1 @@
+"""Recognition: which class, or which words, is a recording, a gesture or an image?"""

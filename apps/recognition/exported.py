@@ -1,0 +1,225 @@
+"""The exported classifier: series, samples or WAV files in, labels and probabilities out."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from apps.common.cards import GENERATED, Card
+from apps.common.endpoint_checks import Requirement, Tensors, checked, sentence
+from apps.common.other_runtimes import NumericEndpoints
+from apps.recognition.networks import (
+    FEATURES,
+    HEAD,
+    LENGTH,
+    SAMPLES,
+    network_of,
+    spectra_of,
+    training_mean,
+)
+from apps.recognition.wav import decode
+
+LABEL, PROBABILITY, PROBABILITIES, CLASSES = "label", "probability", "probabilities", "classes"
+EVIDENCE, LOGITS, WAV = "evidence", "logits", "wav"
+MAX_STEPS = 1_000_000  # of the rows of a request together, or samples
+SECONDS = 60  # of the samples of a request together, where that is more
+CARD_DATA = {
+    "sample": f"{GENERATED} `gestures` are drawn lines, `spoken` is a synthesizer; `digits` are "
+    "scikit-learn's images, from the test part of UCI's Optical Recognition of Handwritten Digits "
+    "(Alpaydin and Kaynak 1998, CC BY 4.0).",
+    "tfds": "a data set of the TensorFlow Datasets catalogue, which says its terms.",
+}
+TRAINED_ON = {
+    "sample": "the embedded sample gestures (drawn by this project, no people)",
+    "sample:spoken": "the embedded sample spoken (a synthesizer, no people)",
+    "sample:digits": "scikit-learn's digits (8 x 8, handwritten)",
+}
+TENSORS = {
+    FEATURES: "a series, zeros behind its end",
+    SAMPLES: "a recording, from -1 to 1, zeros behind its end",
+    LENGTH: "how many steps or samples of a row count, at least 1",
+    WAV: "the bytes of a WAV file of 16 bits, of any rate",
+    LABEL: "the likeliest class",
+    PROBABILITY: "that of the label, 0 to 1",
+    PROBABILITIES: "of each class, 0 to 1",
+    CLASSES: "the names of the classes",
+    EVIDENCE: "what each number that the network reads adds to the logit of the label: its "
+    "gradient times its distance from the training mean",
+}
+
+
+def card_of(classes: Sequence[str], rate: int | None, trim: bool) -> Card:
+    """Return the card of a classifier."""
+    what = "a series of measurements" if rate is None else "a recording"
+    limits = (
+        f"It answers with one of {len(classes)} classes, also if {what} is none of them, and its "
+        f"probabilities are those of the data it was trained on. "
+    )
+    if rate is not None:
+        limits += f"It hears recordings of {rate:,} samples a second; `wav` brings others to that. "
+        limits += "It was trained on recordings without silence at both ends. " if trim else ""
+    most = max(MAX_STEPS, SECONDS * (rate or 0))
+    limits += f"A request may have {most:,} {'steps' if rate is None else 'samples'} in all rows."
+    does = f"Tells which of {len(classes)} classes {what} belongs to."
+    task = "time-series-classification" if rate is None else "audio-classification"
+    return Card(does, TENSORS, limits, CARD_DATA, task, TRAINED_ON)
+
+
+class Recordings(tf.Module):
+    """What models of classes and of transcripts share: the way from bytes to their inputs.
+
+    Args:
+        model: The network from `build_model`.
+        trim: Whether `wav` cuts silence at both ends.
+    """
+
+    def __init__(self, model: keras.Model, trim: bool = False):
+        super().__init__()
+        self.model = model
+        self.network = network_of(model)
+        self.spectra = spectra_of(model)
+        self.size = len(training_mean(self.network))  # of what the network reads at each step
+        self.trim = trim
+        self.name_of_input = FEATURES if self.spectra is None else SAMPLES
+
+    def inputs(self) -> dict[str, tf.TensorSpec]:
+        """Return the inputs of the model."""
+        if self.spectra is not None:
+            values = tf.TensorSpec([None, None], tf.float32)
+        else:
+            values = tf.TensorSpec([None, None, self.size], tf.float32)
+        return {self.name_of_input: values, LENGTH: tf.TensorSpec([None], tf.int32)}
+
+    def decoded(self, wav: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Return the inputs of the model for WAV files `(batch,)`."""
+        samples, length = decode(wav, self.spectra.rate, self.trim)
+        return {SAMPLES: samples, LENGTH: length}
+
+    def read(self, inputs: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return what the network reads, `(batch, steps, features)`, and its lengths."""
+        if self.spectra is None:
+            return inputs[FEATURES], inputs[LENGTH]
+        return self.spectra(inputs[SAMPLES]), self.spectra.count(inputs[LENGTH])
+
+    def can_be_read(self, inputs: Tensors) -> Iterable[Requirement]:
+        """Return what must hold of the inputs of the model."""
+        length, values = inputs[LENGTH], inputs[self.name_of_input]
+        steps = tf.shape(values)[1]
+        wrong = tf.boolean_mask(length, tf.logical_or(length < 1, length > steps))
+        words = sentence("length must be from 1 to ", steps, "; received ", wrong[:1])
+        yield Requirement(tf.size(wrong) == 0, words)
+        most = max(MAX_STEPS, SECONDS * (self.spectra.rate if self.spectra else 0))
+        count = tf.size(length) * steps
+        said = f"{self.name_of_input} may have at most {most:,} steps in all rows; received "
+        yield Requirement(count <= most, sentence(said, count))
+
+    def probe(self) -> dict[str, Any]:
+        """Return example inputs: noise of several lengths, also of one step."""
+        unit = 1 if self.spectra is None else self.spectra.hop
+        lengths = np.array([30 * unit, 1, 21 * unit + 1], "int32")
+        random = np.random.default_rng(0)
+        values = random.normal(size=(3, 30 * unit, *self.inputs()[self.name_of_input].shape[2:]))
+        for row, length in zip(values, lengths, strict=True):
+            row[length:] = 0
+        scale = 1 if self.spectra is None else 0.1
+        return {self.name_of_input: (scale * values).astype("float32"), LENGTH: lengths}
+
+    def probe_wav(self) -> dict[str, Any]:
+        """Return example WAV files, of the rate of the model and of another."""
+        probe = self.probe()
+        rates = (self.spectra.rate, 2 * self.spectra.rate)
+        files = [
+            tf.audio.encode_wav(row[:length, None], rate).numpy()
+            for row, length, rate in zip(probe[SAMPLES], probe[LENGTH], rates, strict=False)
+        ]
+        return {WAV: files}
+
+
+class Classifier(Recordings):
+    """A network with the names of its classes.
+
+    Args:
+        model: The network from `build_model`.
+        classes: The names of the classes.
+        trim: Whether `wav` cuts silence at both ends.
+    """
+
+    def __init__(self, model: keras.Model, classes: Sequence[str], trim: bool = False):
+        super().__init__(model, trim)
+        self.classes = tuple(classes)
+        head = self.network.get_layer(HEAD).output
+        self.logits = keras.Model(self.network.input, head)
+
+    def __call__(self, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Classify series or recordings: `features` or `samples`, and `length`."""
+        return self._answer(self.model(inputs))
+
+    def _answer(self, probabilities: tf.Tensor) -> dict[str, tf.Tensor]:
+        names = tf.constant(self.classes)
+        return {
+            LABEL: tf.gather(names, tf.argmax(probabilities, axis=-1)),
+            PROBABILITY: tf.reduce_max(probabilities, axis=-1),
+            PROBABILITIES: probabilities,
+            CLASSES: tf.broadcast_to(names, tf.shape(probabilities)),
+        }
+
+    def wav(self, wav: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Classify WAV files `(batch,)`."""
+        return self(**self.decoded(wav))
+
+    def explain(self, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Classify, and say what each number that the network reads adds to the logit.
+
+        `evidence` `(batch, steps, features)` is the gradient of the logit of the label, times the
+        distance of the number from its training mean. It is 0 behind the end.
+        """
+        features, length = self.read(inputs)
+        with tf.GradientTape() as tape:
+            tape.watch(features)
+            logits = self.logits({FEATURES: features, LENGTH: length})
+            strongest = tf.reduce_max(logits, axis=-1)
+        mean = training_mean(self.network)
+        distance = tf.where(tf.math.is_nan(features), 0.0, features - mean)
+        evidence = tape.gradient(strongest, features) * distance
+        present = tf.sequence_mask(length, tf.shape(features)[1])
+        evidence = tf.where(present[:, :, None], evidence, 0.0)
+        return {**self._answer(tf.nn.softmax(logits)), FEATURES: features, EVIDENCE: evidence}
+
+    def classify_features(self, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Classify what the network reads, for runtimes that cannot compute spectra."""
+        return {PROBABILITIES: self.network(inputs)}
+
+    def card(self) -> Card:
+        """Return the model card."""
+        return card_of(self.classes, self.spectra and self.spectra.rate, self.trim)
+
+    def endpoints(self) -> dict[str, tuple]:
+        """Return the exported functions with their inputs."""
+        inputs = self.inputs()
+        endpoints = {
+            "serving_default": (checked(self, inputs, self.can_be_read), inputs),
+            "explain": (checked(self.explain, inputs, self.can_be_read), inputs),
+        }
+        if self.spectra is not None:
+            endpoints["wav"] = (self.wav, {WAV: tf.TensorSpec([None], tf.string)})
+        return endpoints
+
+    def probes(self) -> dict[str, dict[str, Any]]:
+        """Return example inputs of each endpoint."""
+        probes = {name: self.probe() for name in ("serving_default", "explain")}
+        return probes if self.spectra is None else {**probes, "wav": self.probe_wav()}
+
+    def numeric(self) -> NumericEndpoints:
+        """Return the endpoints for other runtimes."""
+        features, length = (np.asarray(part) for part in self.read(self.probe()))
+        spec = {
+            FEATURES: tf.TensorSpec([None, None, features.shape[-1]], tf.float32),
+            LENGTH: tf.TensorSpec([None], tf.int32),
+        }
+        return NumericEndpoints(
+            {"classify_features": (self.classify_features, spec)},
+            {"classify_features": {FEATURES: features, LENGTH: length}},
+            {"classes.json": self.classes},
+        )

@@ -1,0 +1,322 @@
+"""Series in the layouts of the time-series community, as examples.
+
+- `.ts` of aeon and sktime: after `@data` a case a line, its channels separated by colons, the label
+  last;
+- `.arff` of Weka: a case a line, the label last; of several channels as one text in quotes;
+- `.tsv` of the UCR archive: the label first, then the values;
+- NumPy: `.npz` with `X` (cases, timesteps, channels) and `y` (cases);
+- a long table: a row for each case and time, with a column for each channel, or with columns of the
+  channel and the value;
+- UCI's Japanese Vowels: `ae.train` and `ae.test`, blocks of rows, each closed by a row of 1.0.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from apps.common.data import files
+from apps.common.data.records import Records
+from apps.common.refusal import Refusal
+from apps.recognition.examples import Example
+
+MISSING = ("?", "", "nan", "na")
+# Blocks of each speaker, as the description of the data set has them.
+VOWELS = {"ae.train": (30,) * 9, "ae.test": (31, 35, 88, 44, 29, 24, 40, 50, 29)}
+END = 1.0  # of a block, in each column
+LONG = {  # usual names of the columns of a long table, in small letters and digits
+    "case": ("case", "caseid", "id", "instance", "instanceid", "series", "seriesid", "sample"),
+    "time": ("time", "timestamp", "timepoint", "step", "reading", "readingid", "t", "index"),
+    "channel": ("channel", "channelid", "dim", "dimid", "dimension", "variable"),
+    "value": ("value", "values", "measurement"),
+    "label": ("label", "class", "target", "y", "gesture", "activity"),
+}
+
+
+def read_ts(path: Path) -> list[Example]:
+    """Read a `.ts` file.
+
+    Raises:
+        Refusal: If it is none, has no labels, or a line is broken.
+        OSError: If it cannot be read.
+    """
+    lines = enumerate(files.lines(path), start=1)
+    for _, line in lines:
+        words = line.lower().split()
+        if words[:2] == ["@timestamps", "true"]:
+            raise Refusal(f"{path}: series with time stamps of their own are not read: remove them")
+        if words[:2] == ["@classlabel", "false"] or words[:2] == ["@targetlabel", "true"]:
+            raise Refusal(f"{path}: each case needs a class; the file says that there is none")
+        if words[:1] == ["@data"]:
+            break
+    else:
+        raise Refusal(f"{path}: expected a line @data, as files of aeon and sktime have")
+    examples = []
+    for number, line in lines:
+        if line.strip() and not line.startswith(("#", "%")):
+            place = f"{path}, line {number}"
+            *channels, label = line.split(":")
+            values = [as_numbers(channel.split(","), place) for channel in channels]
+            examples.append(Example(place, _stacked(values, place), "", label.strip()))
+    return _some(examples, path)
+
+
+def read_arff(path: Path) -> list[Example]:
+    """Read an `.arff` file. See `read_ts`."""
+    lines = enumerate(files.lines(path), start=1)
+    for _, line in lines:
+        if line.lower().strip() == "@data":
+            break
+    else:
+        raise Refusal(f"{path}: expected a line @data, as files of Weka have")
+    examples = []
+    for number, line in lines:
+        if not line.strip() or line.startswith("%"):
+            continue
+        place = f"{path}, line {number}"
+        if found := re.fullmatch(r"""\s*(['"])(.*)\1\s*,\s*(.*)""", line):
+            channels = found[2].split("\\n")
+            label = found[3]
+        else:
+            values, _, label = line.rpartition(",")
+            channels = [values]
+        numbers = [as_numbers(channel.split(","), place) for channel in channels]
+        examples.append(Example(place, _stacked(numbers, place), "", label.strip(" '\"")))
+    return _some(examples, path)
+
+
+def read_tsv(path: Path) -> list[Example]:
+    """Read a `.tsv` file of the UCR archive. See `read_ts`."""
+    examples = []
+    for number, line in enumerate(files.lines(path), start=1):
+        place = f"{path}, line {number}"
+        label, *values = line.split("\t")
+        channel = as_numbers(values, place)
+        known = np.flatnonzero(~np.isnan(channel))  # shorter series end with missing values
+        channel = channel[: known[-1] + 1] if len(known) else channel
+        examples.append(Example(place, channel[:, None], "", label.strip()))
+    return _some(examples, path)
+
+
+def read_npz(path: Path) -> list[Example]:
+    """Read an `.npz` file with `X` and `y`. Steps at the end without any value are cut off.
+
+    Raises:
+        Refusal: If it holds something else.
+        OSError: If it cannot be read.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            held = dict(arrays)
+    except ValueError as error:
+        raise Refusal(f"{path} holds no arrays of numbers that can be read: {error}") from error
+    if not {"X", "y"} <= held.keys():
+        raise Refusal(
+            f"{path} must hold X (cases, timesteps, channels) and y (cases); it holds "
+            f"{', '.join(held) or 'nothing'}"
+        )
+    values, labels = held["X"], held["y"]
+    values = values[:, :, None] if values.ndim == 2 else values
+    if values.ndim != 3 or values.dtype.kind not in "fiub" or labels.shape != values.shape[:1]:
+        raise Refusal(
+            f"{path}: X must be numbers (cases, timesteps, channels), and y have a label for each "
+            f"case; received the shapes {held['X'].shape} and {labels.shape}"
+        )
+    examples = []
+    for number, (case, label) in enumerate(zip(values.astype("float32"), labels, strict=True)):
+        known = np.flatnonzero(~np.isnan(case).all(axis=1))
+        case = case[: known[-1] + 1] if len(known) else case
+        examples.append(Example(f"{path}, case {number}", case, "", str(label)))
+    return _some(examples, path)
+
+
+def read_vowels(path: Path) -> list[Example]:
+    """Read `ae.train` or `ae.test` of UCI's Japanese Vowels; the class is the speaker.
+
+    Raises:
+        Refusal: If the number of blocks differs from that of the data set.
+        OSError: If it cannot be read.
+    """
+    blocks: list[list[np.ndarray]] = [[]]
+    for number, line in enumerate(files.lines(path), start=1):
+        if not line.strip():
+            continue
+        row = as_numbers(line.split(), f"{path}, line {number}")
+        if np.all(row == END):
+            blocks.append([])
+        else:
+            blocks[-1].append(row)
+    found = [np.stack(block) for block in blocks if block]
+    counts = VOWELS[path.name]
+    if len(found) != sum(counts):
+        raise Refusal(
+            f"{path} must hold {sum(counts)} blocks of rows, each closed by a row of 1.0; it holds "
+            f"{len(found)}: take the original file"
+        )
+    speakers = np.repeat(np.arange(1, len(counts) + 1), counts)
+    return [
+        Example(f"{path}, block {number + 1}", block, "", str(speaker))
+        for number, (block, speaker) in enumerate(zip(found, speakers, strict=True))
+    ]
+
+
+def read_long(
+    path: Path, records: Records, label_column: str | None
+) -> tuple[list[Example], tuple[str, ...]]:
+    """Read a long table: a row for each case and time.
+
+    Args:
+        path: The file.
+        records: Its rows.
+        label_column: The column of the label; found by its name if None.
+
+    Returns:
+        The examples, and the names of the channels.
+
+    Raises:
+        Refusal: If a column is missing, or a value is no number.
+    """
+    names = list(records.head(1))
+    columns = {role: _named(names, usual) for role, usual in LONG.items()}
+    if label_column is not None:
+        if label_column not in names:
+            raise Refusal(f"{path}: there is no column {label_column!r} among {names}")
+        columns["label"] = label_column
+    for role in ("case", "label"):
+        if columns[role] is None:
+            advice = " or name it by --label-column" if role == "label" else ""
+            raise Refusal(f"{path}: there is no column {role!r} among {names}: add it{advice}")
+    long = columns["channel"] is not None and columns["value"] is not None
+    roles = ("case", "label", *(["time"] if columns["time"] else []))
+    others = ("channel", "value") if long else ()
+    used: list[str] = [columns[role] for role in (*roles, *others)]  # type: ignore[misc]
+    channels = [name for name in names if name not in used] if not long else []
+    if not long and not channels:
+        raise Refusal(f"{path}: there is no column of a channel among {names}: add one")
+    cases: dict[str, dict[str, list[tuple[float, float, str]]]] = {}
+    labels: dict[str, tuple[str, str]] = {}
+    for number, (place, fields) in enumerate(records.select([*used, *channels])):
+        row = dict(zip((*roles, *others, *channels), map(_text, fields), strict=True))
+        time = _number(row["time"], place) if "time" in row else float(number)
+        case = row["case"]
+        before, _ = labels.setdefault(case, (row["label"], place))
+        if before != row["label"]:
+            raise Refusal(
+                f"{place}: the label of a case must be the same in all of its rows; case {case!r} "
+                f"has {before!r} and {row['label']!r}"
+            )
+        measured = (
+            {row["channel"]: row["value"]} if long else {name: row[name] for name in channels}
+        )
+        for channel, value in measured.items():
+            series = cases.setdefault(case, {}).setdefault(channel, [])
+            series.append((time, _number(value, place), place))
+    every = sorted({channel for case in cases.values() for channel in case}) if long else channels
+    examples = []
+    for case, series in cases.items():
+        where = f"{path}, case {case}"
+        if missing := [name for name in every if name not in series]:
+            raise Refusal(f"{where}: the channel {missing[0]!r} is missing: complete the case")
+        ordered = [sorted(series[name], key=lambda row: row[0]) for name in every]
+        values = [np.array([value for _, value, _ in rows], "float32") for rows in ordered]
+        examples.append(Example(where, _stacked(values, where), "", labels[case][0]))
+    return _some(examples, path), tuple(every)
+
+
+READERS: dict[str, Callable[[Path], list[Example]]] = {
+    ".ts": read_ts,
+    ".arff": read_arff,
+    ".tsv": read_tsv,
+    ".npz": read_npz,
+}
+
+
+def find_parts(path: Path) -> tuple[Path, Path | None] | None:
+    """Find the training and the test file of series.
+
+    Args:
+        path: A folder, or a training file; `X_TEST.ts` beside `X_TRAIN.ts` is its test file.
+
+    Returns:
+        The files, the second one None if there is no test part, or None if there are no series.
+
+    Raises:
+        Refusal: If a folder holds several training files.
+    """
+    if path.is_file():
+        other = path.with_name(re.sub("TRAIN", "TEST", path.name))
+        known = path.suffix.lower() in READERS or path.name in VOWELS
+        if path.name == "ae.train":
+            other = path.with_name("ae.test")
+        return (path, other if other != path and other.is_file() else None) if known else None
+    if all((path / name).is_file() for name in VOWELS):
+        train, test = (path / name for name in VOWELS)
+        return train, test
+    pairs = {}
+    for suffix in READERS:
+        for train in sorted(path.glob(f"*TRAIN{suffix}")) + sorted(path.glob(f"train{suffix}")):
+            other = re.sub("TRAIN$", "TEST", re.sub("^train$", "test", train.stem))
+            if (test := train.with_name(f"{other}{suffix}")).is_file():
+                pairs.setdefault(train.stem, (train, test))
+    if len(pairs) > 1:
+        named = [pair for stem, pair in pairs.items() if stem == f"{path.name}_TRAIN"]
+        if not named:
+            raise Refusal(
+                f"{path} holds several training files, {', '.join(pairs)}: name the one to read as "
+                f"the source"
+            )
+        return named[0]
+    return next(iter(pairs.values()), None)
+
+
+def read_series(path: Path) -> list[Example]:
+    """Read a file that `find_parts` has found."""
+    return read_vowels(path) if path.name in VOWELS else READERS[path.suffix.lower()](path)
+
+
+def as_numbers(words: Sequence[str], place: str) -> np.ndarray:
+    """Return words as numbers, those that are missing as NaN, `(words,)`."""
+    return np.array([_number(word, place) for word in words], "float32")
+
+
+def _number(word: str, place: str) -> float:
+    word = word.strip()
+    if word.lower() in MISSING:
+        return np.nan
+    try:
+        return float(word)
+    except ValueError:
+        raise Refusal(f"{place}: expected numbers; received {word!r:.40}") from None
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value).strip()
+
+
+def _stacked(channels: Sequence[np.ndarray], place: str) -> np.ndarray:
+    """Return channels `(timesteps,)` as a series `(timesteps, channels)`."""
+    lengths = sorted({len(channel) for channel in channels})
+    if len(lengths) != 1:
+        raise Refusal(
+            f"{place}: the channels of a series must have the same number of steps; received "
+            f"{', '.join(map(str, lengths)) or 'no channel'}: complete them"
+        )
+    return np.stack(channels, axis=1)
+
+
+def _named(names: Sequence[str], usual: Sequence[str]) -> str | None:
+    plain: Iterator[tuple[str, str]] = (
+        ("".join(filter(str.isalnum, name.casefold())), name) for name in names
+    )
+    found = dict(plain)
+    return next((found[name] for name in usual if name in found), None)
+
+
+def _some(examples: list[Example], path: Path) -> list[Example]:
+    if not examples:
+        raise Refusal(f"{path}: the file holds no cases")
+    if empty := next((example for example in examples if not example.answer), None):
+        raise Refusal(f"{empty.place}: the label is empty; give each case a label")
+    return examples
