@@ -252,7 +252,7 @@ class FlowProbe:
             outputs = self.model(x, training=self.training)
             ranks = [len(tensor.shape) for tensor in keras.tree.flatten(outputs)]
             self._at_each_step = self.loss_step is None and max(ranks) > 2
-            outputs = self._at_one_step(outputs)
+            outputs = keras.tree.map_structure(self._at_one_step, outputs)
             loss = self._loss(x, y, outputs, sample_weight)
         self._watched = calls
         found, of_weights = tape.gradient(
@@ -266,7 +266,7 @@ class FlowProbe:
         return loss, norm_of(of_weights), layers
 
     def _at_one_step(self, outputs: Any) -> Any:
-        """Return the outputs, cut off from differentiation but for one step if one is asked for."""
+        """Return an output, cut off from differentiation but for one step if one is asked for."""
         if self.loss_step is None:
             return outputs
         if len(outputs.shape) < 3:
