@@ -84,9 +84,7 @@ total = np.zeros(4)  # h_0 does not depend on u
 for t in (1, 2, 3):
     implicit = slope[t] * u * total[t - 1]
     total[t] = explicit[t] + implicit
-    print(
-        f"dh_{t}/du = {explicit[t]:.4f} explicit + {implicit:.4f} implicit = {total[t]:.4f}",
-    )
+    print(f"dh_{t}/du = {explicit[t]:.4f} explicit + {implicit:.4f} implicit = {total[t]:.4f}")
 print(f"dL/du = (h_3 - y) dh_3/du = {(h[3] - y) * total[3]:.6f}")
 
 # %% tags=["check"]

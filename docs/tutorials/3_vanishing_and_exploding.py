@@ -27,7 +27,7 @@ figure, axes = plt.subplots(figsize=(7, 2.5), layout="constrained")
 for u in (1.1, 1.0, 0.9, 0.5):
     print(f"u = {u}: after 10 steps {u**10:.3g}, after 100 steps {u**100:.3g}")
     axes.semilogy(back, u**back, label=f"u = {u}")
-axes.set(xlabel="steps back, T - t", ylabel="dh_T / dh_t", ylim=(1e-8, 1e5))
+axes.set(xlabel="steps back, T - t", ylabel="$dh_T / dh_t$", ylim=(1e-8, 1e5))
 axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 plt.show()
 
@@ -161,7 +161,7 @@ for name, model in networks.items():
     sizes = gradient_by_step(model)
     arrives[name] = sizes[0]
     axes.semilogy(range(1, 81), sizes, label=name)
-axes.set(xlabel="step t", ylabel="size of dL/dx_t", ylim=(1e-6, 20))
+axes.set(xlabel="step t", ylabel="size of $dL/dx_t$", ylim=(1e-6, 20))
 axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 plt.show()
 
@@ -202,8 +202,9 @@ assert np.isclose(1 / (1 + np.exp(-1)), 0.73, atol=0.005)
 # The other danger is more dramatic. Here the network adds up 30 numbers. It is an Elman network
 # with `relu` in place of $\tanh$, $\mathrm{relu}(z) = \max(0, z)$, and its $U$ begins as the
 # identity matrix: all factors are 1 or 0, and nothing vanishes. But nothing holds the state back
-# either. We train with plain gradient descent, each weight minus the learning rate times its
-# gradient, and note the loss of every training step, or batch:
+# either, and a small growth at each step is compound interest. We train with plain gradient
+# descent, each weight minus the learning rate times its gradient, and note the loss of every
+# training step, or batch:
 
 # %%
 x = rng.uniform(-1, 1, (1000, 30, 1)).astype("float32")
@@ -232,7 +233,7 @@ def adder():
 def train(optimizer):
     model, losses = adder(), Losses()
     model.compile(optimizer, loss="mse")
-    model.fit(x, y, batch_size=32, epochs=6, verbose=0, callbacks=[losses], shuffle=False)
+    model.fit(x, y, batch_size=32, epochs=3, verbose=0, callbacks=[losses], shuffle=False)
     return np.array(losses.values)
 
 
@@ -298,9 +299,9 @@ clipped = train(rnnlayers.ClippedOptimizer(sgd, ClipByGlobalNorm(1.0)))
 print(f"loss with clipping: {clipped[0]:.2f} at first, {clipped[-32:].mean():.2f} at the end")
 
 figure, axes = plt.subplots(figsize=(7, 2.5), layout="constrained")
-axes.semilogy(plain, "o-", markersize=3, color="#c0392b", label="without clipping")
+axes.semilogy(plain, "o-", markersize=5, color="#c0392b", label="without clipping")
 axes.semilogy(clipped, color="#2c6fad", label="with clipping")
-axes.set(xlabel="training step (batch)", ylabel="loss", ylim=(0.1, 1e14))
+axes.set(xlabel="training step (batch)", ylabel="loss", xlim=(-2, 60), ylim=(0.1, 1e14))
 axes.legend()
 plt.show()
 
@@ -309,13 +310,14 @@ assert clipped[0] == plain[0]
 assert clipped[-32:].mean() < 1.5 < clipped[0]
 
 # %% [markdown]
-# The picture shows the loss of each batch, on a logarithmic scale. The two runs begin with the same
-# loss. Without clipping the second point is far above, and there is no third one that could be
-# drawn. With clipping, the same network with the same data and learning rate learns to add.
+# The picture shows the loss of the first 60 batches, on a logarithmic scale. The two runs begin
+# with the same loss. Without clipping the second point is far above, and there is no third one that
+# could be drawn. With clipping, the same network with the same data and learning rate learns to
+# add.
 #
-# Clipping does nothing against vanishing: it only ever shortens. And it does not make a network
-# stable. It keeps the optimizer from believing a gradient that is right for a tiny change of the
-# weights only, and then taking a huge step along it.
+# Clipping does nothing against vanishing: it only ever shortens. Nor does it make a network stable.
+# A gradient tells the truth about tiny changes of the weights alone, and clipping keeps the
+# optimizer from taking a huge step on its word.
 #
 # ## In short
 #

@@ -242,7 +242,8 @@ assert model_of_gru.layers[0].count_params() == 3 * (2 + 1 + 2)
 # %% [markdown]
 # The same picture for the GRU: the update gate is near 1 between the flags, and falls at a flag.
 # The state is a flat line between flags. Its scale is again its own, here even upside down, and
-# `Dense` turns it round. The reset gate wanders, since this task does not need it.
+# `Dense` turns it round. The reset gate wanders. Between flags it hardly matters, since almost
+# nothing of the candidate is written there.
 #
 # On this task both are equally good. The GRU has three matrices of each kind where the LSTM has
 # four, and is the smaller of the two.

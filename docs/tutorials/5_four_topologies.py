@@ -61,7 +61,8 @@ plt.show()
 #   may have different lengths and orders: *translation*, or a *forecast* of the next 24 hours from
 #   those of the last week.
 #
-# Now each of the last four, with the same few lines. This function trains any of them:
+# Now each of the last four, with the same few lines. This function trains any of them. (The loss
+# will be a *crossentropy*, which is large where the network thought the right answer improbable.)
 
 # %%
 import keras
@@ -112,7 +113,7 @@ sentiment = train(
         rnnlayers.GRU(16),
         keras.layers.Dense(1, activation="sigmoid"),
     ],
-    *sentences(3000),
+    *sentences(2500),
     "binary_crossentropy",
     epochs=8,
 )
@@ -186,7 +187,7 @@ adder = train(
         rnnlayers.GRU(8, return_sequences=True),
         keras.layers.Dense(1, activation="sigmoid"),
     ],
-    *additions(2000, 12),
+    *additions(1500, 12),
     "binary_crossentropy",
     epochs=15,
 )
@@ -195,6 +196,7 @@ for digits in (12, 100):
     x, y = additions(300, digits)
     guesses = adder.predict(x, verbose=0) > 0.5
     shares[digits] = np.mean(np.all(guesses == y, axis=(1, 2)))
+for digits in shares:
     print(f"{digits} digits: {shares[digits]:.0%} of the sums are right in every digit")
 
 # %% tags=["check"]
@@ -246,7 +248,7 @@ translation = train(
     x[:320],
     y[:320],
     "sparse_categorical_crossentropy",
-    epochs=40,
+    epochs=30,
 )
 guesses = translation.predict(x[320:], verbose=0).argmax(axis=-1)
 for number, row in zip(numbers[320:324], guesses, strict=False):
