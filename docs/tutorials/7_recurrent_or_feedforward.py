@@ -144,7 +144,7 @@ axis.axvspan(1, 9, color="0.9", label="distances in the training data")
 axis.set(
     xlabel="steps between the letters", ylabel="probability of\nthe right answers", ylim=(0, 1.05)
 )
-axis.legend(loc="lower left")
+axis.legend(loc="upper right")
 plt.show()
 
 # %% tags=["check"]
@@ -153,8 +153,8 @@ assert rights[-1] < 0.6
 
 # %% [markdown]
 # *The product of the probabilities of the two right answers, for `a` before `b` and for `b` before
-# `a`, over the distance between the letters: near one in the range of the training data, and far
-# beyond it no longer.*
+# `a`, over the distance between the letters: near one in the range of the training data, and near
+# zero a few steps beyond it.*
 #
 # **Half true.** Recurrent networks take any length, as do many feedforward ones. Whether the answer
 # is right at lengths far from those of the training is another matter, and has to be tried.
