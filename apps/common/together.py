@@ -151,19 +151,19 @@ def as_one_process(model: keras.Model) -> Iterator[None]:
 
 
 def _packed(run: Path) -> bytes:
-    """Return an archive of the files of a run that a training reads."""
+    """Return an archive of the folders of a run, and of the files in it that a training reads."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w") as archive:
         for path in sorted(run.rglob("*")):
             parts = path.relative_to(run).parts
             kept = path.suffix in SHARED and not TEMPORARY.fullmatch(path.name)
-            if kept and path.is_file() and not LEFT_OUT & {*parts}:
-                archive.add(path, "/".join(parts))
+            if path.is_dir() or (kept and not LEFT_OUT & {*parts}):
+                archive.add(path, "/".join(parts), recursive=False)
     return stream.getvalue()
 
 
 def _unpacked(content: bytes, folder: Path) -> Path:
     with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-        if archive.getnames():
+        if archive.getnames():  # otherwise the run is new, and has no folder yet
             archive.extractall(folder, filter="data")
     return folder

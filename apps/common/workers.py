@@ -11,10 +11,12 @@ import argparse
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -72,8 +74,9 @@ def run_together(command: Sequence[str], count: int) -> int:
     Returns:
         The status to end with. If it is not 0, standard error has a line or a traceback.
     """
-    addresses = _free_addresses(count)
+    addresses = free_addresses(count)
     kept_open, lifeline = os.pipe()
+    folder = tempfile.mkdtemp(prefix="workers_")  # which those that are killed leave behind
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     workers: list[_Worker] = []
     try:
@@ -85,15 +88,18 @@ def run_together(command: Sequence[str], count: int) -> int:
                 "TF_CONFIG": json.dumps(cluster),
                 LIFELINE: str(kept_open),
             }
+            if rank:
+                environment["TMPDIR"] = folder
             workers.append(_Worker(rank, command, environment, kept_open))
         return _watch(workers)
     except KeyboardInterrupt:  # which the workers get, too
         return 130
     finally:
         for worker in workers:
-            worker.end()
+            worker.end(GRACE_S / 5)
         os.close(kept_open)
         os.close(lifeline)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def share_of(rank: int, count: int, environment: Mapping[str, str]) -> dict[str, str]:
@@ -144,12 +150,12 @@ class _Worker:
                 sys.stderr.buffer.write(line)
                 sys.stderr.buffer.flush()
 
-    def end(self) -> None:
-        """End the process, if it lives."""
-        if self.process.poll() is None:
+    def end(self, grace: float = 0.0) -> None:
+        """End the process, if it lives. TensorFlow catches the signal that asks for it politely."""
+        if grace and self.process.poll() is None:
             self.process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(GRACE_S)
+                self.process.wait(grace)
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
@@ -197,7 +203,7 @@ def _watch(workers: Sequence[_Worker]) -> int:
     return 1 if status < 0 else status
 
 
-def _free_addresses(count: int) -> list[str]:
+def free_addresses(count: int) -> list[str]:
     """Return addresses of this machine with different ports that are free."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]

@@ -3,6 +3,7 @@
 from benchmarks.suites import (
     accuracy,
     cells,
+    collectives,
     csv_memory,
     decoding,
     eager,
@@ -28,6 +29,7 @@ SUITES = {
     "feeding": feeding.SUITE,
     "csv_memory": csv_memory.SUITE,
     "kept_memory": kept_memory.SUITE,
+    "collectives": collectives.SUITE,
     "accuracy": accuracy.SUITE,
     "family": family.SUITE,
 }

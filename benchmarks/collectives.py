@@ -1,0 +1,143 @@
+"""Processes that train or sum together, and do one round of work for each line that they are sent.
+
+python -m benchmarks.collectives sums RANK ADDRESSES SIZES THREADS
+python -m benchmarks.collectives sentiment RANK ADDRESSES STEPS THREADS
+"""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+CALLS = 20  # of a sum, in a round
+GRADIENTS, SMALL = 40, 1000  # gradients of a model of small layers, and the numbers in each
+
+
+def sums(size: str) -> Callable[[], float]:
+    """Return what times a sum of so many float32 numbers over all processes.
+
+    `apart` and `joined` are the sums of many small gradients, in an operation each and in a bucket.
+    """
+    import tensorflow as tf
+
+    from rnnlayers.distribute.collectives import sum_in_buckets
+
+    count = SMALL if size in ("apart", "joined") else int(size)
+    tensors = [tf.ones([count]) for _ in range(GRADIENTS if count == SMALL else 1)]
+    bucket = 1 if size == "apart" else 2**22
+    function = tf.function(lambda: sum_in_buckets(tensors, f"benchmark {size}", bucket))
+    function()
+
+    def timed() -> float:
+        start = time.perf_counter()
+        for _ in range(CALLS):
+            function()[0].numpy()
+        return (time.perf_counter() - start) / CALLS
+
+    return timed
+
+
+def sentiment(steps: str) -> Callable[[], float]:
+    """Return what times an epoch of so many steps of the sentiment network, seconds a step."""
+    import keras
+
+    from apps.common.training import keep_memory
+    from apps.sentiment.app import load_examples, make_datasets
+    from apps.sentiment.model import build_model
+    from apps.sentiment.settings import Settings
+    from rnnlayers import distribute
+
+    class Clock(keras.callbacks.Callback):
+        """Records when each step ends."""
+
+        def on_train_begin(self, logs: Any = None) -> None:
+            self.ends: list[float] = []
+
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            self.ends.append(time.perf_counter())
+
+    keep_memory()
+    settings, clock = Settings(), Clock()
+    with redirect_stdout(sys.stderr):
+        batches, _, vectorizer, ngrams = make_datasets(load_examples(settings), settings)
+    model = build_model(settings, vectorizer.word_count, ngrams)
+    distribute.distribute_model(model)
+    # The first step begins before the clock, and the last sums the metrics of the epoch.
+    dataset = distribute.shard(batches.dataset()).take(int(steps) + 2).cache()
+
+    def timed() -> float:
+        model.fit(dataset, verbose=0, shuffle=False, callbacks=distribute.callbacks([clock]))
+        return (clock.ends[-2] - clock.ends[0]) / int(steps)
+
+    keras.utils.set_random_seed(1)
+    timed()  # traced and compiled
+    return timed
+
+
+def main(what: str, rank: str, addresses: str, arguments: str, threads: str) -> None:
+    """Answer each line on standard input, the place of an argument, with seconds."""
+    import tensorflow as tf
+
+    from rnnlayers import distribute
+
+    tf.config.threading.set_intra_op_parallelism_threads(int(threads))
+    tf.config.threading.set_inter_op_parallelism_threads(int(threads))
+    if "," in addresses:
+        distribute.initialize(addresses.split(","), int(rank))
+    make = {"sums": sums, "sentiment": sentiment}[what]
+    timers = [make(argument) for argument in arguments.split(",")]
+    print(json.dumps("ready"), flush=True)
+    for line in sys.stdin:
+        print(json.dumps(timers[int(line)]()), flush=True)
+
+
+class Together:
+    """Processes that do the same work at the same time."""
+
+    def __init__(self, processes: Sequence[subprocess.Popen]):
+        self.processes = processes
+        self.wait()
+
+    def wait(self) -> float:
+        """Return what the first process answers, once all of them have."""
+        answers = [json.loads(process.stdout.readline()) for process in self.processes]
+        return answers[0]
+
+    def time(self, place: int) -> float:
+        """Do a round of work; return its seconds."""
+        for process in self.processes:
+            process.stdin.write(f"{place}\n")
+            process.stdin.flush()
+        return self.wait()
+
+
+@contextmanager
+def started(what: str, count: int, arguments: str, threads: int) -> Iterator[Together]:
+    """Start so many processes, and end them."""
+    from apps.common.workers import free_addresses
+
+    addresses = ",".join(free_addresses(count))
+    with ExitStack() as stack:
+        processes = []
+        for rank in range(count):
+            command = [sys.executable, "-m", "benchmarks.collectives", what, str(rank)]
+            process = subprocess.Popen(
+                [*command, addresses, arguments, str(threads)],
+                cwd=ROOT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            stack.callback(process.wait)
+            stack.callback(process.kill)
+            processes.append(process)
+        yield Together(processes)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

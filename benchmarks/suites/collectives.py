@@ -1,0 +1,56 @@
+"""Several processes: what a sum over them costs, and what a training step gains."""
+
+from collections.abc import Sequence
+
+from benchmarks.collectives import GRADIENTS, SMALL, started
+from benchmarks.suite import Bench, Check, Ratio, Row, Suite, at_least, find
+
+SIZES = (1, 1 << 10, 1 << 14, 1 << 18, 1 << 20, 1 << 22)  # float32 numbers
+STEPS = 16  # of the sentiment network, in a round
+ROUNDS = 9
+
+
+def measure(bench: Bench) -> list[Row]:
+    """Time sums on two processes, then a network on one process and on two, in turn."""
+    sizes, steps = (SIZES[:2], 2) if bench.quick else (SIZES, STEPS)
+    rounds = min(ROUNDS, bench.plan.rounds)
+    rows = []
+    names = [*map(str, sizes), "apart", "joined"]
+    with started("sums", 2, ",".join(names), threads=1) as pair:
+        seconds: list[list[float]] = [[] for _ in names]
+        for _ in range(rounds):
+            for place, each in enumerate(seconds):
+                each.append(pair.time(place))
+    *single, apart, joined = seconds
+    for size, each in zip(sizes, single, strict=True):
+        rows.append(Row("A sum over two processes", f"{4 * size:,} bytes", {"one": each}))
+    case = f"{GRADIENTS} gradients of {4 * SMALL:,} bytes"
+    rows.append(Row("Buckets", case, {"apart": apart, "joined": joined}))
+    with (
+        started("sentiment", 1, str(steps), threads=2) as one,
+        started("sentiment", 2, str(steps), threads=1) as two,
+    ):
+        times: dict[str, list[float]] = {"one": [], "two": []}
+        for _ in range(rounds):
+            times["one"].append(one.time(0))
+            times["two"].append(two.time(0))
+    rows.append(Row("A training step", "sentiment", times))
+    return [bench.tell(row, SUITE.unit) for row in rows]
+
+
+def check(rows: Sequence[Row]) -> list[Check]:
+    """Ask for nine tenths of the throughput of one process with as many threads."""
+    ratio = find(rows, "sentiment").ratio("one", "two")
+    return [at_least("Two processes of one thread relative to one of two threads", ratio, 0.9)]
+
+
+SUITE = Suite(
+    about="Sums over two processes of this machine (`rnnlayers.distribute`, gRPC on the loopback "
+    "device), each with one thread, by the size of what is summed; small gradients in an operation "
+    "each (`apart`) and in a bucket (`joined`); and the training step of `apps.sentiment` with 64 "
+    "texts, on one process with two threads (`one`) and on two processes with one thread each "
+    "(`two`), which do their rounds in turn.",
+    measure=measure,
+    ratios=[Ratio("one / two", "one", "two"), Ratio("apart / joined", "apart", "joined")],
+    check=check,
+)
