@@ -257,5 +257,5 @@ assert agreement["2 beams"] > 0.32
 #   with its probability instead: `Sampling(temperature=0.8)`.
 #
 # [`rnnlayers.decoding`](../reference/decoding.md) has all of these, and
-# [`EncoderDecoder`](../reference/models.md#rnnlayers.models.EncoderDecoder) the model. [The translation
-# application](../apps/translation.md) is the same model on real sentences.
+# [`EncoderDecoder`](../reference/models.md#rnnlayers.models.EncoderDecoder) the model. [The
+# translation application](../apps/translation.md) is the same model on real sentences.
