@@ -21,11 +21,13 @@ import tyro
 from apps.common.applications import Demo
 from apps.common.cards import trained_on
 from apps.common.cli import run_command
+from apps.common.diagnosis import diagnose_run
 from apps.common.exports import export_run
 from apps.common.refusal import Refusal
 from apps.common.reports import plot_history
 from apps.common.runs import Run
 from apps.common.settings import Format
+from apps.common.together import join_workers
 from apps.common.training import fit, load_callbacks
 from apps.recognition.answering import answer_class, answer_transcript
 from apps.recognition.cells import check_cell
@@ -61,16 +63,18 @@ def load_examples(settings: Settings) -> Examples:
 # Training
 
 
-def train(run: Path, settings: Settings, callbacks: tuple[str, ...] = ()) -> None:
+def train(run: Path, settings: Settings, callbacks: tuple[str, ...] = (), workers: int = 1) -> None:
     """Train. The same command resumes a training that was interrupted.
 
     Args:
         run: The folder of the run.
         settings: The settings of the run.
         callbacks: More Keras callbacks, as module:name of classes or of functions that return one.
+        workers: Train in this many processes on this machine, each with a share of every batch.
     """
     settings.check()
     check_cell(settings.cell)
+    run = join_workers(run, settings, workers)
     hooks = load_callbacks(callbacks)
     keras.utils.set_random_seed(settings.seed)
     with Run.begin(run, settings) as folder:
@@ -193,7 +197,20 @@ def evaluate(run: Path) -> None:
         evaluate_transcripts(folder, settings, recognizer, data)
 
 
+def diagnose(run: Path) -> None:
+    """Draw how far gradients reach and what gates do on a batch that validates, with advice.
+
+    Args:
+        run: The folder of the run.
+    """
+    folder = Run.finished(run)
+    settings = folder.settings(Settings)
+    spectra = load_recognizer(folder).spectra
+    diagnose_run(folder, prepare(load_examples(settings), settings, spectra).validation)
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Run a command."""
     commands = {"train": train, "evaluate": evaluate, "predict": predict, "export": export}
+    commands |= {"diagnose": diagnose}
     run_command(commands, argv, "apps.recognition", __doc__)

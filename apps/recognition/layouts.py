@@ -31,7 +31,7 @@ LONG = {  # usual names of the columns of a long table, in small letters and dig
     "time": ("time", "timestamp", "timepoint", "step", "reading", "readingid", "t", "index"),
     "channel": ("channel", "channelid", "dim", "dimid", "dimension", "variable"),
     "value": ("value", "values", "measurement"),
-    "label": ("label", "class", "target", "y", "gesture", "activity"),
+    "label": ("label", "class", "target", "gesture", "activity"),
 }
 
 
