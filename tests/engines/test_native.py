@@ -228,6 +228,24 @@ def test_gradients_of_a_loop_and_of_a_persistent_tape():
 
 
 @needs_binary
+def test_single_steps_in_a_loop_keep_the_shapes_of_the_states():
+    ours, stepwise = native_twins(CELLS["lstm"])
+    states = [tf.constant(state) for state in sample_states(ours)]
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 3])], autograph=False)
+    def three_steps(x):
+        def body(n, *before):
+            return n + 1, *ours.take_step(x, before)[1]
+
+        return tf.while_loop(lambda n, *_: n < 3, body, (0, *states))[1:]
+
+    x, expected = tf.constant(sample()[:, 0]), states
+    for _ in range(3):
+        _, expected = stepwise.take_step(x, expected)
+    assert_same(three_steps(x), expected)
+
+
+@needs_binary
 @pytest.mark.parametrize(("name", "batch"), in_turn(list(CELLS), [1, 6]))
 def test_single_steps(name, batch):
     ours, stepwise = native_twins(CELLS[name], units=32)

@@ -98,9 +98,10 @@ def _layer(tensors: Sequence[Tensor], settings: Settings, keep: bool) -> Tensors
         if settings.return_sequences:
             outputs.set_shape((first, second, size))
         batch = second if settings.time_major else first
-        h.set_shape((batch, size))
+        h_before, c_before = (tensors[INPUTS.index(name)] for name in ("h", "c"))
+        h.set_shape((batch, size) if _is_empty(h_before) else h_before.shape)
         if "lstm" in settings.cell:
-            c.set_shape((batch, _units(tensors)))
+            c.set_shape((batch, _units(tensors)) if _is_empty(c_before) else c_before.shape)
     return tuple(results)
 
 
