@@ -223,12 +223,14 @@ assert shares[100] > 0.9
 
 
 # %%
+signs = {100: "C", 90: "XC", 50: "L", 40: "XL", 10: "X", 9: "IX", 5: "V", 4: "IV", 1: "I"}
+
+
 def roman(number):
     numeral = ""
-    for value, letter in [(100, "C"), (90, "XC"), (50, "L"), (40, "XL"), (10, "X"), (9, "IX"),
-                          (5, "V"), (4, "IV"), (1, "I")]:  # fmt: skip
+    for value, sign in signs.items():
         while number >= value:
-            numeral, number = numeral + letter, number - value
+            numeral, number = numeral + sign, number - value
     return numeral
 
 
