@@ -83,6 +83,8 @@ def distribute_model(model: keras.Model, compression: str | None = None) -> kera
         return list(results.values()) if len(results) > 1 else results["loss"]
 
     model.compute_loss, model.evaluate = compute_loss, evaluate_all
+    model.make_train_function(force=True)  # those of an earlier `fit` know nothing of this
+    model.make_test_function(force=True)
     return model
 
 
