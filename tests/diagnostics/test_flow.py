@@ -142,9 +142,9 @@ def test_the_weights_get_the_gradient_of_a_training_step(name, eagerly):
     assert top == "top"
 
 
-def assert_engines_agree(make, x, y):
+def assert_engines_agree(make, x, y, engines=("auto", "native", "compiled", "stepwise")):
     found = []
-    for engine in ("auto", "native", "compiled", "stepwise"):
+    for engine in engines:
         flow = gradient_flow(make(engine), x, y)
         found.append([layer.norm for layer in flow.layers.values()])
     for other in found[1:]:
@@ -159,7 +159,7 @@ def test_engines_agree_on_one_layer(not_eagerly):
         model.compile(loss="mse")
         return model
 
-    assert_engines_agree(make, *a_batch())
+    assert_engines_agree(make, *a_batch(), engines=("native", "stepwise"))
 
 
 @pytest.mark.slow
