@@ -167,6 +167,7 @@ def test_the_directions_draw_from_different_seeds():
     assert [(c.seed, c.cell.seed) for c in cells] == [(7, 3), (8, 4)]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("eagerly")
 def test_a_wrapped_cell_trains_in_a_model_and_is_saved_with_it(tmp_path):
     cell = rnnlayers.LSTMCell(4, recurrent_dropout=0.2)

@@ -141,6 +141,7 @@ def test_one_beam_is_greedy():
             tf.nest.map_structure(np.testing.assert_array_equal, ours, theirs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stopping", ["optimal", "enough", "never"])
 def test_a_batch_gives_what_each_example_gives_alone_each_with_its_own_limit(stopping):
     task = Task(

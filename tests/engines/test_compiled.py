@@ -67,6 +67,7 @@ def test_options_together(case, options, call):
     assert_engines_agree(layers, states=sample_states(layers[0]), **call)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", [BY_NAME["lstm"], BY_NAME["gru-reset-before"]], ids=str)
 def test_options_together_where_they_are_compiled(case):
     layers = twins(case.make_layer, go_backwards=True, **ALL, **DROPOUT)
@@ -276,6 +277,7 @@ def test_bidirectional(return_sequences):
     assert_engines_agree(layers, states=states, mask=EVERY_PATTERN)
 
 
+@pytest.mark.slow
 def test_inside_a_compiled_function():
     layers = twins(GRU.make_layer, **ALL)
     compiled = [
@@ -329,6 +331,7 @@ def test_second_derivatives_equal_stepwise_where_they_are_compiled(case, options
     assert_second_derivatives_agree(case, options, run)
 
 
+@pytest.mark.slow
 @either_way
 def test_second_derivatives_are_those_of_differences():
     layer, _ = twins(GRU.make_layer, dtype="float64")

@@ -77,6 +77,7 @@ def assert_runtime_agrees(runtime, layers, masks):
                 np.testing.assert_allclose(found[name], outputs[one], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_every_cell_with_masks_at_a_length_never_seen(runtime):
     # A layer that was told its engine goes stepwise too, where nothing can be compiled.
     backwards = {"go_backwards": True, "engine": "compiled"}

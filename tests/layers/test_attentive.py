@@ -243,6 +243,7 @@ def test_dropout_draws_one_mask_a_sequence(way, monkeypatch):
     assert np.max(np.abs(calm - outputs)) > 0.01
 
 
+@pytest.mark.slow
 @each_way
 def test_a_model_is_saved_with_its_optimizer(way, tmp_path):
     attention = rnnlayers.AdditiveAttention(3)

@@ -120,6 +120,7 @@ def test_greedy_generation_is_the_likeliest_token_again_and_again(decoder):
         assert length == 4 or row[length - 1] == STOP
 
 
+@pytest.mark.slow
 @each_decoder
 def test_a_beam_over_a_batch_is_that_of_each_source_alone(decoder):
     model = make_model(decoder)
@@ -275,6 +276,7 @@ def test_the_rate_is_the_part_that_is_replaced():
 # Saving and export
 
 
+@pytest.mark.slow
 @each_decoder
 def test_it_is_saved_and_loaded(decoder, tmp_path):
     schedule = keras.optimizers.schedules.PolynomialDecay(0.0, 10, 0.5)

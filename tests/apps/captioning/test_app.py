@@ -246,6 +246,7 @@ def test_training_has_the_seed_of_the_run_and_validation_has_none(
     assert f"Training on {3 * len(train.places)} captions" in out
 
 
+@pytest.mark.slow
 def test_new_runs_have_small_scenes_and_a_resumed_run_those_it_has(
     tmp_path, monkeypatch, untrained
 ):
@@ -351,6 +352,7 @@ def test_a_frozen_network_is_kept_in_refinement(frozen, tmp_path):
 # The image network
 
 
+@pytest.mark.slow
 def test_features_of_a_frozen_network_are_computed_once(frozen, pictures, monkeypatch, capsys):
     captioner = load_captioner(Run.finished(frozen))
     assert captioner.model.encoder.input_shape == (None, 2, 2, 5)
@@ -421,6 +423,7 @@ def test_a_file_a_folder_and_a_glob_are_captioned(run, captioner, function, pict
     assert predicted(capsys, run, pictures / "*.gif", files[0]) == [rows[2], rows[0]]
 
 
+@pytest.mark.slow
 def test_the_attention_of_each_word_is_drawn(run, pictures, capsys):
     for path in (run / "plots").glob("looks_*"):
         path.unlink()
@@ -465,6 +468,7 @@ def test_a_new_process_captions_alike(run, pictures, capsys):
 # The captioner and its export
 
 
+@pytest.mark.slow
 def test_images_are_captioned_alike_alone_and_next_to_others(captioner, function, run):
     together = {name: value.numpy() for name, value in captioner(tf.constant(MIXED)).items()}
     assert np.ptp(together["score"]) > 0.01

@@ -173,6 +173,7 @@ def test_other_runtimes_forecast(run, windows, tmp_path):
     assert written == {name: {"onnx", "litert"} for name in ("serving_default", "step")}
 
 
+@pytest.mark.slow
 def test_members_are_averaged_and_each_is_trained_once(source, tmp_path, capsys):
     """Dense networks are trained fastest, and next to them there is nothing to compare with."""
     run, copy = tmp_path / "run", tmp_path / "copy.csv"
@@ -536,6 +537,7 @@ def test_sizes_follow_the_season_and_the_validation_part(tmp_path, capsys):
     assert choose_sizes(sample, series).window == 156
 
 
+@pytest.mark.slow
 def test_a_training_that_goes_on_keeps_the_sizes_it_began_with(source, tmp_path):
     command = ("train", "--source", source, "--run", tmp_path, "--model", "dense", "--units", 4)
     call(*command, "--steps", 1, "--epochs", 2)

@@ -55,6 +55,7 @@ def random_forecaster(settings, series, kind=Forecaster):
 # Networks
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "kinds"),
     [

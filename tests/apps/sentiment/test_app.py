@@ -162,6 +162,7 @@ def test_other_runtimes_classify_ids(classifier, tmp_path):
 # Classes
 
 
+@pytest.mark.slow
 def test_stars_are_classes_with_metrics_of_their_own(eagerly, tmp_path, capsys):
     words = ("awful dull", "slow fair", "good superb")
     rows = [f"{words[n % 3]} film {n % 7},{'★' * (1 + n % 3)}" for n in range(150)]

@@ -256,6 +256,7 @@ def test_a_text_is_translated_and_its_attention_drawn(run, predict, translated):
     assert len(list((run / "plots").iterdir())) == 2
 
 
+@pytest.mark.slow
 def test_the_attention_is_that_of_the_printed_translation(predict, monkeypatch):
     plots = []
     monkeypatch.setattr(app, "plot_attention", lambda *arguments: plots.append(arguments))
@@ -296,6 +297,7 @@ def test_standard_input_is_read_line_by_line(predict, translated, tmp_path, monk
     assert lines == [first, "", second, ""]
 
 
+@pytest.mark.slow
 def test_several_translations_come_with_scores_the_best_first(predict, translated, tmp_path):
     (tmp_path / "lines.txt").write_text("\n".join([TEXTS[0], "", TEXTS[1]]))
     best = translated(TEXTS[:2])
@@ -330,6 +332,7 @@ def test_odd_lines_are_answered(predict, translator, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_odd_texts_are_answered_and_drawn(predict):
     texts = [ODD[name].replace("\0", "") for name in ("controls", "unknown", "long")]
     printed = predict(*texts, plot="--plot")  # no argument can hold a zero
@@ -361,6 +364,7 @@ def test_texts_are_translated_alike_alone_and_in_a_batch(translator, compiled):
         assert other[0][0] == row[0][0]
 
 
+@pytest.mark.slow
 def test_the_answer_is_the_best_of_the_beam(exported):
     texts = encode([*TEXTS, *ODD.values()])
     answer, n_best = (exported.signatures[name](text=texts) for name in ("translate", "n_best"))
@@ -437,6 +441,7 @@ def test_the_export_takes_no_texts_at_all(exported, name):
     assert all(value.shape[0] == 0 for value in outputs.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["n_best", "encode", "translate", "translate_greedily"])
 def test_the_export_takes_a_batch_of_empty_texts_alone(exported, name):
     outputs = exported.signatures[name](text=encode(["", "\x01"]))
