@@ -25,6 +25,7 @@ LABEL, PROBABILITY, PROBABILITIES, CLASSES = "label", "probability", "probabilit
 EVIDENCE, LOGITS, WAV = "evidence", "logits", "wav"
 MAX_STEPS = 1_000_000  # of the rows of a request together, or samples
 SECONDS = 60  # of the samples of a request together, where that is more
+BYTES = 8  # of a sample of two channels at twice the rate
 CARD_DATA = {
     "sample": f"{GENERATED} `gestures` are drawn lines, `spoken` is a synthesizer; `digits` are "
     "scikit-learn's images, from the test part of UCI's Optical Recognition of Handwritten Digits "
@@ -115,6 +116,18 @@ class Recordings(tf.Module):
         said = f"{self.name_of_input} may have at most {most:,} steps in all rows; received "
         yield Requirement(count <= most, sentence(said, count))
 
+    def files_can_be_read(self, inputs: Tensors) -> Iterable[Requirement]:
+        """Return what must hold of WAV files, before anything decodes them."""
+        most = BYTES * max(MAX_STEPS, SECONDS * self.spectra.rate)
+        count = tf.reduce_sum(tf.cast(tf.strings.length(inputs[WAV]), tf.int64))
+        words = sentence(f"{WAV} may have at most {most:,} bytes in all rows; received ", count)
+        yield Requirement(count <= most, words)
+
+    def file_endpoint(self) -> tuple[Any, dict[str, tf.TensorSpec]]:
+        """Return the endpoint that answers WAV files."""
+        inputs = {WAV: tf.TensorSpec([None], tf.string)}
+        return checked(self.wav, inputs, self.files_can_be_read), inputs
+
     def probe(self) -> dict[str, Any]:
         """Return example inputs: noise of several lengths, also of one step."""
         unit = 1 if self.spectra is None else self.spectra.hop
@@ -203,7 +216,7 @@ class Classifier(Recordings):
             "explain": (checked(self.explain, inputs, self.can_be_read), inputs),
         }
         if self.spectra is not None:
-            endpoints["wav"] = (self.wav, {WAV: tf.TensorSpec([None], tf.string)})
+            endpoints["wav"] = self.file_endpoint()
         return endpoints
 
     def probes(self) -> dict[str, dict[str, Any]]:

@@ -58,7 +58,7 @@ class Settings:
     max_norm: float = 1.0  # gradients are scaled down to this global norm
     batch_size: int = 32  # examples in a training step
     utterances: int = 2000  # with connected: utterances joined in an epoch
-    epochs: int = 20  # train for at most this many epochs
+    epochs: int = 12  # train for at most this many epochs
     patience: int = 8  # stop after this many epochs without a lower validation loss
     seed: int = 1  # decides the validation part, the first weights, the order and what is drawn
 

@@ -19,7 +19,6 @@ from apps.recognition.exported import (
     SECONDS,
     TENSORS,
     TRAINED_ON,
-    WAV,
     Recordings,
 )
 from apps.recognition.networks import FEATURES, LENGTH, SAMPLES, with_explicit_states
@@ -144,7 +143,7 @@ class Transcriber(Recordings):
         inputs = self.inputs()
         endpoints = {
             "serving_default": (checked(self, inputs, self.can_be_read), inputs),
-            "wav": (self.wav, {WAV: tf.TensorSpec([None], tf.string)}),
+            "wav": self.file_endpoint(),
         }
         if self.stream is not None:
             states = {

@@ -219,20 +219,22 @@ def test_other_runtimes_classify_what_the_network_reads(run, tmp_path):
 
 @pytest.mark.slow
 def test_a_training_that_is_resumed_ends_where_an_unbroken_one_does(tmp_path):
-    options = ("--source", "sample", *TINY[:-4], "--noise", "0.1", "--mask-time", "0.3", "--epochs")
-    call("train", "--run", tmp_path / "whole", *options, "3")
-    call("train", "--run", tmp_path / "broken", *options, "3", "--callbacks", f"{__name__}:Stops")
-    call("train", "--run", tmp_path / "broken", *options, "3")
+    changed = ("--noise", "0.1", "--mask-time", "0.3", "--stretch", "0.2")
+    options = ("--source", "sample", *TINY[:-4], *changed, "--epochs", "3")
+    call("train", "--run", tmp_path / "whole", *options)
+    with pytest.raises(RuntimeError, match="broken off"):
+        call("train", "--run", tmp_path / "broken", *options, "--callbacks", f"{__name__}:Breaks")
+    call("train", "--run", tmp_path / "broken", *options)
     one, other = (Run(tmp_path / name).history() for name in ("whole", "broken"))
     np.testing.assert_allclose(one["val_loss"], other["val_loss"], rtol=1e-5)
 
 
-class Stops(tf.keras.callbacks.Callback):
-    """Ends a training after its second epoch."""
+class Breaks(tf.keras.callbacks.Callback):
+    """Breaks a training off in its second epoch."""
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch, logs=None):
         if epoch == 1:
-            self.model.stop_training = True
+            raise RuntimeError("broken off")
 
 
 # Baselines

@@ -39,3 +39,29 @@ def test_a_name_that_the_catalogue_does_not_have():
 def test_data_sets_of_another_kind(read, words):
     with tfds.testing.mock_data(num_examples=2), pytest.raises(Refusal, match=words):
         read()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "rate", "is_image", "shape"),
+    [
+        ("mnist", None, True, (28, 28, 1)),
+        ("spoken_digit", 8000, False, (None,)),
+        ("speech_commands", 16_000, False, (None,)),
+        ("smartwatch_gestures", None, False, (None, None)),
+    ],
+)
+def test_labelled_examples(monkeypatch, name, rate, is_image, shape):
+    splits = {
+        part: tfds.core.SplitInfo(name=part, shard_lengths=[3], num_bytes=0)
+        for part in ("train", "test")
+    }
+    monkeypatch.setattr(tfds.core.DatasetInfo, "splits", splits)
+    with tfds.testing.mock_data(num_examples=3):
+        found = catalogue.read_labelled(name)
+    assert (found.rate, found.is_image) == (rate, is_image)
+    assert {part: len(rows) for part, rows in found.parts.items()} == {"train": 3, "test": 3}
+    value, label = found.parts["train"][0]
+    assert len(value.shape) == len(shape)
+    assert all(size in (None, actual) for size, actual in zip(shape, value.shape, strict=True))
+    assert isinstance(label, str)
