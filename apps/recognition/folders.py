@@ -118,7 +118,7 @@ def read_table(
     try:
         names = columns.find_columns(head, path, given, usual, _complete(role))
     except Refusal as error:  # its option of a role is --ROLE-column
-        raise Refusal(str(error).replace("--transcript-column", "--label-column")) from error
+        raise Refusal(str(error).replace(f"--{role}-column", "--label-column")) from error
     entries = []
     for place, (name, answer) in records.select(names, free=names[1], filled=names):
         file = path.parent / os.path.normpath(str(name).strip())
