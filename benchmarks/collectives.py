@@ -15,10 +15,11 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 CALLS = 20  # of a sum, in a round
+Times = tuple[float, float]  # seconds that pass, and of processors
 GRADIENTS, SMALL = 40, 1000  # gradients of a model of small layers, and the numbers in each
 
 
-def sums(size: str) -> Callable[[], float]:
+def sums(size: str) -> Callable[[], Times]:
     """Return what times a sum of so many float32 numbers over all processes.
 
     `apart` and `joined` are the sums of many small gradients, in an operation each and in a bucket.
@@ -33,17 +34,17 @@ def sums(size: str) -> Callable[[], float]:
     function = tf.function(lambda: sum_in_buckets(tensors, f"benchmark {size}", bucket))
     function()
 
-    def timed() -> float:
-        start = time.perf_counter()
+    def timed() -> Times:
+        start, cpu = time.perf_counter(), time.process_time()
         for _ in range(CALLS):
             function()[0].numpy()
-        return (time.perf_counter() - start) / CALLS
+        return (time.perf_counter() - start) / CALLS, (time.process_time() - cpu) / CALLS
 
     return timed
 
 
-def sentiment(steps: str) -> Callable[[], float]:
-    """Return what times an epoch of so many steps of the sentiment network, seconds a step."""
+def sentiment(steps: str) -> Callable[[], Times]:
+    """Return what times an epoch of so many steps of the sentiment network, times of a step."""
     import keras
 
     from apps.common.training import keep_memory
@@ -56,10 +57,10 @@ def sentiment(steps: str) -> Callable[[], float]:
         """Records when each step ends."""
 
         def on_train_begin(self, logs: Any = None) -> None:
-            self.ends: list[float] = []
+            self.ends: list[tuple[float, float]] = []
 
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-            self.ends.append(time.perf_counter())
+            self.ends.append((time.perf_counter(), time.process_time()))
 
     keep_memory()
     settings, clock = Settings(), Clock()
@@ -70,9 +71,10 @@ def sentiment(steps: str) -> Callable[[], float]:
     # The first step begins before the clock, and the last sums the metrics of the epoch.
     dataset = distribute.shard(batches.dataset()).take(int(steps) + 2).cache()
 
-    def timed() -> float:
+    def timed() -> Times:
         model.fit(dataset, verbose=0, shuffle=False, callbacks=distribute.callbacks([clock]))
-        return (clock.ends[-2] - clock.ends[0]) / int(steps)
+        wall, cpu = (b - a for a, b in zip(clock.ends[0], clock.ends[-2], strict=True))
+        return wall / int(steps), cpu / int(steps)
 
     keras.utils.set_random_seed(1)
     timed()  # traced and compiled
@@ -103,17 +105,17 @@ class Together:
         self.processes = processes
         self.wait()
 
-    def wait(self) -> float:
-        """Return what the first process answers, once all of them have."""
-        answers = [json.loads(process.stdout.readline()) for process in self.processes]
-        return answers[0]
+    def wait(self) -> list[Any]:
+        """Return what the processes answer, once all of them have."""
+        return [json.loads(process.stdout.readline()) for process in self.processes]
 
-    def time(self, place: int) -> float:
-        """Do a round of work; return its seconds."""
+    def time(self, place: int) -> Times:
+        """Do a round of work; return the seconds of the first process, and all of processors."""
         for process in self.processes:
             process.stdin.write(f"{place}\n")
             process.stdin.flush()
-        return self.wait()
+        answers = self.wait()
+        return answers[0][0], sum(cpu for _, cpu in answers)
 
 
 @contextmanager

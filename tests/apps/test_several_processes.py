@@ -27,7 +27,10 @@ SMALL = {
     "--batch-size 63 --dropout 0",
     "forecasting": "--epochs 2 --sample co2 --units 4 --steps 8 --limit 100 --batch-size 31 "
     "--dropout 0",
+    "recognition": "--epochs 2 --units 4 --filters 4 --batch-size 31 --dropout 0",
 }
+# Adam makes much of the rounding of a channel whose gradients are almost zero.
+TOLERANCE = {"recognition": 5e-6}
 # Each process normalizes its own rows (`BatchNormalization`), so its numbers are others.
 NORMALIZED = {"captioning"}
 
@@ -84,7 +87,7 @@ def test_two_processes_end_with_the_weights_of_one(application, tmp_path):
     assert train(application, tmp_path / "one")[0] == 0
     status, line = train(application, tmp_path / "two", "--workers", "2")
     assert status == 0, line
-    assert_same(tmp_path / "one", tmp_path / "two", atol=1e-6)
+    assert_same(tmp_path / "one", tmp_path / "two", TOLERANCE.get(application, 1e-6))
 
 
 @pytest.mark.slow
