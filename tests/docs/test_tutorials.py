@@ -12,10 +12,16 @@ import tensorflow as tf
 from docs.site.tutorials import drop_logs, find_tutorials
 
 TUTORIALS = find_tutorials()
+QUICK = {"2_backpropagation_through_time"}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, id=path.stem, marks=() if path.stem in QUICK else pytest.mark.slow)
+        for path in TUTORIALS
+    ],
+)
 def test_tutorial_runs(path, tmp_path, monkeypatch, in_process):
     mpl.use("agg")
     monkeypatch.chdir(tmp_path)
