@@ -130,9 +130,13 @@ def read_steps(settings: Settings, statistics: Statistics) -> tuple:
     length = keras.Input((), dtype="int32", name=LENGTH)
     steps = keras.layers.Normalization(mean=statistics.mean, variance=statistics.variance)(features)
     steps = ops.where(ops.isnan(steps), 0.0, steps)  # what is missing is the training mean
+    present = steps_until(steps, length)
+    if settings.center:
+        weights = ops.cast(present, steps.dtype)[:, :, None]
+        mean = ops.sum(steps * weights, axis=1, keepdims=True)
+        steps = steps - mean / ops.sum(weights, axis=1, keepdims=True)
     steps = MaskedSpans(settings.mask_time, settings.mask_bands)(steps, length)
     steps = keras.layers.GaussianNoise(settings.noise)(steps)
-    present = steps_until(steps, length)
     if settings.convolutions:
         for _ in range(2):
             steps = convolution(steps, present, settings.convolutions, settings.kernel)

@@ -63,6 +63,7 @@ def plot_evidence(
     bound = np.abs(evidence).max() or 1
     picture(lower, evidence, end, "RdBu_r", vmin=-bound, vmax=bound)
     upper.set(title=title, ylabel="channel or band")
+    lower.yaxis.get_major_locator().set_params(integer=True)
     lower.set(
         xlabel="seconds" if seconds else "step",
         ylabel="red speaks for it,\nblue against it",
@@ -104,7 +105,7 @@ def plot_alignment(
     lower.plot(times, probabilities[:, 0], color="lightgrey", label="blank")
     lower.plot(times, probabilities[:, 1:], linewidth=1)
     for step, letter in marks:
-        lower.text((step + 0.5) * seconds, 1.02, letter.replace(" ", "␣"), ha="center")
+        lower.text((step + 0.5) * seconds, 1.02, letter.replace(" ", "_"), ha="center")
     upper.set(title=title, ylabel="band")
     lower.set(xlabel="seconds", ylabel="probability", ylim=(0, 1.12))
     lower.legend(loc="center right")

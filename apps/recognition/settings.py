@@ -40,6 +40,7 @@ class Settings:
     bands: int = 40  # mel bands of a spectrum
     frame: float = 0.025  # seconds of a spectrum
     hop: float = 0.01  # seconds between two spectra
+    center: tyro.conf.FlagCreatePairsOff[bool] = False  # subtract each example's mean by channel
     filters: int | None = None  # of two convolutions before the recurrence; 64, or 0 if streaming
     kernel: int = 5  # steps that a convolution sees
     stride: int = 1  # steps that become one before the recurrence
@@ -87,6 +88,11 @@ class Settings:
             raise Refusal(
                 f"frame must be at least hop, so that no sample is left out; received "
                 f"{self.frame} and {self.hop}"
+            )
+        if self.streaming and self.center:
+            raise Refusal(
+                "center has no effect with streaming, since the mean of an example is known at its "
+                "end: leave one of them out"
             )
         if self.streaming and self.filters:
             raise Refusal(

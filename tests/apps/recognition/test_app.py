@@ -285,6 +285,9 @@ refused = functools.partial(commands.refused, call)
         ("frame", "0.001", "at least hop"),
         ("streaming", None, "leave it out, or choose transcript or connected"),
         ("alphabet", "abc", "leave it out"),
+        ("workers", "0", "workers must be at least 1"),
+        ("answer=connected --sample=spoken --streaming --filters=4", None, "looks ahead"),
+        ("answer=connected --sample=spoken --streaming --center", None, "leave one of them out"),
         ("utterances", "5", "leave it out"),
         ("sample", "speech", "one of gestures, digits, spoken; received 'speech'"),
         ("cell", "peephole", "such as peephole_lstm; received"),
@@ -295,7 +298,7 @@ refused = functools.partial(commands.refused, call)
     ],
 )
 def test_settings_that_cannot_work(tmp_path, capsys, option, value, words):
-    given = [f"--{option}", *([] if value is None else [value])]
+    given = [*f"--{option}".replace("=", " ").split(), *([] if value is None else [value])]
     assert words in refused(capsys, "train", "--run", tmp_path / "run", *given)
     assert not (tmp_path / "run").exists()
 

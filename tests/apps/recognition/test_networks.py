@@ -76,6 +76,14 @@ def test_what_is_missing_is_the_training_mean(eagerly):
     np.testing.assert_allclose(found, network(inputs).numpy(), atol=1e-6)
 
 
+def test_a_centered_network_hears_no_constant(eagerly):
+    network = build_classifier(settings(center=True), 5, STATISTICS)
+    inputs = batch()
+    found = network(inputs).numpy()
+    inputs["features"] += np.array([1, -2, 3], "f4")
+    np.testing.assert_allclose(network(inputs).numpy(), found, atol=1e-5)
+
+
 def test_steps_behind_the_end_are_blank(eagerly):
     network = build_transcriber(settings(answer="transcript", stride=2), 5, STATISTICS)
     logits = network(batch()).numpy()
