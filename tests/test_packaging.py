@@ -82,7 +82,7 @@ def test_the_wheel_holds_the_library_alone(wheel):
 
 def test_the_wheel_offers_what_the_library_can_use(wheel):
     metadata, _ = wheel
-    assert metadata.get_all("Provides-Extra") == ["gpu", "litert", "onnx"]
+    assert metadata.get_all("Provides-Extra") == ["gpu", "litert", "onnx", "plots"]
     offered = {normalized(entry) for entry in metadata.get_all("Requires-Dist")}
     assert not offered & requirements("dev")
 

@@ -7,8 +7,9 @@
 #
 # At the end you will know what a SavedModel contains, why raw texts should go in and readable
 # answers come out, and how to ask a server from any language. It takes about fifteen minutes to
-# read, and about half a minute to run, most of which other processes spend on importing TensorFlow.
-# The server is one of the applications, so run this in a clone of the project, after `make setup`.
+# read, and about half a minute to run, mostly because other processes import TensorFlow. The server
+# is one of the applications, so run this in a clone of the project, after `make setup`, which
+# installs all that it needs.
 
 # %%
 import itertools

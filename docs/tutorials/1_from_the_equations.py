@@ -105,7 +105,7 @@ assert np.all(one_unit(x, 1.0, 0.0)[2:] == 0)
 # | $b$ | (units) | bias | `bias` |
 #
 # Entry $U_{ij}$ says how strongly unit $i$ of the old state acts on unit $j$ of the new one. Units
-# can thus take notes of each other, not of themselves alone. (Books write $W x_t + U h_{t-1}$ with
+# can thus take notes of each other, not only of themselves. (Books write $W x_t + U h_{t-1}$ with
 # columns. Keras and this library use rows, so that the weights stand on the right. It is the same
 # network.)
 #

@@ -170,7 +170,7 @@ print(f"dL/du   = {d_u:.6f}")
 assert np.isclose(d_u, measured, rtol=1e-7)
 
 # %% [markdown]
-# Three steps back, three factors. With a target at every step there is one change: the gradient
+# Each step back costs one factor. With a target at every step there is one change: the gradient
 # that arrives from later steps and the gradient of the step's own loss are added before going on
 # back.
 #
@@ -195,8 +195,8 @@ assert np.isclose(d_recurrent_kernel.numpy().item(), d_u, rtol=1e-12)
 # ## Many units, and what the engine does
 #
 # With several units and a batch of sequences the formulas stay, and the numbers become matrices.
-# Now $H_k$ holds the states after step $k$, one row for each sequence, and $\odot$ multiplies
-# element by element:
+# Now $H_k$ holds the states after step $k$, one row for each sequence, and $Z_k$ the sums of which
+# $\tanh$ makes them. $\odot$ multiplies element by element, and a raised $T$ transposes a matrix:
 #
 # $$\frac{d L}{d Z_k} = \frac{d L}{d H_k} \odot (1 - H_k^2) \qquad
 # \frac{d L}{d H_{k-1}} = \frac{d L}{d Z_k} \, U^{T} \qquad

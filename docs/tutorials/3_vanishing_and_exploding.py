@@ -47,19 +47,19 @@ assert 0.5**20 < 1e-6
 # learned.
 #
 # With $\tanh$ the factor is $s_t \, u$, and the slope $s_t$ is at most 1. It makes the gradient
-# smaller still, and protects from explosion only when the unit is driven into the flat part.
+# smaller still. Against explosion it helps only while the unit is in the flat part of $\tanh$.
 #
 # ## Many units: singular values
 #
 # With many units the factor is a matrix, the Jacobian of the step: $U$, scaled by the slopes of the
 # units. How much does a matrix stretch a vector? That depends on the direction. The **singular
-# values** of $U$ are its stretching factors: no vector becomes longer than by the largest one,
-# $\sigma_{\max}$, or shorter than by the smallest one. Hence the rule:
+# values** of $U$ are its stretching factors: it stretches no vector by more than the largest one,
+# $\sigma_{\max}$, and none by less than the smallest one. Hence the rule:
 #
 # - If $\sigma_{\max} < 1$, gradients vanish, at least as fast as $\sigma_{\max}^{T-t}$.
 # - If $\sigma_{\max} > 1$, they *can* explode. They need not: slopes below 1 and directions that
 #   are shrunk may win.
-# - If all singular values are 1, the matrix only turns vectors. Such a matrix is called
+# - If all singular values are 1, the matrix only turns or mirrors vectors. Such a matrix is called
 #   **orthogonal**, and without $\tanh$ the gradient keeps its length for ever.
 
 # %%
@@ -91,7 +91,7 @@ assert lengths["random"][-1] < 0.1, "although its largest singular value is abov
 # %% [markdown]
 # The orthogonal matrix keeps the length, and 0.9 times that matrix shrinks it like $0.9^{50}$. The
 # random matrix stretches some directions nearly twofold, and the gradient dies all the same: no
-# direction is stretched at every step. This is why Keras and this library draw the first $U$ of a
+# direction is stretched at every step. This is why Keras and this library make the initial $U$ of a
 # recurrent layer orthogonal. It is a good start, but $\tanh$ takes its share at each step, and
 # training soon changes $U$.
 #
@@ -135,9 +135,10 @@ networks["LSTM, open"].layers[0].set_weights([kernel, recurrent_kernel, bias])
 # by a sum and not by a matrix: $c_t = f_t \, c_{t-1} + ...$ The **forget gate** $f_t$ is a number
 # between 0 and 1 that the network computes at each step. So the factor from step to step is $f_t$,
 # and the network can choose it. [The next tutorial](4_gates.md) opens the gates. Here their start
-# matters: with Keras' first bias of 1, $f_t$ begins at about 0.73, and along this path $0.73^{79}$,
-# or $10^{-11}$, is left. (A little more arrives on detours through the gates.) In the third network
-# we have set the bias to 3. There $f_t$ begins at about 0.95, and $0.95^{79}$ is 0.02.
+# matters. The initial bias of the forget gate is 1, as in Keras. So $f_t$ begins at about 0.73, and
+# along this path $0.73^{79}$, or $10^{-11}$, is left. (A little more arrives on detours through the
+# gates.) In the third network we have set the bias to 3. There $f_t$ begins at about 0.95, and
+# $0.95^{79}$ is 0.02.
 #
 # Before any training we ask: by how much does the loss change if the input of step $t$ changes a
 # little? It is $d L / d x_t$, which goes back along the states. A `tf.GradientTape` computes it for
@@ -185,7 +186,7 @@ assert np.isclose(1 / (1 + np.exp(-1)), 0.73, atol=0.005)
 
 # %% [markdown]
 # The picture shows the sizes of $d L / d x_t$ before training, as shares of that of the last step.
-# In the Elman network and in the LSTM with Keras' start, little or nothing arrives at step 1, where
+# In the Elman network and in the LSTM with a bias of 1, little or nothing arrives at step 1, where
 # the answer is. In the LSTM with open forget gates the gradient of step 1 is as large as that of
 # the last step. The errors after training follow: 0.58 is the error of someone who always says 0,
 # and the first two networks have learned no more than that. The third one answers almost exactly.
@@ -277,8 +278,8 @@ assert largest_singular_value(U - 0.01 / norm * gradient_of_u) < 1.01
 
 # %% [markdown]
 # The gradient was long, a sum over 30 steps in which nothing vanished. The update took $U$ from
-# factors of 1 to factors above 2, and a factor above 2 at each of 30 steps is a factor of many
-# millions at the end. That is how a long gradient becomes an explosion.
+# factors of 1 to factors above 2, and a factor above 2 at each of 30 steps is a factor above a
+# billion at the end. That is how a long gradient becomes an explosion.
 #
 # ## Clipping
 #
@@ -316,7 +317,7 @@ assert clipped[-32:].mean() < 1.5 < clipped[0]
 # add.
 #
 # Clipping does nothing against vanishing: it only ever shortens. Nor does it make a network stable.
-# A gradient tells the truth about tiny changes of the weights alone, and clipping keeps the
+# A gradient tells the truth only about tiny changes of the weights, and clipping keeps the
 # optimizer from taking a huge step on its word.
 #
 # ## In short

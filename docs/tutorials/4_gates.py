@@ -35,9 +35,9 @@
 #
 # ## The LSTM
 #
-# Long short-term memory (LSTM) has two states. The **cell state** $c_t$ is the memory. The output
-# $h_t$ is what the network shows of it. Three gates stand around the memory, and $\odot$ multiplies
-# element by element, one gate for each unit:
+# Long short-term memory (LSTM, 1997) has two states. The **cell state** $c_t$ is the memory. The
+# output $h_t$ is what the network shows of it. Three gates stand around the memory, and $\odot$
+# multiplies element by element, one gate for each unit:
 #
 # $$c_t = f_t \odot c_{t-1} + i_t \odot g_t$$
 #
@@ -50,7 +50,7 @@
 # - $o_t$, the **output gate**: how much of the memory is shown.
 #
 # The memory is changed by a sum. With $f_t = 1$ and $i_t = 0$, $c_t = c_{t-1}$: it is copied, and
-# no matrix and no $\tanh$ wear it off.
+# neither a matrix nor a $\tanh$ wears it away.
 #
 # In NumPy the equations read as follows. Keras keeps the four parts side by side in one matrix, in
 # the order i, f, g, o.
@@ -192,12 +192,11 @@ assert between**100 > 0.2
 # Between flags the gradient goes back a hundred steps and still has a good part of its size. At a
 # flag most of it ends, and rightly so: what was stored before has no influence on any later answer.
 # The network decides at each step how far back learning reaches. In an Elman network this is up to
-# a fixed matrix, as [the last tutorial](3_vanishing_and_exploding.md) has shown.
+# a fixed matrix, as [the tutorial before](3_vanishing_and_exploding.md) has shown.
 #
 # ## The GRU
 #
-# The gated recurrent unit (GRU) came seventeen years later and makes do with less. It has one state
-# and two gates:
+# The gated recurrent unit (GRU, 2014) makes do with less. It has one state and two gates:
 #
 # $$h_t = z_t \odot h_{t-1} + (1 - z_t) \odot n_t$$
 #
@@ -206,6 +205,9 @@ assert between**100 > 0.2
 # - $z_t$, the **update gate**, does the work of both the forget and the input gate: the share $z_t$
 #   of the state is kept, and the rest is replaced by the candidate $n_t$.
 # - $r_t$, the **reset gate**, says how much the candidate looks at the old state.
+#
+# Both gates are computed like $f_t$ above, with weights of their own. $b_n$ and $d_n$ are biases:
+# the reset gate multiplies $d_n$, and does not reach $b_n$.
 #
 # The output is the state itself. There is no output gate.
 

@@ -55,8 +55,10 @@ plt.show()
 #   *forecast* of a single value belongs here too.
 # - **One to many** gets one thing and tells it step by step: *captioning*, from a photograph to a
 #   sentence.
-# - **Many to many, aligned**, answers at every step, about this step: marking names in a text, or
-#   *generating text*, where the answer at each step is the letter that comes next.
+# - **Many to many, aligned**, answers at every step, about this step: marking names in a text. A
+#   network that *generates text* is trained like this too: its answer at each step is the letter
+#   that comes next. When it writes, it is one to many, since each letter that it has written is its
+#   next input.
 # - **Many to many by encoder and decoder** reads everything first and writes then. Input and output
 #   may have different lengths and orders: *translation*, or a *forecast* of the next 24 hours from
 #   those of the last week.
@@ -282,5 +284,5 @@ assert right > 0.9
 #
 # The recurrent layer is the same in all of them. Ask two questions of a new task. Is there one
 # answer, or one at each step? And may the answer to a step be given when this step has been read,
-# or only at the end? If it may even wait for what comes later, the next tutorial is about you: a
+# or only at the end? If it may even wait for what comes later, the next tutorial is for you: a
 # network can read in [two directions](6_two_directions.md).

@@ -111,7 +111,8 @@ assert recurrent["last"] < 0.85
 # ## Claim 1: the size of the inputs
 #
 # The flat network was made for 30 steps and refuses any other number. But "feedforward" means more
-# than that. The network with the mean is feedforward too, and takes any length, as do convolutions.
+# than that. The network with the mean is feedforward too, and takes any length. So do convolutions,
+# which apply one small layer at every place, to the place and its neighbours.
 
 # %%
 longer, _ = make_pairs(500, range(10), 60, seed=5)
@@ -163,8 +164,8 @@ assert rights[-1] < 0.6
 #
 # The first column of the table above decides. The mean cannot see the order: the mean of `a`, `b`
 # is that of `b`, `a`, and so it guesses. The flat network sees the order without effort, because
-# each place has weights of its own. **Wrong**, for it depends on what the network does with the
-# places.
+# each place has weights of its own. **Wrong**: whether a network heeds the order depends on what it
+# does with the places, not on whether it is recurrent.
 #
 # ## Claim 3: shared weights
 #
@@ -238,13 +239,14 @@ assert counts["one layer for each step"][0] < counts["Elman"][0]
 # for one layer that serves each step alone, growing with the length for the flat layer.*
 #
 # **Half true.** For long sequences the flat layer is much larger, for short ones the recurrent
-# layer is. A convolution has no more weights at any length.
+# layer is. The weights of a convolution do not grow with the length, either.
 #
 # ## Claim 5: memory
 #
 # A feedforward network that looks at a window of the last $w$ values remembers $w$ values exactly,
-# and nothing before them. Let the task be to repeat the value of five steps ago. A linear layer
-# over the window is enough, and needs no training loop: NumPy solves it.
+# and nothing before them. Let the task be to repeat the value of five steps ago, which takes a
+# window of six, as the present value is one of them. A linear layer over the window is enough, and
+# needs no training loop: NumPy solves it.
 
 # %%
 values = np.random.default_rng(6).normal(size=1000)
@@ -370,10 +372,10 @@ assert linear_error < recurrent_error < 3.0
 
 # %% [markdown]
 # **Wrong**, as a rule. The linear layer is as good as can be, and the GRU has to learn from
-# examples what the linear layer is built as. Always try the simple one first: the applications of
-# this project print such baselines next to their networks. A recurrent network pays where the reach
-# of the past is not known beforehand, where it varies, or where what matters depends on what came
-# before it.
+# examples what is built into the linear layer. Always try the simple one first: the applications of
+# this project print such baselines next to their networks. A recurrent network pays off where the
+# reach of the past is not known beforehand, where it varies, or where what matters depends on what
+# came before it.
 #
 # ## A better table
 #
@@ -384,5 +386,5 @@ assert linear_error < recurrent_error < 3.0
 # | share weights over time | true | so do convolutions; the state must be one that training met |
 # | have fewer parameters | half true | only if the sequences are long |
 # | have a memory, others do not | half true | a window remembers its values; a state fades |
-# | are slow | half true | over a whole sequence; a step in a stream costs the same |
+# | are slow | half true | over a whole sequence; in a stream one step is enough for each value |
 # | are better for sequences | wrong as a rule | measure against a simple baseline |
