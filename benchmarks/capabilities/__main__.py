@@ -66,7 +66,8 @@ def main(argv: Sequence[str] | None = None) -> None:
                 path.write_text(json.dumps(result))
             score = next(iter(result["scores"].values()))
             print(f"{number}/{len(missing)} {cell}, {name}, seed {seed}: {score:.4g}", flush=True)
-    write_page(given.runs, tasks, describe_machine({}), given.to)
+    options = sys.argv[1:] if argv is None else argv
+    write_page(given.runs, tasks, describe_machine({}), given.to, options)
 
 
 def path_of(runs: Path, cell: str, task: str, seed: int) -> Path:

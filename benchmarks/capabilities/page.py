@@ -16,9 +16,21 @@ SHOWN = ("Elman", "LSTM", "GRU", "LayerNormLSTM", "SLSTM", "MinGRU", "LRU", "LEM
 
 
 def write_page(
-    runs: Path, tasks: Mapping[str, Task], machine: Mapping[str, Any], folder: Path
+    runs: Path,
+    tasks: Mapping[str, Task],
+    machine: Mapping[str, Any],
+    folder: Path,
+    options: Sequence[str] = (),
 ) -> None:
-    """Write capabilities.json, .md and .png from all runs of a folder."""
+    """Write capabilities.json, .md and .png from all runs of a folder.
+
+    Args:
+        runs: The folder.
+        tasks: The tasks by name; runs of others are left out.
+        machine: What the numbers depend on.
+        folder: Where the page goes.
+        options: Those of the command that made the runs.
+    """
     results = [json.loads(path.read_text("utf-8")) for path in sorted(runs.glob("*.json"))]
     kept = [result for result in results if result["task"] in tasks]
     if not kept:
@@ -29,7 +41,8 @@ def write_page(
         name: {key: getattr(task, key) for key in ("about", "score", "guess", "seconds", "known")}
         for name, task in tasks.items()
     }
-    everything = {"command": COMMAND, "machine": machine, "tasks": abouts, "runs": kept}
+    command = " ".join([COMMAND, *options])
+    everything = {"command": command, "machine": machine, "tasks": abouts, "runs": kept}
     with replacing(folder / "capabilities.json") as path:
         path.write_text(json.dumps(everything, indent=1))
     with replacing(folder / "capabilities.md") as path:
@@ -51,8 +64,12 @@ def render(results: Mapping[str, Any]) -> str:
         "# What cells can learn",
         "",
         "Every cell in the same network, with the same number of weights and the same seconds of "
-        "the processor on each task. Scores are those of held-out data, the mean over seeds and, "
-        "behind ±, half the distance between the best and the worst.",
+        "the processor on each task. Scores are those of held-out data: "
+        + (
+            "the mean over seeds and, behind ±, half the distance between the best and the worst."
+            if len({run["seed"] for run in runs}) > 1
+            else "one seed, so small differences mean nothing."
+        ),
         "",
         f"`{results['command']}`; {machine['processor']}, one thread for each run; {versions}.",
     ]
@@ -110,7 +127,7 @@ def _score(runs: Sequence[Mapping[str, Any]], task: str, kind: str) -> str:
     factor, form = (100, ".1f") if kind == "accuracy" else (1, ".2g" if kind == "error" else ".3f")
     mean = factor * statistics.mean(scores)
     if len(scores) == 1:
-        return f"{mean:{form}} (one seed)"
+        return f"{mean:{form}}"
     return f"{mean:{form}} ± {factor * (max(scores) - min(scores)) / 2:{form}}"
 
 

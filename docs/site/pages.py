@@ -22,7 +22,7 @@ PLACES = {
     "benchmarks/results/*.md": "results/{}.md",
     "saved_models/README.md": "saved_models.md",
 }
-PICTURES = ("docs/figures/*.svg", "docs/images/*.png")
+PICTURES = ("docs/figures/*.svg", "docs/images/*.png", "benchmarks/results/*.png")
 
 _BLOCK = r"```.*?```|(?<=\n\n)(?: {4}[^\n]*\n+)+"
 _BLOCKS = re.compile(f"({_BLOCK})", re.DOTALL)
