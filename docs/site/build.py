@@ -32,7 +32,7 @@ def main() -> None:
     given = parser.parse_args()
     pages = WORK / "pages"
     shutil.rmtree(pages, ignore_errors=True)
-    places = place_files()
+    places = place_files(tutorials=not given.no_tutorials)
     write_pages(places, pages, find_home(os.environ))
     draw_results(pages / "results")
     (pages / "site").mkdir()

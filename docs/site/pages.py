@@ -22,6 +22,7 @@ PLACES = {
     "benchmarks/results/*.md": "results/{}.md",
     "saved_models/README.md": "saved_models.md",
 }
+TUTORIALS = "docs/tutorials/[0-9]*.py"
 PICTURES = ("docs/figures/*.svg", "docs/images/*.png", "benchmarks/results/*.png")
 
 _BLOCK = r"```.*?```|(?<=\n\n)(?: {4}[^\n]*\n+)+"
@@ -35,9 +36,16 @@ _INLINE = r"(?<![\w$\\])\$(?P<inline>[^$\s](?:[^$\n]*[^$\s])?)\$(?!\w)"
 _MATH = re.compile(rf"\$\$(?P<block>.+?)\$\$|{_INLINE}", re.DOTALL)
 
 
-def place_files() -> dict[Path, PurePosixPath]:
-    """Return the place in the site of each file that becomes a page or a picture of one."""
+def place_files(tutorials: bool = True) -> dict[Path, PurePosixPath]:
+    """Return the place in the site of each file that becomes a page or a picture of one.
+
+    Args:
+        tutorials: Whether the site has the tutorials, which `tutorials.py` writes.
+    """
     places = {}
+    if tutorials:
+        for path in sorted(ROOT.glob(TUTORIALS)):
+            places[path] = PurePosixPath("tutorials", f"{path.stem}.md")
     for pattern, place in PLACES.items():
         for path in sorted(ROOT.glob(pattern)):
             name = path.parent.name if path.name == "README.md" else path.stem
@@ -57,6 +65,8 @@ def write_pages(places: dict[Path, PurePosixPath], to: Path, home: str | None) -
         home: Address of the repository, for links to files that are no pages; None if not known.
     """
     for path, place in places.items():
+        if path.suffix == ".py":
+            continue
         target = to / place
         target.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix == ".md":

@@ -47,8 +47,8 @@ def distribute_model(model: keras.Model, compression: str | None = None) -> kera
         >>> from rnnlayers import distribute
         >>> model = keras.Sequential([keras.Input((None, 3)), rnnlayers.LSTM(4)])
         >>> model.compile("adam", "mse")
-        >>> distribute.distribute_model(model).optimizer.name  # one process: nothing is wrapped
-        'adam'
+        >>> type(distribute.distribute_model(model).optimizer).__name__  # one process: not wrapped
+        'Adam'
     """
     if getattr(model, "optimizer", None) is None:
         raise ValueError(

@@ -7,6 +7,7 @@ import tensorflow as tf
 import rnnlayers
 from rnnlayers.cells import SideInputs
 from rnnlayers.engines import cudnn
+from rnnlayers.engines.choose import Call
 from rnnlayers.engines.cudnn import from_canonical, run_cudnn, to_canonical
 from rnnlayers.engines.stepwise import run_stepwise
 from tests.cases import MASKS, randomize, sample
@@ -128,20 +129,22 @@ def test_a_layer_runs_on_it_if_asked():
 
 
 @pytest.mark.parametrize(
-    ("layer", "reason"),
+    ("cell", "asked", "reason"),
     [
-        (lambda: rnnlayers.LSTM(4), "it has never run on a GPU; try it with engine='cudnn'"),
-        (lambda: rnnlayers.NAS(4), "cuDNN has no NASCell with these arguments"),
-        (lambda: rnnlayers.LSTM(4, activation="relu"), "cuDNN has no LSTMCell"),
-        (lambda: rnnlayers.GRU(4, reset_after=False), "cuDNN has no GRUCell"),
+        (lambda: rnnlayers.LSTMCell(4), False, "it has never run on a GPU; try it with"),
+        (lambda: rnnlayers.NASCell(4), True, "cuDNN has no NASCell with these arguments"),
+        (lambda: rnnlayers.LSTMCell(4, activation="relu"), True, "cuDNN has no LSTMCell"),
+        (lambda: rnnlayers.GRUCell(4, reset_after=False), True, "cuDNN has no GRUCell"),
         (
-            lambda: rnnlayers.LSTM(4, recurrent_dropout=0.5, engine="cudnn"),
+            lambda: rnnlayers.LSTMCell(4, recurrent_dropout=0.5),
+            True,
             "cuDNN has no dropout of the recurrent state",
         ),
     ],
 )
-def test_it_refuses_in_words(layer, reason):
-    assert f"Not on cudnn: {reason}" in rnnlayers.explain_engine(layer(), (3, 5, 4))
+def test_it_refuses_in_words(cell, asked, reason):
+    refusal = cudnn.cudnn_refuses(cell(), Call(3, 5, training=True, asked=asked))
+    assert refusal.startswith(reason)
 
 
 def test_without_a_gpu_it_is_named_only_if_asked_for(monkeypatch):
