@@ -36,7 +36,8 @@ def main() -> None:
     write_pages(places, pages, find_home(os.environ))
     draw_results(pages / "results")
     (pages / "site").mkdir()
-    shutil.copy(HERE / "style.css", pages / "site")
+    for name in ("style.css", "scroll.js"):
+        shutil.copy(HERE / name, pages / "site")
     results = sorted(str(place) for place in places.values() if place.parts[0] == "results")
     written = {
         "LEARN": [] if given.no_tutorials else write_tutorials(pages / "tutorials"),
