@@ -13,8 +13,8 @@ from apps.common.applications import find_applications
 ROOT = Path(__file__).parent.parent
 RULE = """
 rnnlayers: types, checks <- cells <- engines <- layers <- convert, export, testing (each may import
-    what is on its left); optimizers, decoding and distribute import only types, checks, Keras and
-    TensorFlow;
+    what is on its left); optimizers and decoding import only types, checks, Keras and TensorFlow,
+    and distribute the optimizers too;
     models may import layers and decoding, diagnostics what convert may and convert itself.
     rnnlayers/__init__.py is the one door.
     Beside itself and the standard library: keras, tensorflow, numpy; export also what converts for
@@ -40,7 +40,7 @@ ROOMS = {
     "diagnostics": {"cells", "engines", "layers", "convert"},
     "optimizers": set(),
     "decoding": set(),
-    "distribute": set(),
+    "distribute": {"optimizers"},
 }
 SHARED = {"types", "checks"}
 # In an application: what is computed from arrays and texts, and what holds or makes models.

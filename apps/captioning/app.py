@@ -138,7 +138,7 @@ def predict(
         num_beams: Hypotheses of the beam search, 1 for greedy; as in training if not given.
         plot: Draw a picture for each image, in the folder of the run; only with `attention`.
     """
-    folder = Run.finished(run)
+    folder = Run.open(run)
     captioner = load_captioner(folder)
     beams = captioner.search.num_beams if num_beams is None else num_beams
     if not 1 <= beams <= captioner.pieces.size:
@@ -176,7 +176,7 @@ def export(run: Path, to: Path = Path("saved_models"), also: tuple[Format, ...] 
         to: The folder of all exports; this one becomes its captioning/<version>.
         also: Write it for other runtimes too, which take pixels.
     """
-    folder = Run.finished(run)
+    folder = Run.open(run)
     captioner = load_captioner(folder)
     endpoints = captioner.endpoints()
     probes = [*real_images(folder.settings(Settings)), *example_images()]
@@ -214,7 +214,7 @@ def evaluate(run: Path) -> None:
     Args:
         run: The folder of the run.
     """
-    folder = Run.finished(run)
+    folder = Run.open(run)
     captioner, settings = load_captioner(folder), folder.settings(Settings)
     splits = load_examples(settings)
     training, test = (load_images(part, settings, folder) for part in (splits.train, splits.test))
@@ -257,7 +257,7 @@ def diagnose(run: Path) -> None:
     Args:
         run: The folder of the run.
     """
-    folder = Run.finished(run)
+    folder = Run.open(run)
     settings, pieces = folder.settings(Settings), load_captioner(folder).pieces
     test = load_images(load_examples(settings).test, settings, folder)
     batches = CaptionBatches(

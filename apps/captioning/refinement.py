@@ -46,7 +46,7 @@ def refine(
         samples: Captions sampled of each image in a training step.
         patience: Stop after this many epochs without a higher reward of validation images.
     """
-    original = Run.finished(run)
+    original = Run.open(run)
     settings = replace(
         original.settings(Settings),
         refined=str(run),

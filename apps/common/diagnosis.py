@@ -9,9 +9,10 @@ import keras
 import numpy as np
 
 from apps.common.files import replacing
+from apps.common.model_files import load_model
 from apps.common.refusal import Refusal
 from apps.common.reports import save_figure
-from apps.common.runs import Run, load_model
+from apps.common.runs import Run
 from apps.common.training import EpochBatches
 from rnnlayers.diagnostics import (
     Flow,

@@ -19,11 +19,8 @@ killed have left half written is removed when the training goes on.
 import dataclasses
 import json
 import os
-import re
 import shutil
 import sys
-import time
-import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,16 +30,13 @@ from typing import Any, Self
 import keras
 import pandas as pd
 
+from apps.common.epochs import Epochs
 from apps.common.files import TEMPORARY, clear_abandoned, replacing
 from apps.common.json_files import check_types, read_object
 from apps.common.locks import Lock, lock
+from apps.common.model_files import check_clock, load_model
 from apps.common.refusal import Refusal
 from apps.common.settings import RESTORE, Settings, read_settings, write_settings
-
-# What Keras raises if the contents of an archive make no sense; h5py's errors have no number.
-UNLOADABLE = (ValueError, TypeError, LookupError, AttributeError, RecursionError, OSError)
-YEARS = (1980, 2107)  # of the files in an archive
-EPOCH = re.compile(r"epoch_(\d+)")  # the stem of a checkpoint
 
 
 @dataclass(frozen=True)
@@ -54,65 +48,22 @@ class Metrics:
     baselines: dict[str, dict[str, float]]
 
 
-def check_clock() -> None:
-    """Refuse to write a model while the clock says a year that no archive can hold.
-
-    Raises:
-        Refusal: If it does, as on a machine that has forgotten the time.
-    """
-    year, (first, last) = time.localtime().tm_year, YEARS
-    if not first <= year <= last:
-        raise Refusal(
-            f"the clock of this machine must say a year from {first} to {last}, since the archive "
-            f"of a model has no others; it says {year}: set it and repeat the command"
-        )
-
-
-def load_model(path: Path, **options: Any) -> keras.Model:
-    """Load a `.keras` file after checking that it is not damaged.
-
-    Raises:
-        Refusal: If the file is damaged, or holds no model that can be loaded.
-        OSError: If it cannot be read.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
-    except zipfile.BadZipFile as error:
-        damaged = str(error)
-    if damaged:
-        raise Refusal(
-            f"{path} is damaged ({damaged}); remove it and repeat the command that wrote it, which "
-            f"goes on from what is left"
-        )
-    try:
-        return keras.models.load_model(path, **options)
-    except UNLOADABLE as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise
-        reason = f"{type(error).__name__}: {str(error).strip():.200}"
-        raise Refusal(f"{path} holds no model that can be loaded ({reason}): {RESTORE}") from error
-
-
-class Run:
-    """The files of a run. `begin` starts or resumes one, and `finished` opens one.
+class Run(Epochs):
+    """The files of a run. `begin` starts or resumes one, and `open` opens one that has a model.
 
     `with Run.begin(...)` removes what it made if an error comes before the first epoch is complete,
     so that a training that is refused leaves no folder behind.
     """
 
-    monitor = "val_loss"  # lowest in the best epoch
     made = False  # whether `begin` made the folder or found it empty
     lock: Lock | None = None  # on the folder, while this object trains
 
     def __init__(self, folder: Path):
-        self.folder = folder
+        super().__init__(folder)
         self.settings_file = folder / "settings.json"
-        self.history_file = folder / "history.csv"
         self.model_file = folder / "model.keras"
         self.metrics_file = folder / "metrics.json"
         self.lock_file = folder / "training.lock"
-        self.checkpoints = folder / "checkpoints"
         self.plots = folder / "plots"
 
     @classmethod
@@ -188,12 +139,8 @@ class Run:
             shutil.rmtree(self.folder)
         self.lock = None
 
-    def any_epoch(self) -> bool:
-        """Return whether this run, or one inside it, has completed an epoch."""
-        return next(self.folder.rglob(f"{self.checkpoints.name}/epoch_*.keras"), None) is not None
-
     @classmethod
-    def finished(cls, folder: Path) -> "Run":
+    def open(cls, folder: Path) -> "Run":
         """Open a run that has a model: its training has finished, or has completed an epoch.
 
         Raises:
@@ -328,56 +275,6 @@ class Run:
         values = read_object(self.metrics_file, "what evaluate measured", remedy)
         given = [values.get(field.name) for field in dataclasses.fields(Metrics)]
         return check_types(Metrics(*given), str(self.metrics_file), remedy)
-
-    def checkpoint(self, epoch: int) -> Path:
-        """Return the checkpoint file of an epoch, counted from one."""
-        return self.checkpoints / f"epoch_{epoch:04d}.keras"
-
-    def epochs_done(self) -> int:
-        """Return the number of epochs up to the newest checkpoint."""
-        found = (EPOCH.fullmatch(path.stem) for path in self.checkpoints.glob("epoch_*.keras"))
-        return max((int(match[1]) for match in found if match), default=0)
-
-    def history(self) -> pd.DataFrame:
-        """Return what was logged for each epoch up to the newest checkpoint.
-
-        Raises:
-            Refusal: If the file is damaged.
-            OSError: If it cannot be read.
-        """
-        if not (done := self.epochs_done()):
-            return pd.DataFrame()
-        try:
-            history = pd.read_csv(self.history_file, float_precision="round_trip").head(done)
-            numbers = history[["epoch", self.monitor]].astype(float)
-        except (ValueError, KeyError) as error:
-            raise self._damaged_history(str(error)) from error
-        if numbers["epoch"].tolist() != list(range(1, done + 1)):
-            raise self._damaged_history(f"it does not hold the epochs from 1 to {done}, in order")
-        return history
-
-    def _damaged_history(self, reason: str) -> Refusal:
-        return Refusal(f"{self.history_file} is damaged ({reason:.200}): {RESTORE}")
-
-    def best_epoch(self) -> int:
-        """Return the epoch with the lowest monitored value.
-
-        Raises:
-            Refusal: If there is none, since the training has diverged.
-        """
-        history = self.history()
-        values = history[self.monitor].astype(float)
-        if values.isna().all():
-            raise Refusal(
-                f"run: the training in {self.folder} has diverged: {self.monitor} is no number in "
-                f"any epoch; train in a new folder with a lower learning_rate"
-            )
-        return int(history["epoch"][values.idxmin()])
-
-    def resumed(self) -> keras.Model | None:
-        """Return the model of the newest checkpoint, or None in a new run."""
-        epoch = self.epochs_done()
-        return load_model(self.checkpoint(epoch)) if epoch else None
 
     def model(self) -> keras.Model:
         """Return the model of the best epoch, so far if the training has not finished.

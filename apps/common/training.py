@@ -12,8 +12,9 @@ import pandas as pd
 import tensorflow as tf
 
 from apps.common.files import note_written, replacing
+from apps.common.model_files import check_clock, load_model
 from apps.common.refusal import Refusal
-from apps.common.runs import Run, check_clock, load_model
+from apps.common.runs import Run
 from apps.common.together import as_one_process, check_same_batches, missing_workers_refused
 from rnnlayers import distribute
 

@@ -177,7 +177,7 @@ def predict(
     """
     given = {"time_format": time_format, "day_first": day_first, "separator": separator}
     given |= {"decimal": decimal, "skip_rows": skip_rows, "no_header": no_header}
-    folder = ForecastingRun.finished(run)
+    folder = ForecastingRun.open(run)
     forecaster, settings = load_forecaster(folder), folder.settings(Settings)
     paths = inputs or (Path(settings.source),)
     (stem, count), *_ = Counter(path.stem for path in paths).most_common(1)
@@ -209,7 +209,7 @@ def export(run: Path, to: Path = Path("saved_models"), also: tuple[Format, ...] 
         to: The folder of all exports; this one becomes its forecasting/<version>.
         also: Write files for these runtimes too, with the same inputs.
     """
-    folder = ForecastingRun.finished(run)
+    folder = ForecastingRun.open(run)
     settings, forecaster = folder.settings(Settings), load_forecaster(folder)
     numeric = forecaster.numeric(probe_inputs(folder) or forecaster.random_inputs())
     export_run(
@@ -239,7 +239,7 @@ def evaluate(
     """
     if max_origins < 1:
         raise Refusal(f"max_origins must be at least 1; received {max_origins}")
-    folder = ForecastingRun.finished(run)
+    folder = ForecastingRun.open(run)
     settings, model = folder.settings(Settings), folder.model()
     check_model(folder, settings, model)
     series = load_series_of(folder, settings, run / "cache")
@@ -247,7 +247,7 @@ def evaluate(
     test.thin(max_origins)
     networks = {settings.model: model}
     if settings.model != "dense":
-        networks["dense"] = Run.finished(run / "dense").model()
+        networks["dense"] = Run.open(run / "dense").model()
     if isinstance(test, PanelWindows):
         scores, errors = score_panel(networks, settings, test)
     else:
@@ -265,7 +265,7 @@ def diagnose(run: Path) -> None:
     Args:
         run: The folder of the run. Of several networks, the first is measured.
     """
-    folder = ForecastingRun.finished(run)
+    folder = ForecastingRun.open(run)
     settings = folder.settings(Settings)
     test = make_datasets(load_series_of(folder, settings, run / "cache"), settings)["test"]
     diagnose_run(folder if settings.members == 1 else ForecastingRun(run / "member_1"), test)

@@ -145,7 +145,7 @@ def predict(inputs: tyro.conf.Positional[tuple[str, ...]], run: Path, plots: int
     """
     if plots < 0:
         raise Refusal(f"plots must be at least 0; received {plots}")
-    folder = Run.finished(run)
+    folder = Run.open(run)
     settings = folder.settings(Settings)
     recognizer = load_recognizer(folder)
     examples = read_inputs(inputs, settings, recognizer.spectra, recognizer.size)
@@ -163,7 +163,7 @@ def export(run: Path, to: Path = Path("saved_models"), also: tuple[Format, ...] 
         to: The folder of all exports, in which recognition/<version> is made.
         also: Other runtimes to write files for, which take what the network reads.
     """
-    folder = Run.finished(run)
+    folder = Run.open(run)
     recognizer = load_recognizer(folder)
     export_run(
         recognizer,
@@ -187,7 +187,7 @@ def evaluate(run: Path) -> None:
     Args:
         run: The folder of the run.
     """
-    folder = Run.finished(run)
+    folder = Run.open(run)
     settings = folder.settings(Settings)
     recognizer = load_recognizer(folder)
     data = load_examples(settings)
@@ -203,7 +203,7 @@ def diagnose(run: Path) -> None:
     Args:
         run: The folder of the run.
     """
-    folder = Run.finished(run)
+    folder = Run.open(run)
     settings = folder.settings(Settings)
     spectra = load_recognizer(folder).spectra
     diagnose_run(folder, prepare(load_examples(settings), settings, spectra).validation)

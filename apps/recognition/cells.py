@@ -9,7 +9,7 @@ from apps.common.refusal import Refusal
 
 # They read more than the inputs of a step.
 OTHERS = {"GRUD": "it needs the times between measurements", "EchoState": "it does not learn"}
-SHOWN = 6  # names in a message
+COMMON = ("lstm", "gru", "elman", "peephole_lstm", "min_gru", "lru")  # for a message
 
 
 def names() -> dict[str, type]:
@@ -35,7 +35,7 @@ def check_cell(cell: str) -> None:
     if cell not in known:
         from difflib import get_close_matches
 
-        near = get_close_matches(cell, known, SHOWN, 0.4) or sorted(known)[:SHOWN]
+        near = get_close_matches(cell, known, len(COMMON)) or COMMON
         raise Refusal(
             f"cell must be one of the {len(known)} layers of the library, such as "
             f"{', '.join(near)}; received {cell!r}"

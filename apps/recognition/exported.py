@@ -149,6 +149,25 @@ class Recordings(tf.Module):
         ]
         return {WAV: files}
 
+    def numeric_of(self, function: Any, file: str, names: Sequence[str]) -> NumericEndpoints:
+        """Return a function of what the network reads as the endpoint for other runtimes.
+
+        Args:
+            function: Takes `features` and `length`.
+            file: Name of the JSON file that says what the outputs mean.
+            names: What it holds.
+        """
+        features, length = (np.asarray(part) for part in self.read(self.probe()))
+        spec = {
+            FEATURES: tf.TensorSpec([None, None, features.shape[-1]], tf.float32),
+            LENGTH: tf.TensorSpec([None], tf.int32),
+        }
+        return NumericEndpoints(
+            {"classify_features": (function, spec)},
+            {"classify_features": {FEATURES: features, LENGTH: length}},
+            {file: names},
+        )
+
 
 class Classifier(Recordings):
     """A network with the names of its classes.
@@ -226,13 +245,4 @@ class Classifier(Recordings):
 
     def numeric(self) -> NumericEndpoints:
         """Return the endpoints for other runtimes."""
-        features, length = (np.asarray(part) for part in self.read(self.probe()))
-        spec = {
-            FEATURES: tf.TensorSpec([None, None, features.shape[-1]], tf.float32),
-            LENGTH: tf.TensorSpec([None], tf.int32),
-        }
-        return NumericEndpoints(
-            {"classify_features": (self.classify_features, spec)},
-            {"classify_features": {FEATURES: features, LENGTH: length}},
-            {"classes.json": self.classes},
-        )
+        return self.numeric_of(self.classify_features, "classes.json", self.classes)

@@ -47,6 +47,11 @@ def read_inputs(
             examples.append(Example(str(path), images.as_steps(image, pixels), "", ""))
         elif path.suffix.lower() == ".csv":
             examples.append(Example(str(path), read_csv(path), "", ""))
+        elif not layouts.is_series(path):
+            raise Refusal(
+                f"{path}: the run reads series and images, files that end in "
+                f"{', '.join((*SERIES, *images.SUFFIXES))}; name such a file"
+            )
         else:
             examples += layouts.read_series(path)
     for example in examples:
@@ -71,7 +76,7 @@ def read_csv(path: Path) -> np.ndarray:
     """Read one series: a row for each step, a column for each channel, under a header.
 
     Raises:
-        Refusal: If a value is no number.
+        Refusal: If a value is no number, or if there is no row.
         OSError: If it cannot be read.
     """
     records = files.load(path)
@@ -79,6 +84,8 @@ def read_csv(path: Path) -> np.ndarray:
     rows = []
     for place, fields in records.select(names):
         rows.append(layouts.as_numbers([str(value or "") for value in fields], place))
+    if not rows:
+        raise Refusal(f"{path}: expected a row for each step under the header; received none")
     return np.stack(rows)
 
 

@@ -247,7 +247,7 @@ def find_parts(path: Path) -> tuple[Path, Path | None] | None:
     """
     if path.is_file():
         other = path.with_name(re.sub("TRAIN", "TEST", path.name))
-        known = path.suffix.lower() in READERS or path.name in VOWELS
+        known = is_series(path)
         if path.name == "ae.train":
             other = path.with_name("ae.test")
         return (path, other if other != path and other.is_file() else None) if known else None
@@ -269,6 +269,11 @@ def find_parts(path: Path) -> tuple[Path, Path | None] | None:
             )
         return named[0]
     return next(iter(pairs.values()), None)
+
+
+def is_series(path: Path) -> bool:
+    """Return whether the name of a file says that `read_series` reads it."""
+    return path.suffix.lower() in READERS or path.name in VOWELS
 
 
 def read_series(path: Path) -> list[Example]:

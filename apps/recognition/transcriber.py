@@ -21,7 +21,7 @@ from apps.recognition.exported import (
     TRAINED_ON,
     Recordings,
 )
-from apps.recognition.networks import FEATURES, LENGTH, SAMPLES, with_explicit_states
+from apps.recognition.networks import LENGTH, SAMPLES, with_explicit_states
 
 TEXT, LOG_PROBABILITY = "text", "log_probability"
 STATE = "state_"  # with the number of a state, or the words below
@@ -169,16 +169,7 @@ class Transcriber(Recordings):
 
     def numeric(self) -> NumericEndpoints:
         """Return the endpoints for other runtimes."""
-        features, length = (np.asarray(part) for part in self.read(self.probe()))
-        spec = {
-            FEATURES: tf.TensorSpec([None, None, features.shape[-1]], tf.float32),
-            LENGTH: tf.TensorSpec([None], tf.int32),
-        }
-        return NumericEndpoints(
-            {"classify_features": (self.classify_features, spec)},
-            {"classify_features": {FEATURES: features, LENGTH: length}},
-            {"symbols.json": ("", *self.symbols)},
-        )
+        return self.numeric_of(self.classify_features, "symbols.json", ("", *self.symbols))
 
 
 def stream_whole(transcriber: Transcriber, samples: np.ndarray, blocks: int) -> str:

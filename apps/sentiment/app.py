@@ -180,7 +180,7 @@ def predict(inputs: tyro.conf.Positional[tuple[str, ...]], run: Path, top: int =
     if top < 0:
         raise Refusal(f"top must be at least 0; received {top}")
     texts = read_inputs(inputs)
-    folder = Run.finished(run)
+    folder = Run.open(run)
     classifier = load_classifier(folder)
     print(f"Trained on {trained_on(CARD, asdict(folder.settings(Settings)))}")
     for text in texts:
@@ -214,7 +214,7 @@ def export(run: Path, to: Path = Path("saved_models"), also: tuple[Format, ...] 
         to: The folder of all exports, in which sentiment/<version> is made.
         also: Other runtimes to write files for, which take ids.
     """
-    folder = Run.finished(run)
+    folder = Run.open(run)
     classifier = load_classifier(folder)
     export_run(
         classifier,
@@ -238,7 +238,7 @@ def evaluate(run: Path) -> None:
     Args:
         run: The folder of the run.
     """
-    folder = Run.finished(run)
+    folder = Run.open(run)
     settings = folder.settings(Settings)
     classifier = load_classifier(folder)
     splits = load_examples(settings)
@@ -265,7 +265,7 @@ def diagnose(run: Path) -> None:
     Args:
         run: The folder of the run.
     """
-    folder = Run.finished(run)
+    folder = Run.open(run)
     settings = folder.settings(Settings)
     vectorizer, splits = load_classifier(folder).vectorizer, load_examples(settings)
     diagnose_run(folder, Batches(*vectorize(splits.test, vectorizer), settings.batch_size))

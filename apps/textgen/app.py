@@ -139,7 +139,7 @@ def predict(
     """
     check_prediction(length, temperature, samples, seed)
     prompts = read_inputs(inputs)
-    generator = load_generator(Run.finished(run))
+    generator = load_generator(Run.open(run))
     for prompt in prompts:
         if not prompt:
             print("The text below begins afresh: there is no text to go on.", file=sys.stderr)
@@ -170,7 +170,7 @@ def export(run: Path, to: Path = Path("saved_models"), also: tuple[Format, ...] 
         to: The folder of all exports, in which textgen/<version> is made.
         also: Other runtimes to write files for, which take ids.
     """
-    folder = Run.finished(run)
+    folder = Run.open(run)
     generator = load_generator(folder)
     export_run(
         generator,
@@ -194,7 +194,7 @@ def evaluate(run: Path) -> None:
     Args:
         run: The folder of the run.
     """
-    folder = Run.finished(run)
+    folder = Run.open(run)
     settings = folder.settings(Settings)
     generator = load_generator(folder)
     splits = load_examples(settings)
@@ -220,7 +220,7 @@ def diagnose(run: Path) -> None:
     Args:
         run: The folder of the run.
     """
-    folder = Run.finished(run)
+    folder = Run.open(run)
     settings = folder.settings(Settings)
     text = load_generator(folder).characters.array(load_examples(settings).validation)
     streams = Streams(text, settings.batch_size, settings.steps)

@@ -162,7 +162,7 @@ def predict(
         n_best: Print this many translations of each sentence, with their scores.
         plot: Draw the attention of sentences that are arguments; not of those in files.
     """
-    folder = Run.finished(run)
+    folder = Run.open(run)
     translator = load_translator(folder)
     search = choose_search(translator, num_beams, n_best)
     function, plots = compile_translator(translator, search), 0
@@ -198,7 +198,7 @@ def export(run: Path, to: Path = Path("saved_models"), also: tuple[Format, ...] 
         to: The folder of all exports; this one becomes its translation/<version>.
         also: Write it for other runtimes too, which take ids.
     """
-    folder = Run.finished(run)
+    folder = Run.open(run)
     translator = load_translator(folder)
     export_run(
         translator,
@@ -223,7 +223,7 @@ def evaluate(run: Path) -> None:
     Args:
         run: The folder of the run.
     """
-    folder = Run.finished(run)
+    folder = Run.open(run)
     translator, settings = load_translator(folder), folder.settings(Settings)
     splits = load_examples(settings)
     sources, references = zip(*splits.test, strict=True)
@@ -268,7 +268,7 @@ def diagnose(run: Path) -> None:
     Args:
         run: The folder of the run.
     """
-    folder = Run.finished(run)
+    folder = Run.open(run)
     translator, settings = load_translator(folder), folder.settings(Settings)
     languages = zip(*load_examples(settings).validation, strict=True)
     ids = [

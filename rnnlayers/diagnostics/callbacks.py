@@ -2,6 +2,7 @@
 
 import csv
 import io
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from rnnlayers.diagnostics.plots import plot_flow, plot_states
 from rnnlayers.diagnostics.steps import Recorder
 
 
-class _Watching(keras.callbacks.Callback):
+class _Watching(keras.callbacks.Callback, ABC):
     """Measures every so many steps of training, and writes what it found."""
 
     prefix = ""
@@ -63,12 +64,13 @@ class _Watching(keras.callbacks.Callback):
             self._writer.close()
             self._writer = None
 
+    @abstractmethod
     def _prepare(self) -> None:
-        raise NotImplementedError
+        """Make what measures, once the model is known."""
 
+    @abstractmethod
     def _look(self) -> tuple[dict[str, float], list[str], Callable[[], Any]]:
         """Return numbers, advice, and what draws a picture."""
-        raise NotImplementedError
 
     def _measure(self) -> None:
         values, advice, draw = self._look()

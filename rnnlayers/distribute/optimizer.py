@@ -1,6 +1,6 @@
 """`DistributedOptimizer`: averages gradients over the processes before they are applied."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -9,12 +9,12 @@ import tensorflow as tf
 from rnnlayers.checks import check_one_of, check_positive_integer
 from rnnlayers.distribute.collectives import BUCKET_BYTES, sum_in_buckets
 from rnnlayers.distribute.processes import size
-
-Gradient = Any  # tf.Tensor | tf.IndexedSlices, which TensorFlow leaves untyped
+from rnnlayers.optimizers.gradients import Gradient
+from rnnlayers.optimizers.wrapper import OptimizerWrapper
 
 
 @keras.saving.register_keras_serializable(package="rnnlayers")
-class DistributedOptimizer(keras.optimizers.Optimizer):
+class DistributedOptimizer(OptimizerWrapper):
     """Wraps a Keras optimizer: all processes apply the mean of their gradients.
 
     The processes are those of `initialize`. They begin with the same weights (`Synchronize` sees to
@@ -80,21 +80,9 @@ class DistributedOptimizer(keras.optimizers.Optimizer):
             )
         check_one_of("compression", compression, (None, "float16"))
         check_positive_integer("bucket_bytes", bucket_bytes, "the size of a full bucket in bytes")
-        # The base class needs a rate; the inner optimizer's rate is the one in use.
-        super().__init__(learning_rate=0.0, name=name)
-        self.inner_optimizer = inner_optimizer
+        super().__init__(inner_optimizer, name)
         self.compression = compression
         self.bucket_bytes = bucket_bytes
-        self._built_for: list[Any] | None = None
-
-    def build(self, variables: list[Any]) -> None:
-        """Create the inner optimizer's variables for `variables`."""
-        if self.built:
-            return
-        self.inner_optimizer.build(variables)
-        super().build(variables)
-        # Keras would track an attribute, and save the model's variables with this optimizer.
-        object.__setattr__(self, "_built_for", list(variables))
 
     def apply(
         self, grads: Sequence[Gradient | None], trainable_variables: Sequence[Any] | None = None
@@ -122,12 +110,6 @@ class DistributedOptimizer(keras.optimizers.Optimizer):
             for i, mean in zip(given, means, strict=True):
                 grads[i] = mean
         self.inner_optimizer.apply(grads, trainable_variables)
-
-    def apply_gradients(self, grads_and_vars: Iterable[tuple[Gradient | None, Any]]) -> Any:
-        """Call `apply` with pairs. Return the inner optimizer's `iterations`."""
-        grads, variables = zip(*grads_and_vars, strict=True)
-        self.apply(grads, variables)
-        return self.iterations
 
     def _means(self, gradients: list[Gradient], shapes: list[Any]) -> list[Gradient]:
         # The gradient of a compiled loop has no static shape; that of its variable has.
@@ -157,35 +139,6 @@ class DistributedOptimizer(keras.optimizers.Optimizer):
     def scale_loss(self, loss: Any) -> Any:
         """Scale the loss as the inner optimizer does."""
         return self.inner_optimizer.scale_loss(loss)
-
-    @property
-    def variables(self) -> list[keras.Variable]:
-        """The inner optimizer's variables."""
-        return self.inner_optimizer.variables
-
-    @property
-    def iterations(self) -> Any:
-        """The inner optimizer's count of updates."""
-        return self.inner_optimizer.iterations
-
-    @property
-    def learning_rate(self) -> Any:
-        """The inner optimizer's learning rate."""
-        return self.inner_optimizer.learning_rate
-
-    @learning_rate.setter
-    def learning_rate(self, learning_rate: Any) -> None:
-        self.inner_optimizer.learning_rate = learning_rate
-
-    def exclude_from_weight_decay(
-        self, var_list: list[Any] | None = None, var_names: list[str] | None = None
-    ) -> None:
-        """Exclude variables from the inner optimizer's weight decay, before it is built."""
-        self.inner_optimizer.exclude_from_weight_decay(var_list, var_names)
-
-    def finalize_variable_values(self, var_list: list[Any]) -> None:
-        """End training as the inner optimizer does."""
-        self.inner_optimizer.finalize_variable_values(var_list)
 
     def set_weights(self, weights: Sequence[Any]) -> None:
         """Set all of the inner optimizer's variables."""

@@ -192,6 +192,7 @@ class Recurrent(keras.Layer):
             self._carried.assign(states)
         return (outputs, *states) if self.return_state else outputs
 
+    @tf.autograph.experimental.do_not_convert  # as Keras does with `call`
     def take_step(
         self, inputs: Tensor, states: Sequence[Tensor], training: bool = False
     ) -> tuple[Tensor, list[Tensor]]:

@@ -189,6 +189,7 @@ class Stack(keras.Layer):
             outputs = ops.flip(outputs, axis=1)
         return (outputs, *after) if self.return_state else outputs
 
+    @tf.autograph.experimental.do_not_convert  # as Keras does with `call`
     def take_step(
         self, inputs: Tensor, states: Sequence[Tensor], training: bool = False
     ) -> tuple[Tensor, list[Tensor]]:

@@ -1,6 +1,6 @@
 """`ClippedOptimizer`: clips the gradients that any Keras optimizer applies."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -18,6 +18,7 @@ from rnnlayers.optimizers.gradients import (
 )
 from rnnlayers.optimizers.refusals import check_call, check_clips, check_inner, check_known
 from rnnlayers.optimizers.replicas import from_first, is_first, run_if, sum_over_replicas
+from rnnlayers.optimizers.wrapper import OptimizerWrapper
 
 _REMEDY = (
     "Lower the learning rate, clip harder, look for bad inputs, "
@@ -26,7 +27,7 @@ _REMEDY = (
 
 
 @keras.saving.register_keras_serializable(package="rnnlayers")
-class ClippedOptimizer(keras.optimizers.Optimizer):
+class ClippedOptimizer(OptimizerWrapper):
     """Wraps a Keras optimizer: clips the gradients, guards against NaN, and records both.
 
     Use it instead of `clipnorm`, `global_clipnorm` and `clipvalue` of a Keras optimizer. Those clip
@@ -105,9 +106,7 @@ class ClippedOptimizer(keras.optimizers.Optimizer):
         clips = (clip,) if isinstance(clip, Clip) else clip
         check_clips(clips)
         check_one_of("non_finite", non_finite, ("raise", "skip", "zero"))
-        # The base class needs a rate; the inner optimizer's rate is the one in use.
-        super().__init__(learning_rate=0.0, name=name)
-        self.inner_optimizer = inner_optimizer
+        super().__init__(inner_optimizer, name)
         self.clip = tuple(clips)
         self.non_finite = non_finite
         self.metrics = [
@@ -115,14 +114,10 @@ class ClippedOptimizer(keras.optimizers.Optimizer):
             keras.metrics.Mean("clipped_fraction", dtype="float64"),
             keras.metrics.Sum("zeroed_steps" if non_finite == "zero" else "skipped_steps"),
         ]
-        self._built_for: list[Any] | None = None
         self._accumulators: list[keras.Variable] = []
 
-    def build(self, variables: list[Any]) -> None:
-        """Create the inner optimizer's variables for `variables`, and the accumulators."""
-        if self.built:
-            return
-        self.inner_optimizer.build(variables)
+    def _build_own(self, variables: list[Any]) -> None:
+        """Create the accumulators."""
         check_inner(self.inner_optimizer)  # a MultiOptimizer has its parts only now
         if self.inner_optimizer.gradient_accumulation_steps:
             replicas = tf.distribute.get_strategy().num_replicas_in_sync
@@ -135,9 +130,6 @@ class ClippedOptimizer(keras.optimizers.Optimizer):
             self._accumulators = [
                 self.add_variable_from_reference(v, "clipping_accumulator") for v in variables
             ]
-        super().build(variables)
-        # Keras would track an attribute, and save the model's variables with this optimizer.
-        object.__setattr__(self, "_built_for", list(variables))
 
     def apply(
         self, grads: Sequence[Gradient | None], trainable_variables: Sequence[Any] | None = None
@@ -195,12 +187,6 @@ class ClippedOptimizer(keras.optimizers.Optimizer):
             self.inner_optimizer.apply(to_apply, variables)
 
         run_if(finite, update, self._release(gradients, is_update))
-
-    def apply_gradients(self, grads_and_vars: Iterable[tuple[Gradient | None, Any]]) -> Any:
-        """Call `apply` with pairs. Return the inner optimizer's `iterations`."""
-        grads, variables = zip(*grads_and_vars, strict=True)
-        self.apply(grads, variables)
-        return self.iterations
 
     def raise_if_non_finite(self) -> None:
         """Raise the error that a step compiled by XLA could not raise.
@@ -285,30 +271,10 @@ class ClippedOptimizer(keras.optimizers.Optimizer):
         """The inner optimizer's variables, then the accumulators of the mean to clip."""
         return [*self.inner_optimizer.variables, *self._accumulators]
 
-    @property
-    def iterations(self) -> Any:
-        """The inner optimizer's count of updates, without skipped steps."""
-        return self.inner_optimizer.iterations
-
-    @property
-    def learning_rate(self) -> Any:
-        """The inner optimizer's learning rate."""
-        return self.inner_optimizer.learning_rate
-
-    @learning_rate.setter
-    def learning_rate(self, learning_rate: Any) -> None:
-        self.inner_optimizer.learning_rate = learning_rate
-
-    def exclude_from_weight_decay(
-        self, var_list: list[Any] | None = None, var_names: list[str] | None = None
-    ) -> None:
-        """Exclude variables from the inner optimizer's weight decay, before it is built."""
-        self.inner_optimizer.exclude_from_weight_decay(var_list, var_names)
-
     def finalize_variable_values(self, var_list: list[Any]) -> None:
         """End training: call `raise_if_non_finite`, then write the inner optimizer's averages."""
         self.raise_if_non_finite()
-        self.inner_optimizer.finalize_variable_values(var_list)
+        super().finalize_variable_values(var_list)
 
     def set_weights(self, weights: Sequence[Any]) -> None:
         """Set all of `variables`.

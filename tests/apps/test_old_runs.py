@@ -26,7 +26,7 @@ RUNS = Path(__file__).with_name("old_runs")
 def load(name):
     """Return the run of an application and what it said."""
     said = json.loads((RUNS / name / "expected.json").read_text())
-    return Run.finished(RUNS / name), said["inputs"], said["outputs"]
+    return Run.open(RUNS / name), said["inputs"], said["outputs"]
 
 
 def check(answers, expected):

@@ -339,3 +339,16 @@ def test_no_layer_is_kept_alive_by_its_calls(in_a_graph, not_eagerly):
     del layer
     gc.collect()
     assert [reference() for reference in gone] == [None, None]
+
+
+def test_a_step_in_a_function_is_not_rewritten(not_eagerly, caplog):
+    layer = rnnlayers.LSTM(4)
+    layer.build((None, None, 3))
+
+    @tf.function
+    def step(x, states):
+        return layer.take_step(x, states)
+
+    output, _ = step(tf.ones((2, 3)), [tf.zeros((2, 4))] * 2)
+    assert output.shape == (2, 4)
+    assert "AutoGraph" not in caplog.text

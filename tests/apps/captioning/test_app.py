@@ -131,7 +131,7 @@ def run(tmp_path_factory, table):
 
 @pytest.fixture(scope="module")
 def captioner(run):
-    return load_captioner(Run.finished(run))
+    return load_captioner(Run.open(run))
 
 
 @pytest.fixture(scope="module")
@@ -323,9 +323,9 @@ def test_a_refined_run_is_one_like_any_other(run, refined, pictures, capsys):
     np.testing.assert_allclose(history["reward"], -history["loss"])
     assert history["val_reward"].between(0, 1).all()
     assert (refined / "plots" / "curves.png").stat().st_size > 5000
-    folder = Run.finished(refined)
+    folder = Run.open(refined)
     checkpoint = keras.saving.load_model(folder.checkpoint(1), compile=False).model
-    kept, before = folder.model().get_weights(), Run.finished(run).model().get_weights()
+    kept, before = folder.model().get_weights(), Run.open(run).model().get_weights()
     for ours, theirs in zip(kept, checkpoint.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
     assert any(not np.array_equal(one, two) for one, two in zip(kept, before, strict=True))
@@ -354,7 +354,7 @@ def test_a_frozen_network_is_kept_in_refinement(frozen, tmp_path):
 
 @pytest.mark.slow
 def test_features_of_a_frozen_network_are_computed_once(frozen, pictures, monkeypatch, capsys):
-    captioner = load_captioner(Run.finished(frozen))
+    captioner = load_captioner(Run.open(frozen))
     assert captioner.model.encoder.input_shape == (None, 2, 2, 5)
     for kept, given in zip(
         captioner.backbone.get_weights(), make_backbone(1).get_weights(), strict=True
@@ -406,7 +406,7 @@ def test_a_decoder_without_attention_sees_the_image_and_draws_nothing(
     rows = predicted(capsys, folder, pictures / "0.png", pictures / "1.jpeg", plot="--plot")
     assert rows[0][1] != rows[1][1]
     assert not list(folder.rglob("looks_*"))
-    outputs = load_captioner(Run.finished(folder))(tf.constant(MIXED[:1]))
+    outputs = load_captioner(Run.open(folder))(tf.constant(MIXED[:1]))
     assert outputs.keys() == {"caption", "score", "pieces"}
 
 

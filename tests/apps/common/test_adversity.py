@@ -19,9 +19,10 @@ import pytest
 import tensorflow as tf
 
 from apps.common.files import allocate
+from apps.common.model_files import load_model
 from apps.common.refusal import Refusal
 from apps.common.reports import report
-from apps.common.runs import Run, load_model
+from apps.common.runs import Run
 from tests.apps.common.test_locks import HOLD, other_process
 from tests.apps.one_weight import Settings, train
 
@@ -137,7 +138,7 @@ def test_a_run_that_cannot_be_written_is_named_and_can_be_used(tmp_path, unbroke
         assert remount("ro")
         with pytest.raises(OSError, match=r"Read-only file system: '.*training\.lock'"):
             train(folder, epochs=3)
-        assert Run.finished(folder).model().count_params() == 1
+        assert Run.open(folder).model().count_params() == 1
         with pytest.raises(OSError, match=r"Read-only file system: '.*metrics\.json'"):
             report(Run(folder), "halves", "sample", {"mse": 0.25}, {"none": {"mse": 0.5}})
         assert "0.2500" in capsys.readouterr().out  # what was computed is seen
@@ -185,7 +186,7 @@ def test_a_second_process_is_refused_and_changes_nothing(unfinished, unbroken, c
             with pytest.raises(Refusal, match=rf"in use by process {other.pid} .* end it, or"):
                 Run.begin(unfinished.folder, settings)
         # Others may read what has been trained until now.
-        assert Run.finished(unfinished.folder).model().count_params() == 1
+        assert Run.open(unfinished.folder).model().count_params() == 1
         words = f"has not finished; this is the model of epoch {unfinished.best_epoch()}, the best"
         assert words in capsys.readouterr().out
     after = {path: path.stat().st_mtime_ns for path in unfinished.folder.rglob("*")}

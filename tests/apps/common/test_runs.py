@@ -97,10 +97,10 @@ def test_a_file_in_the_place_of_the_folder(tmp_path):
 
 def test_runs_that_are_absent_or_have_not_finished(tmp_path):
     with pytest.raises(Refusal, match="there is no run"):
-        Run.finished(tmp_path)
+        Run.open(tmp_path)
     Run.begin(tmp_path, Settings())
     with pytest.raises(Refusal, match="has not finished"):
-        Run.finished(tmp_path)
+        Run.open(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ import keras
 import numpy as np
 import pytest
 
+from apps.common.model_files import load_model
 from apps.common.refusal import Refusal
-from apps.common.runs import Run, load_model
+from apps.common.runs import Run
 from apps.common.training import fit, keep_memory, load_callbacks
 from tests.apps.one_weight import Numbers, Settings, make_model, train
 

@@ -113,7 +113,7 @@ def test_evaluation_scores_every_origin_next_to_the_baselines(run, windows, sour
     # The same scores from the answers in the units of the file.
     series = pd.read_csv(source)[["a", "b"]].to_numpy()
     train_end, first = 210, 240
-    forecaster = forecasting.load_forecaster(Run.finished(run))
+    forecaster = forecasting.load_forecaster(Run.open(run))
     point = forecaster(**inputs_of(windows, forecaster, slice(None)))["point"].numpy()
     assert len(point) == 300 - first - 9 + 1
     actual = np.stack([series[first + k : first + k + 9] for k in range(len(point))])
@@ -141,7 +141,7 @@ def test_prediction_begins_where_the_series_ends(run, tmp_path, capsys):
 @pytest.mark.usefixtures("not_eagerly", "in_process")
 def test_the_export_answers_as_the_run_does(run, windows, tmp_path):
     call("export", "--run", run, "--to", tmp_path)
-    forecaster = forecasting.load_forecaster(Run.finished(run))
+    forecaster = forecasting.load_forecaster(Run.open(run))
     inputs = inputs_of(windows, forecaster)
     calls = {"serving_default": inputs, "step": {"observation": inputs["window"][:, 0], **inputs}}
     loaded = tf.saved_model.load(str(tmp_path / "forecasting" / "1"))
@@ -164,7 +164,7 @@ def test_a_c_program_asks_the_export(run, tmp_path):
 @pytest.mark.slow
 @pytest.mark.usefixtures("not_eagerly")
 def test_other_runtimes_forecast(run, windows, tmp_path):
-    forecaster = forecasting.load_forecaster(Run.finished(run))
+    forecaster = forecasting.load_forecaster(Run.open(run))
     inputs = forecasting.probe_inputs(Run(run))
     expected = windows["test"].inputs(np.asarray(windows["test"].origins[:3]))
     np.testing.assert_array_equal(inputs["window"], expected["window"])
@@ -188,10 +188,10 @@ def test_members_are_averaged_and_each_is_trained_once(source, tmp_path, capsys)
     other = ("--learning-rate", 0.5)  # the parts were trained with another
     assert "learning_rate 0.002 (asked for: 0.5)" in refusal(capsys, *command, *other)
     call(*command)
-    folder = Run.finished(run)
+    folder = Run.open(run)
     window = tf.random.normal((3, 24, 2))
     members = [
-        forecasting.load_forecaster(Run.finished(run / f"member_{number}"))(window)["quantiles"]
+        forecasting.load_forecaster(Run.open(run / f"member_{number}"))(window)["quantiles"]
         for number in (1, 2)
     ]
     assert np.abs(members[0] - members[1]).max() > 0.01

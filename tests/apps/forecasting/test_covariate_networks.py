@@ -260,10 +260,10 @@ def test_the_commands(tmp_path, monkeypatch, capsys):
     assert found["time"].iloc[0] == "2021-03-02"
     app.main(["evaluate", "--run", str(run), "--max-origins", "10"])
     assert 0 < json.loads((run / "metrics.json").read_text())["metrics"]["mse"] < 10
-    forecaster, inputs = load_forecaster(Run.finished(run)), probe_inputs(Run.finished(run))
+    forecaster, inputs = load_forecaster(Run.open(run)), probe_inputs(Run.open(run))
     assert forecaster.numeric(inputs).probes["step"][STATIC].shape == (3, 3)
     assert forecaster.random_inputs().keys() == inputs.keys()
-    card = card_of(Run.finished(run).settings(Settings), kept_by(Run.finished(run)).static)
+    card = card_of(Run.open(run).settings(Settings), kept_by(Run.open(run)).static)
     assert card.meaning(KNOWN).endswith(": price, promotion")
     assert card.meaning(STATIC).endswith(": size, kind=town, kind=village")
     write(tmp_path / "a.csv", panel_table(ahead=0))

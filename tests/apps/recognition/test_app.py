@@ -326,6 +326,11 @@ def test_inputs_that_the_run_cannot_read(run, connected, tmp_path, capsys):
     (tmp_path / "b.csv").write_text("x,y\n1,left\n", "utf-8")
     err = refused(capsys, "predict", "--run", run, tmp_path / "b.csv")
     assert "b.csv, row 1: expected numbers; received 'left'" in err
+    (tmp_path / "head.csv").write_text("x,y\n", "utf-8")
+    err = refused(capsys, "predict", "--run", run, tmp_path / "head.csv")
+    assert "head.csv: " in err
     (tmp_path / "text.wav").write_text("no recording", "utf-8")
+    err = refused(capsys, "predict", "--run", run, tmp_path / "text.wav")
+    assert "the run reads series and images, files that end in" in err
     err = refused(capsys, "predict", "--run", connected, tmp_path / "text.wav")
     assert "text.wav is no sound WAV, FLAC or OGG file" in err

@@ -47,7 +47,7 @@ def run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def classifier(run):
-    return sentiment.load_classifier(Run.finished(run))
+    return sentiment.load_classifier(Run.open(run))
 
 
 def test_a_run_holds_settings_history_model_and_pictures(run):

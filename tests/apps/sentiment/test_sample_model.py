@@ -34,7 +34,7 @@ PLACES = (
 def classifier(tmp_path_factory):
     run = tmp_path_factory.mktemp("runs") / "sample"
     sentiment.main(["train", "--source", "sample", "--run", str(run)])
-    return sentiment.load_classifier(Run.finished(run))
+    return sentiment.load_classifier(Run.open(run))
 
 
 def answers(classifier, texts):

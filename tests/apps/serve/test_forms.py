@@ -64,7 +64,7 @@ def trace(name):
         for function in vars(app).values()
         if getattr(function, "__name__", "").startswith("load_") and takes_a_run(function)
     )
-    endpoint, inputs = load(Run.finished(OLD_RUNS / name)).endpoints()[DEFAULT]
+    endpoint, inputs = load(Run.open(OLD_RUNS / name)).endpoints()[DEFAULT]
     return inputs, tf.function(endpoint, autograph=False).get_concrete_function(**inputs)
 
 

@@ -42,7 +42,7 @@ def run(source, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def generator(run):
-    return textgen.load_generator(Run.finished(run))
+    return textgen.load_generator(Run.open(run))
 
 
 def test_the_seed_decides_where_segments_begin(source):

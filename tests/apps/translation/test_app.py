@@ -73,7 +73,7 @@ def run(tmp_path_factory, table):
 @pytest.fixture(scope="module")
 def translator(run):
     """The translator of the run with random weights, whose translations differ."""
-    translator = inference.load_translator(Run.finished(run))
+    translator = inference.load_translator(Run.open(run))
     random = np.random.default_rng(1)
     weights = [random.normal(scale=0.7, size=w.shape) for w in translator.model.get_weights()]
     translator.model.set_weights(weights)
