@@ -48,7 +48,7 @@ from apps.common.cli import find_files, run_command
 from apps.common.diagnosis import diagnose_run
 from apps.common.exports import export_run
 from apps.common.refusal import Refusal
-from apps.common.reports import plot_history, report
+from apps.common.reports import report
 from apps.common.runs import Run
 from apps.common.seq2seq.special import START, STOP
 from apps.common.settings import Format, check
@@ -118,7 +118,6 @@ def train(run: Path, settings: Settings, callbacks: tuple[str, ...] = (), worker
             patience=settings.patience,
             callbacks=[ClippingLogger(), *hooks],
         )
-        plot_history(folder, "accuracy")
 
 
 # Inference

@@ -17,7 +17,6 @@ from apps.captioning.pixels import BACKBONE, load_images
 from apps.captioning.rewards import bleu_shares
 from apps.captioning.settings import Settings
 from apps.captioning.vocabulary import VOCABULARY, ids_of, load_pieces
-from apps.common.reports import plot_history
 from apps.common.runs import Run
 from apps.common.seq2seq.special import UNKNOWN
 from apps.common.seq2seq.teacher_forcing import clipped_adam
@@ -83,7 +82,6 @@ def refine(
             callbacks=[ClippingLogger()],
             finish=lambda trainer: trainer.model,
         )
-        plot_history(folder, "reward")
 
 
 def build_self_critical(

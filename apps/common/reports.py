@@ -67,10 +67,11 @@ def format_table(table: pd.DataFrame) -> str:
     return min(texts, key=lambda text: "\\\n" in text)
 
 
-def plot_history(run: Run, *metrics: str) -> None:
+def plot_history(run: Run) -> None:
     """Draw the loss and metrics of training and validation over the epochs, as `curves.png`."""
     history = run.history()
-    names = ("loss", *metrics)
+    validated = {name.removeprefix("val_") for name in history if name.startswith("val_")}
+    names = ["loss", *(name for name in history if name in validated - {"loss"})]
     figure = Figure(figsize=(4 * len(names), 3), layout="constrained")
     for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
         axes.plot(history["epoch"], history[name], marker="o", label="training")

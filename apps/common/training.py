@@ -14,6 +14,7 @@ import tensorflow as tf
 from apps.common.files import note_written, replacing
 from apps.common.model_files import check_clock, load_model
 from apps.common.refusal import Refusal
+from apps.common.reports import plot_history
 from apps.common.runs import Run
 from apps.common.together import as_one_process, check_same_batches, missing_workers_refused
 from rnnlayers import distribute
@@ -44,7 +45,7 @@ def fit(
     callbacks: Sequence[keras.callbacks.Callback] = (),
     finish: Callable[[keras.Model], keras.Model] | None = None,
 ) -> None:
-    """Train the epochs of a run that remain, and keep the model of the best epoch.
+    """Train the epochs of a run that remain, draw its curves, and keep the model of the best epoch.
 
     Args:
         run: The run.
@@ -77,6 +78,7 @@ def fit(
                     ]
                 ),
             )
+    plot_history(run)  # before the model, with which the run is finished
     best = load_model(run.checkpoint(run.best_epoch()), compile=False)
     if finish is not None:
         best = finish(best)

@@ -24,7 +24,7 @@ from apps.common.diagnosis import diagnose_run
 from apps.common.exports import export_run
 from apps.common.files import replacing
 from apps.common.refusal import Refusal
-from apps.common.reports import plot_history, report
+from apps.common.reports import report
 from apps.common.runs import Run
 from apps.common.settings import Format, write_settings
 from apps.common.together import join_workers
@@ -147,7 +147,6 @@ def train_network(
         ),
     )
     print(f"The forecast contains {linear_share(folder.model()):.0%} of a linear model")
-    plot_history(folder)
 
 
 # Inference

@@ -24,7 +24,6 @@ from apps.common.cli import run_command
 from apps.common.diagnosis import diagnose_run
 from apps.common.exports import export_run
 from apps.common.refusal import Refusal
-from apps.common.reports import plot_history
 from apps.common.runs import Run
 from apps.common.settings import Format
 from apps.common.together import join_workers
@@ -95,7 +94,6 @@ def train(run: Path, settings: Settings, callbacks: tuple[str, ...] = (), worker
             patience=settings.patience,
             callbacks=[ClippingLogger(), *hooks],
         )
-        plot_history(folder, *(["accuracy"] if settings.answer == "class" else []))
 
 
 def write_names(folder: Run, settings: Settings, names: Sequence[str]) -> None:

@@ -27,7 +27,7 @@ from apps.common.diagnosis import diagnose_run
 from apps.common.exports import export_run
 from apps.common.inference import answers
 from apps.common.refusal import Refusal
-from apps.common.reports import plot_history, report
+from apps.common.reports import report
 from apps.common.runs import Run
 from apps.common.settings import Format
 from apps.common.together import join_workers
@@ -133,7 +133,6 @@ def train(run: Path, settings: Settings, callbacks: tuple[str, ...] = (), worker
             patience=settings.patience,
             callbacks=[ClippingLogger(), *hooks],
         )
-        plot_history(folder, "accuracy")
 
 
 # Inference

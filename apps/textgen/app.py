@@ -25,7 +25,7 @@ from apps.common.data.splits import Splits
 from apps.common.diagnosis import diagnose_run
 from apps.common.exports import export_run
 from apps.common.refusal import Refusal
-from apps.common.reports import plot_history, report
+from apps.common.reports import report
 from apps.common.runs import Run
 from apps.common.settings import Format
 from apps.common.together import join_workers
@@ -98,7 +98,6 @@ def train(run: Path, settings: Settings, callbacks: tuple[str, ...] = (), worker
             patience=settings.patience,
             callbacks=[ResetStates(), *hooks],
         )
-        plot_history(folder, "accuracy")
 
 
 # Inference

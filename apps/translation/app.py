@@ -27,7 +27,7 @@ from apps.common.data.splits import Splits
 from apps.common.diagnosis import diagnose_run
 from apps.common.exports import export_run
 from apps.common.refusal import Refusal
-from apps.common.reports import plot_history, report
+from apps.common.reports import report
 from apps.common.runs import Run
 from apps.common.seq2seq.special import START, STOP
 from apps.common.seq2seq.subwords import Subwords
@@ -140,7 +140,6 @@ def train(run: Path, settings: Settings, callbacks: tuple[str, ...] = (), worker
             patience=settings.patience,
             callbacks=[ClippingLogger(), *hooks],
         )
-        plot_history(folder, "accuracy")
 
 
 # Inference

@@ -47,11 +47,11 @@ def make_model():
     return model
 
 
-def train(folder, epochs=4, patience=9, callbacks=()):
+def train(folder, epochs=4, patience=9, **options):
     """Train in a folder, or go on there, and return the run."""
     with Run.begin(folder, Settings()) as run:
         model, batches = run.resumed() or make_model(), (Numbers(1), Numbers())
-        fit(run, model, *batches, epochs=epochs, patience=patience, callbacks=callbacks)
+        fit(run, model, *batches, epochs=epochs, patience=patience, **options)
     return run
 
 

@@ -180,7 +180,6 @@ def untrained(monkeypatch):
         given.update(train=train, validation=validation, **options)
 
     monkeypatch.setattr(captioning, "fit", fit)
-    monkeypatch.setattr(captioning, "plot_history", lambda *_: None)
     return given
 
 
@@ -335,7 +334,6 @@ def test_a_refined_run_is_one_like_any_other(run, refined, pictures, capsys):
 def test_refinement_passes_its_batches_the_seed(run, tmp_path, monkeypatch):
     given = []
     monkeypatch.setattr(refinement, "fit", lambda *arguments, **options: given.extend(arguments))
-    monkeypatch.setattr(refinement, "plot_history", lambda *_: None)
     refine(run, tmp_path / "run")
     _, _, batches, validation = given
     assert (batches.seed, validation.seed) == (1, None)

@@ -90,6 +90,16 @@ def test_it_stops_without_improvement_and_keeps_the_best(tmp_path):
     assert run.model_file.exists()
 
 
+def test_a_kill_before_the_model_is_kept_leaves_no_run_without_its_curves(tmp_path):
+    def finish(model):
+        raise KilledError
+
+    with pytest.raises(KilledError):
+        train(tmp_path, epochs=2, finish=finish)
+    assert not Run(tmp_path).model_file.exists()
+    assert (Run(tmp_path).plots / "curves.png").stat().st_size > 5000
+
+
 def test_what_is_kept_can_be_made_of_the_best_model(tmp_path):
     def finish(model):
         model.set_weights([np.full_like(weight, 7.0) for weight in model.get_weights()])
