@@ -11,6 +11,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import onnxruntime
 import tensorflow as tf
 
 import rnnlayers
@@ -41,6 +42,7 @@ def describe_machine(torch: Mapping[str, Any]) -> dict[str, Any]:
             "tensorflow": tf.__version__,
             "keras": keras.__version__,
             "numpy": np.__version__,
+            "onnxruntime": onnxruntime.__version__,
             "torch": torch.get("torch"),
         },
     }

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from benchmarks.contenders import SHAPES, TINY, Shape, Workload, draw, floor, in_graph
+from benchmarks.onnx_runtime import in_onnx_runtime
 from benchmarks.timing import Plan, Timer, interleave, paired_ratio, timed
 from benchmarks.torch_process import TorchProcess
 
@@ -86,7 +87,10 @@ class Bench:
         return row
 
     def time_layer(self, table: str, case: str, workload: Workload, xla: bool = True) -> Row:
-        """Time the floor, ours, Keras without and, if wanted, with XLA, and PyTorch."""
+        """Time the floor, ours, Keras without and, if wanted, with XLA, and others.
+
+        PyTorch is measured if there is one; ONNX Runtime in inference without options.
+        """
         arrays = draw(workload)
         timers = {
             "floor": timed(floor(workload, arrays)),
@@ -98,6 +102,8 @@ class Bench:
         if self.torch:
             self.torch.prepare(workload, arrays)
             timers["torch"] = self.torch.time
+        if workload == Workload(workload.layer, workload.shape, training=False):
+            timers["onnx_runtime"] = timed(in_onnx_runtime(workload, arrays))
         return self.time(table, case, timers)
 
 

@@ -6,7 +6,8 @@ import keras
 import tensorflow as tf
 
 import rnnlayers
-from rnnlayers.engines.native.library import find, thread_count
+from rnnlayers.engines.native.library import find
+from rnnlayers.engines.threads import thread_count
 
 
 def describe() -> str:

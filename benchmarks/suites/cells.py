@@ -7,6 +7,7 @@ from benchmarks.suite import (
     SPEEDUPS,
     Bench,
     Check,
+    Ratio,
     Row,
     Suite,
     all_at_most,
@@ -59,6 +60,14 @@ def check(rows: Sequence[Row]) -> list[Check]:
             {row.case: row.ratio("ours", "keras_xla") for row in inference},
             1.1,
         ),
+        *(
+            all_at_most(
+                f"Inference: the largest time relative to {words}",
+                {row.case: row.ratio("ours", name) for row in inference},
+                1.03,
+            )
+            for name, words in (("torch", "PyTorch"), ("onnx_runtime", "ONNX Runtime"))
+        ),
     ]
 
 
@@ -72,7 +81,7 @@ SUITE = Suite(
     + ", ".join(f"{name} = {tuple(shape)}" for name, shape in SHAPES.items())
     + ".",
     measure=measure,
-    ratios=SPEEDUPS,
+    ratios=(*SPEEDUPS, Ratio("onnx_runtime / ours", "onnx_runtime", "ours")),
     check=check,
     mean=True,
 )

@@ -42,7 +42,8 @@ def check(rows: Sequence[Row]) -> list[Check]:
             find(rows, case).ratio("ours", "ours without"),
             bound,
         )
-        for case, bound in ((BIDIRECTIONAL, 1.5), (LEFT_PADDED, 1.25), (RECURRENT_DROPOUT, 1.25))
+        # One direction already takes all cores.
+        for case, bound in ((BIDIRECTIONAL, 2.0), (LEFT_PADDED, 1.25), (RECURRENT_DROPOUT, 1.25))
     ]
 
 

@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from rnnlayers.checks import check_one_of
+from rnnlayers.engines.threads import side_by_side
 from rnnlayers.types import Tensor
 
 _MERGE_MODES = ("concat", "sum", "mul", "ave", None)
@@ -159,10 +160,13 @@ class Bidirectional(keras.Layer):
         mask = mask if mask is not None else sequences_mask
         forward_state, backward_state = _halves(initial_state, self.name)
         options = {"mask": mask, "training": training}
-        forward, forward_states = self._run(self.forward_layer, sequences, forward_state, options)
-        backward, backward_states = self._run(
-            self.backward_layer, sequences, backward_state, options
-        )
+        with side_by_side(2):
+            forward, forward_states = self._run(
+                self.forward_layer, sequences, forward_state, options
+            )
+            backward, backward_states = self._run(
+                self.backward_layer, sequences, backward_state, options
+            )
         results = (*self._merge(forward, backward), *forward_states, *backward_states)
         return results if len(results) > 1 else results[0]
 

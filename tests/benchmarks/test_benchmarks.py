@@ -14,6 +14,7 @@ from apps.forecasting.windows import Windows
 from benchmarks import __main__ as command_line
 from benchmarks import long_csv, memory
 from benchmarks.contenders import LAYERS, TINY, Workload, draw, eager, floor, in_graph
+from benchmarks.onnx_runtime import in_onnx_runtime
 from benchmarks.suite import Bench, Row, all_at_most, at_least
 from benchmarks.suites import SUITES, cells, csv_memory, feeding, length
 from benchmarks.tables import render
@@ -38,6 +39,7 @@ def test_every_contender_computes_the_same(layer):
     assert_same(in_graph(workload, arrays, ours=False, xla=True)(), expected)
     inference = Workload(layer, TINY, training=False)
     assert_same(in_graph(inference, arrays, ours=True)(), expected[:1])
+    assert_same(in_onnx_runtime(inference, arrays)(), expected[:1])
 
 
 @pytest.mark.parametrize("option", [{"bidirectional": True}, {"left_padded": True}])
@@ -136,14 +138,16 @@ def test_checks_of_cells_compare_with_the_better_keras():
     rows = [
         row("Training", "a", ours=1.0, keras=4.0, keras_xla=2.0, torch=0.5),
         row("Training", "b", ours=1.0, keras=1.0, keras_xla=0.8, torch=2.0),
-        row("Inference", "a", ours=1.0, keras=2.0, keras_xla=1.0, torch=1.0),
+        row("Inference", "a", ours=1.0, keras=2.0, keras_xla=1.0, torch=1.0, onnx_runtime=0.8),
     ]
-    better, keras, torch, predict, xla = cells.check(rows)
+    better, keras, torch, predict, xla, *peers = cells.check(rows)
     assert (better.measured, better.reached, better.where) == (1.25, False, "b (1.25)")
     assert (keras.measured, keras.reached) == (pytest.approx(2.0), False)
     assert (torch.measured, torch.where) == (pytest.approx(1.0), "PyTorch is faster at a (2.00)")
     assert (predict.measured, predict.reached) == (pytest.approx(2.0), True)
     assert (xla.measured, xla.reached) == (1.0, True)
+    assert [check.measured for check in peers] == [1.0, 1.25]
+    assert [check.where for check in peers] == ["", "a (1.25)"]
 
 
 def test_checks_of_length_look_at_its_two_longest():

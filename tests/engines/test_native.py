@@ -1,6 +1,7 @@
 """The native engine gives the numbers of the stepwise one, gradients too, and refuses the rest."""
 
 import functools
+import os
 import threading
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from rnnlayers.engines.native import build, engine, library
 from rnnlayers.engines.native.engine import native_refuses, run_native
 from rnnlayers.engines.stepwise import run_stepwise
 from rnnlayers.engines.target import portable
+from rnnlayers.engines.threads import thread_count
 from tests.cases import MASKS, in_turn, randomize, sample, sample_states, some
 from tests.engines.twins import assert_engines_agree, twins
 from tests.numbers import assert_same, differentiate, differentiate_twice, refused
@@ -152,6 +154,31 @@ def test_results_do_not_depend_on_the_number_of_threads(monkeypatch):
     for other in results[1:]:
         for ours, theirs in zip(*map(tf.nest.flatten, (results[0], other)), strict=True):
             np.testing.assert_array_equal(ours, theirs)
+
+
+@needs_binary
+@pytest.mark.parametrize(
+    ("threads", "at_once", "share"), [(2, 2, 1), (3, 2, 2), (1, 2, 1), (4, 1, 4), (0, 0, None)]
+)
+def test_two_directions_share_the_threads_if_they_run_at_once(threads, at_once, share, monkeypatch):
+    for kind, count in (("intra", threads), ("inter", at_once)):
+        name = f"get_{kind}_op_parallelism_threads"
+        monkeypatch.setattr(tf.config.threading, name, lambda count=count: count)
+    cores = len(os.sched_getaffinity(0))
+    layer = rnnlayers.Bidirectional(rnnlayers.LSTM(4, engine="native"))
+    alone = rnnlayers.LSTM(4, engine="native")
+    assert threads_in_graph(layer) == 2 * [share or -(-cores // min(2, cores))]
+    assert threads_in_graph(alone) == [threads or cores]
+    assert thread_count() == (threads or cores)  # eagerly
+
+
+def threads_in_graph(layer):
+    """Return how many threads each native operator in the graph of a layer may use."""
+    call = tf.function(lambda x: layer(x), autograph=False)
+    layer.build((2, 5, 3))
+    graph = call.get_concrete_function(tf.TensorSpec((2, 5, 3))).graph
+    operators = [one for one in graph.get_operations() if one.type == "RnnlayersLayer"]
+    return [one.get_attr("threads") for one in operators]
 
 
 @needs_binary

@@ -18,9 +18,10 @@ from rnnlayers.cells.lstm import LSTMCell
 from rnnlayers.cells.lstm_relatives import CoupledLSTMCell
 from rnnlayers.cells.lstm_variants import PeepholeLSTMCell, ProjectedLSTMCell
 from rnnlayers.cells.parts import SideInputs
-from rnnlayers.engines.native.library import find, thread_count
+from rnnlayers.engines.native.library import find
 from rnnlayers.engines.native.operators import WEIGHTS, Settings, run_layer
 from rnnlayers.engines.target import Target, is_compiled_as_a_whole, is_saved, traced_for
+from rnnlayers.engines.threads import thread_count
 from rnnlayers.types import States, Tensor
 
 SIGMOID, TANH = keras.activations.sigmoid, keras.activations.tanh

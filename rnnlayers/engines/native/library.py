@@ -1,4 +1,4 @@
-"""The binary of the native engine: where it is, whether it is used, and on how many threads."""
+"""The binary of the native engine: where it is, and whether it is used."""
 
 import ctypes
 import functools
@@ -42,9 +42,3 @@ def find() -> Library | str:
     if os.environ.get("RNNLAYERS_NATIVE") == "0":
         return "RNNLAYERS_NATIVE=0 switches it off"
     return load()
-
-
-def thread_count() -> int:
-    """Return how many threads an operator may use, as `tf.config.threading` says."""
-    asked = tf.config.threading.get_intra_op_parallelism_threads()
-    return asked or len(os.sched_getaffinity(0))
