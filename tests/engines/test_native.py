@@ -42,6 +42,8 @@ CELLS = {
     "lstm-projected-peephole": functools.partial(
         rnnlayers.PeepholeLSTMCell, projection=20, use_bias=False
     ),
+    "lstm-layer-norm": rnnlayers.LayerNormLSTMCell,
+    "lstm-layer-norm-no-bias": functools.partial(rnnlayers.LayerNormLSTMCell, use_bias=False),
 }
 each_cell = pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS.keys())
 ALL = {"return_sequences": True, "return_state": True}
@@ -375,7 +377,8 @@ class OwnStep(rnnlayers.LSTMCell):
         (rnnlayers.GRUCell(4, activation=keras.layers.PReLU()), "activations"),
         (rnnlayers.LSTMCell(4, dtype="float64"), "float32"),
         (rnnlayers.LSTMCell(4, dtype="mixed_bfloat16"), "float32"),
-        (rnnlayers.PeepholeLSTMCell(4, layer_norm=True), "normalization"),
+        (rnnlayers.PeepholeLSTMCell(4, layer_norm=True), "normalization together with"),
+        (rnnlayers.LayerNormLSTMCell(4, projection=3), "normalization together with"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

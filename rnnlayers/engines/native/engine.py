@@ -16,7 +16,7 @@ from rnnlayers.cells.elman import ElmanCell
 from rnnlayers.cells.gru import GRUCell
 from rnnlayers.cells.lstm import LSTMCell
 from rnnlayers.cells.lstm_relatives import CoupledLSTMCell
-from rnnlayers.cells.lstm_variants import PeepholeLSTMCell, ProjectedLSTMCell
+from rnnlayers.cells.lstm_variants import LayerNormLSTMCell, PeepholeLSTMCell, ProjectedLSTMCell
 from rnnlayers.cells.parts import SideInputs
 from rnnlayers.engines.native.library import find
 from rnnlayers.engines.native.operators import WEIGHTS, Settings, run_layer
@@ -39,9 +39,13 @@ def _gated(name: str) -> Callable[[Any], str | None]:
     return name_of
 
 
-def _with_peepholes_or_projection(cell: Any) -> str | None:
-    parts = ("projected", cell.projection), ("peephole", cell.peephole)
-    return _gated("_".join([*(name for name, there in parts if there), "lstm"]))(cell)
+def _lstm_variant(cell: Any) -> str | None:
+    parts = {
+        "projected": cell.projection,
+        "peephole": cell.peephole,
+        "layer_norm": cell.layer_norm,
+    }
+    return _gated("_".join([*(name for name, there in parts.items() if there), "lstm"]))(cell)
 
 
 # By the class itself: a subclass may have another step.
@@ -50,8 +54,9 @@ CELLS: dict[type[Cell], Callable[[Any], str | None]] = {
     LSTMCell: _gated("lstm"),
     GRUCell: lambda cell: _gated("gru" if cell.reset_after else "gru_reset_before")(cell),
     CoupledLSTMCell: _gated("coupled_lstm"),
-    PeepholeLSTMCell: _with_peepholes_or_projection,
-    ProjectedLSTMCell: _with_peepholes_or_projection,
+    PeepholeLSTMCell: _lstm_variant,
+    ProjectedLSTMCell: _lstm_variant,
+    LayerNormLSTMCell: _lstm_variant,
 }
 
 
@@ -61,8 +66,12 @@ def native_refuses(cell: Cell, call: Any = None) -> str | None:
         return f"it has no {type(cell).__name__}"
     if CELLS[type(cell)](cell) is None:
         return "it has no such activations"
-    if isinstance(cell, PeepholeLSTMCell) and cell.layer_norm:
-        return "it has no layer normalization"
+    if (
+        isinstance(cell, PeepholeLSTMCell)
+        and cell.layer_norm
+        and (cell.projection or cell.peephole)
+    ):
+        return "it has no layer normalization together with peepholes or a projection"
     if (cell.compute_dtype, cell.variable_dtype) != ("float32", "float32"):
         return "it computes in float32 alone"
     library = find()

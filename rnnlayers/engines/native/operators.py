@@ -16,7 +16,7 @@ from rnnlayers.cells.elman import ElmanCell
 from rnnlayers.cells.gru import GRUCell
 from rnnlayers.cells.lstm import LSTMCell
 from rnnlayers.cells.lstm_relatives import CoupledLSTMCell
-from rnnlayers.cells.lstm_variants import PeepholeLSTMCell, ProjectedLSTMCell
+from rnnlayers.cells.lstm_variants import LayerNormLSTMCell, PeepholeLSTMCell, ProjectedLSTMCell
 from rnnlayers.cells.parts import SideInputs
 from rnnlayers.engines.derivatives import Tensors
 from rnnlayers.engines.gradients import with_gradient
@@ -26,7 +26,7 @@ from rnnlayers.types import Tensor
 
 WEIGHTS = (
     *("kernel", "recurrent_kernel", "bias", "peephole_i", "peephole_f", "peephole_o"),
-    "projection_kernel",
+    *("projection_kernel", "kernel_gain", "recurrent_gain", "state_gain", "state_shift"),
 )
 INPUTS = ("inputs", "mask", "dropout", "h", "c", *WEIGHTS)  # of the operator, in its order
 DIFFERENTIABLE = ("inputs", "h", "c", *WEIGHTS)  # of these there are gradients, in this order
@@ -43,6 +43,7 @@ CELLS: dict[str, Callable[..., Any]] = {
     "peephole_lstm": PeepholeLSTMCell,
     "projected_lstm": ProjectedLSTMCell,
     "projected_peephole_lstm": PeepholeLSTMCell,
+    "layer_norm_lstm": LayerNormLSTMCell,
 }
 
 

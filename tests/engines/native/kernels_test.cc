@@ -42,8 +42,9 @@ bool has_projection(CellKind cell) {
 bool has_peepholes(CellKind cell) {
   return cell == CellKind::peephole_lstm || cell == CellKind::projected_peephole_lstm;
 }
+bool has_norms(CellKind cell) { return cell == CellKind::layer_norm_lstm; }
 bool is_lstm(CellKind cell) {
-  return cell == CellKind::lstm || cell == CellKind::coupled_lstm || has_peepholes(cell) ||
+  return cell == CellKind::lstm || has_norms(cell) || cell == CellKind::coupled_lstm || has_peepholes(cell) ||
          has_projection(cell);
 }
 bool is_gru(CellKind cell) { return cell == CellKind::gru || cell == CellKind::gru_reset_before; }
@@ -56,7 +57,7 @@ int64_t size_of_h(const Case& c) { return has_projection(c.cell) ? c.units / 2 +
 double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 
 // All that is differentiated, in this order: inputs, two states, kernel, recurrent kernel, bias,
-// three peepholes, projection.
+// three peepholes, projection, three gains and a shift.
 struct Numbers {
   std::vector<Array> all;
 };
@@ -72,13 +73,15 @@ struct Problem {
     const int64_t B = c.batch, T = c.time, D = c.features, U = c.units, G = gates_of(c.cell);
     const int64_t H = size_of_h(c);
     const bool peepholes = has_peepholes(c.cell);
+    const int64_t norms = has_norms(c.cell);
     const int64_t biases = c.bias ? G * U * (c.cell == CellKind::gru ? 2 : 1) : 0;
     const int64_t sizes[] = {B * T * D, B * H, is_lstm(c.cell) ? B * U : 0, D * G * U, H * G * U,
                              biases, peepholes ? U : 0, peepholes ? U : 0, peepholes ? U : 0,
-                             has_projection(c.cell) ? U * H : 0};
+                             has_projection(c.cell) ? U * H : 0, norms * G * U, norms * G * U,
+                             norms * U, norms * U};
     const double scales[] = {1, 1, 1, 1 / std::sqrt(D), 1 / std::sqrt(H), 1, 1, 1, 1,
-                             1 / std::sqrt(U)};
-    for (int n = 0; n < 10; ++n) {
+                             1 / std::sqrt(U), 1, 1, 1, 1};
+    for (int n = 0; n < 14; ++n) {
       numbers.all.emplace_back(sizes[n]);
       // Rounded to floats, so that both sides begin with the same numbers.
       const bool is_zero = c.starts_at_zero && (n == 1 || n == 2);
@@ -108,6 +111,14 @@ struct Outcome {
   Array outputs, states[2];
 };
 
+// Subtracts the mean and divides by the standard deviation.
+void normalize(Array& row) {
+  double mean = 0, variance = 1e-5;
+  for (double x : row) mean += x / row.size();
+  for (double x : row) variance += (x - mean) * (x - mean) / row.size();
+  for (double& x : row) x = (x - mean) / std::sqrt(variance);
+}
+
 // The layer by plain loops. The gradient stops where `truncate` says: there, the states are those of
 // `stopped`, an outcome of all steps, if it is given.
 Outcome reference(const Problem& p, const Numbers& in, std::vector<Array>* history = nullptr,
@@ -135,10 +146,18 @@ Outcome reference(const Problem& p, const Numbers& in, std::vector<Array>* histo
       Array hd(H), from_x(G * U), from_h(G * U), shown(U);
       for (int64_t u = 0; u < H; ++u) hd[u] = h[b * H + u] * p.dropout[b * H + u];
       for (int64_t k = 0; k < G * U; ++k) {
-        from_x[k] = bias.empty() ? 0 : bias[k];
+        from_x[k] = bias.empty() || has_norms(c.cell) ? 0 : bias[k];
         if (c.cell == CellKind::gru && !bias.empty()) from_h[k] = bias[G * U + k];
         for (int64_t d = 0; d < D; ++d) from_x[k] += x[p.at(b, t, D) + d] * W[d * G * U + k];
         for (int64_t u = 0; u < H; ++u) from_h[k] += hd[u] * R[u * G * U + k];
+      }
+      if (has_norms(c.cell)) {
+        normalize(from_x);
+        normalize(from_h);
+        for (int64_t k = 0; k < G * U; ++k) {
+          from_x[k] = from_x[k] * in.all[10][k] + (bias.empty() ? 0 : bias[k]);
+          from_h[k] *= in.all[11][k];
+        }
       }
       auto z = [&](int64_t gate, int64_t u) { return from_x[gate * U + u] + from_h[gate * U + u]; };
       for (int64_t u = 0; u < U; ++u) {
@@ -173,8 +192,15 @@ Outcome reference(const Problem& p, const Numbers& in, std::vector<Array>* histo
             const double cell = gate_f * c_prev + gate_i * std::tanh(z(G - 2, u));
             const double gate_o = sigmoid(z(G - 1, u) + (peep ? in.all[8][u] * cell : 0));
             s_next[b * U + u] = cell;
-            new_h = gate_o * std::tanh(cell);
+            new_h = gate_o * (has_norms(c.cell) ? 1 : std::tanh(cell));
           }
+        }
+      }
+      if (has_norms(c.cell)) {
+        Array cells(s_next.begin() + b * U, s_next.begin() + (b + 1) * U);
+        normalize(cells);
+        for (int64_t u = 0; u < U; ++u) {
+          shown[u] *= std::tanh(cells[u] * in.all[12][u] + in.all[13][u]);
         }
       }
       for (int64_t n = 0; n < H; ++n) {
@@ -241,7 +267,8 @@ Computed compute(const Problem& p, int threads) {
   l.dropout = c.dropout ? dropout.data() : nullptr;
   if (!c.starts_at_zero) l.states[0] = in[1].data(), l.states[1] = pointer(in[2]);
   l.weights = {in[3].data(), in[4].data(), pointer(in[5]),
-               {pointer(in[6]), pointer(in[7]), pointer(in[8])}, pointer(in[9])};
+               {pointer(in[6]), pointer(in[7]), pointer(in[8])}, pointer(in[9]),
+               {pointer(in[10]), pointer(in[11]), pointer(in[12]), pointer(in[13])}};
   l.reverse = c.reverse, l.truncate = c.truncate, l.remat = c.remat;
   l.threads = threads, l.pool = &Pool::shared();
 
@@ -272,7 +299,8 @@ Computed compute(const Problem& p, int threads) {
                                  c.starts_at_zero ? nullptr : pointer(g[2])},
                    g[3].data(), g[4].data(),
                     pointer(g[5]), {pointer(g[6]), pointer(g[7]), pointer(g[8])},
-                    pointer(g[9])});
+                    pointer(g[9]),
+                    {pointer(g[10]), pointer(g[11]), pointer(g[12]), pointer(g[13])}});
   std::free(aligned);
   return out;
 }

@@ -18,6 +18,12 @@ struct StepWeights {
   Panels state, second;            // for the way forward; `second` may be a projection
   Panels state_back, second_back;  // and for the way back
   const float* peepholes[3];       // padded with zeros
+  const float* scales;             // of layer normalization: vectors of units, padded with zeros
+  int64_t scales_stride;
+
+  vf scale(int number, int64_t block) const {
+    return load(scales + number * scales_stride + block * V);
+  }
 };
 
 // One step of some rows on the way forward.
@@ -80,6 +86,7 @@ struct StepBack {
   float* spare;          // as h
   int64_t outputs;       // size of h
   float* d_projected;    // where dh is kept for the gradient of the projection, (rows, stride)
+  float* sums;           // the gradients of `scales` so far, of each row for itself
 
   bool is_valid(int64_t row) const { return valid == nullptr || valid[row]; }
   const float* z_at(int64_t row, int64_t block) const {
@@ -163,6 +170,7 @@ struct NoSecond {
   static constexpr bool reads_h = false;    // whether `backward` reads the state before the step
   static constexpr int bias_rows = 1;
   static constexpr int peepholes = 0;
+  static constexpr int scales = 0;          // vectors of units that scale and shift
   using second_state = Plain;
 };
 

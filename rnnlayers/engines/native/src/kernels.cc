@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "layer.h"
+#include "layer_norm.h"
 
 namespace rnnlayers {
 namespace RNN_TARGET {
@@ -22,6 +23,7 @@ auto with_run(const Layer& l, const Body& body) {
     case CellKind::peephole_lstm: return body(Run<LSTMFamily<false, true>>(l));
     case CellKind::projected_lstm: return body(Run<LSTMFamily<false, false, true>>(l));
     case CellKind::projected_peephole_lstm: return body(Run<LSTMFamily<false, true, true>>(l));
+    case CellKind::layer_norm_lstm: return body(Run<LayerNormLSTM>(l));
     case CellKind::lstm: break;
   }
   return body(Run<LSTMFamily<false, false>>(l));

@@ -18,8 +18,12 @@ enum class CellKind {
   peephole_lstm,
   projected_lstm,
   projected_peephole_lstm,
+  layer_norm_lstm,
 };
-constexpr int CELL_KINDS = 10;
+constexpr int CELL_KINDS = 11;
+
+// What scales and shifts in layer normalization.
+enum Norm { NORM_OF_KERNEL, NORM_OF_STATE, NORM_OF_CELL, SHIFT_OF_CELL, NORMS };
 
 // What a step multiplies with, row by row; what is null is absent.
 struct Weights {
@@ -28,6 +32,7 @@ struct Weights {
   const float* bias;              // (gates * units), or two rows of it
   const float* peepholes[3];      // (units) each
   const float* projection;        // (units, outputs)
+  const float* norms[NORMS];      // two of (gates * units), two of (units)
 };
 
 struct Layer {
@@ -68,6 +73,7 @@ struct Gradients {
   float* bias;  // null if there is none
   float* peepholes[3];
   float* projection;
+  float* norms[NORMS];
 };
 
 // One compiled copy of the kernels. They throw `std::bad_alloc`, and nothing else.

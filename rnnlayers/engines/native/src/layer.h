@@ -8,135 +8,10 @@
 // is ever cut by tasks, so results do not depend on the number of threads.
 #pragma once
 
-#include "cells.h"
-#include "memory.h"
-#include "pool.h"
+#include "weights.h"
 
 namespace rnnlayers {
 namespace RNN_TARGET {
-
-template <class Body>
-void each_task(const Layer& l, int64_t tasks, const Body& body) {
-  l.pool->run(
-      tasks, l.threads,
-      [](void* context, int64_t n) { (*static_cast<const Body*>(context))(n); },
-      const_cast<Body*>(&body));
-}
-
-// Weights as products need them. Those of a few steps stay as they lie; others are packed.
-template <class C>
-struct PackedWeights {
-  Panels inputs, inputs_back;
-  StepWeights steps;
-  float* bias;
-  Memory memory;
-
-  PackedWeights(const Layer& l, const Units& units, bool forward, bool back)
-      : memory(size(l, units, forward, back)) {
-    const int64_t U = l.units, D = l.features, H = l.outputs, width = C::gates * U;
-    const float* recurrent = l.weights.recurrent_kernel;
-    const Units of_outputs(H, 1, 4);
-    bias = memory.take(units.row());
-    std::memset(bias, 0, sizeof(float) * units.row());
-    if (l.weights.bias != nullptr) {
-      add_bias<typename C::inputs>(units, l.weights.bias);
-      if (C::bias_rows == 2) add_bias<typename C::state>(units, l.weights.bias + width);
-    }
-    for (int n = 0; n < C::peepholes; ++n) {
-      float* padded = memory.take(units.blocks * V);
-      std::memset(padded, 0, sizeof(float) * units.blocks * V);
-      std::memcpy(padded, l.weights.peepholes[n], sizeof(float) * U);
-      steps.peepholes[n] = padded;
-    }
-    if (forward && stay(l)) {
-      inputs = steps.state = {nullptr, 0, D, l.weights.kernel, width};
-      steps.state.depth = H;
-      steps.state.plain = recurrent;
-      if (C::second) steps.second = {nullptr, 0, U, recurrent, width};
-      if (C::projects) {
-        steps.second = pack_all<Plain>(l, l.weights.projection, U, H, of_outputs);
-      }
-    } else if (forward) {
-      inputs = pack_all<typename C::inputs>(l, l.weights.kernel, D, width, units);
-      steps.state = pack_all<typename C::state>(l, recurrent, H, width, units);
-      if (C::second) {
-        steps.second = pack_all<typename C::second_state>(l, recurrent, U, width, units);
-      }
-      if (C::projects) {
-        steps.second = pack_all<Plain>(l, l.weights.projection, U, H, of_outputs);
-      }
-    }
-    if (back) {
-      inputs_back = pack_back<typename C::inputs>(l, l.weights.kernel, D, width, units);
-      steps.state_back = pack_back<typename C::state>(l, recurrent, H, width, units);
-      if (C::second) {
-        steps.second_back = pack_back<typename C::second_state>(l, recurrent, U, width, units);
-      }
-      if (C::projects) {
-        steps.second_back = pack_back<Plain>(l, l.weights.projection, U, H, of_outputs);
-      }
-    }
-  }
-
- private:
-  // Packing takes as long as a few products with a row.
-  static bool stay(const Layer& l) { return l.batch * l.time <= 4 && l.units % V == 0; }
-
-  static int64_t size(const Layer& l, const Units& units, bool forward, bool back) {
-    const int64_t D = l.features, U = l.units, H = l.outputs;
-    const int64_t second = C::second ? U : 0, wide_u = round_up(U, 4 * V);
-    const int64_t wide = round_up(units.blocks, 4) * 4 * V;  // of all gates
-    const int64_t wide_h = round_up(H, 4 * V);
-    int64_t floats = units.row() + C::peepholes * units.blocks * V;
-    if (forward && !stay(l)) floats += (D + H + second) * wide;
-    if (forward && C::projects) floats += U * wide_h;
-    if (back) {
-      floats += (round_up(D, 4 * V) + wide_h + (second ? wide_u : 0)) * wide;
-      floats += C::projects ? wide_u * wide_h : 0;
-    }
-    return floats;
-  }
-
-  template <class Columns>
-  void add_bias(const Units& units, const float* from) {
-    for (int64_t block = 0; block < units.blocks; ++block) {
-      for (int g = 0; g < Columns::count; ++g) {
-        float* to = bias + (block * units.kept + Columns::first + g) * V;
-        for (int64_t v = 0; v < units.in_block(block); ++v) {
-          to[v] += from[Columns::gate[g] * units.count + block * V + v];
-        }
-      }
-    }
-  }
-
-  template <class Columns>
-  Panels pack_all(const Layer& l, const float* kernel, int64_t depth, int64_t width,
-                  const Units& units) {
-    const int64_t count = units.blocks / Columns::blocks;
-    const Panels to{memory.take(count * depth * Columns::vectors * V), count, depth};
-    each_panel(l, to, [&](int64_t p) { pack<Columns>(kernel, width, units, to, p); });
-    return to;
-  }
-
-  // Small weights are packed before another thread would have come to help.
-  template <class Body>
-  static void each_panel(const Layer& l, const Panels& w, const Body& body) {
-    constexpr int64_t WORTH_A_THREAD = 1 << 18;
-    if (w.count * w.depth * 4 * V >= WORTH_A_THREAD) return each_task(l, w.count, body);
-    for (int64_t panel = 0; panel < w.count; ++panel) body(panel);
-  }
-
-  template <class Columns>
-  Panels pack_back(const Layer& l, const float* kernel, int64_t rows, int64_t width,
-                   const Units& units) {
-    const int64_t count = (rows + 4 * V - 1) / (4 * V), depth = units.blocks * Columns::count * V;
-    const Panels to{memory.take(count * depth * 4 * V), count, depth};
-    each_panel(l, to, [&](int64_t p) {
-      pack_transposed<Columns>(kernel, rows, width, units, to, p);
-    });
-    return to;
-  }
-};
 
 // Some steps, and where their states and gates are. Row b of step n is row (n - first) * batch + b.
 struct Span {
@@ -188,8 +63,11 @@ class Run {
     const int64_t steps = l.remat > 0 ? l.remat : steps_of_span();
     const int64_t remade = l.remat > 0 ? smaller(steps, l.time) : 0;
     const int64_t most = smaller(steps, l.time), projected = C::projects ? history_size(most) : 0;
-    Memory memory(2 * B * stride + gates_size(most) + projected + gates_size(remade) +
+    const int64_t row_sums = C::scales * c_stride;  // of a row of the batch
+    Memory memory(B * row_sums + 2 * B * stride + gates_size(most) + projected + gates_size(remade) +
                   cells_size(remade) + history_size(remade));
+    float* sums = memory.take(B * row_sums);
+    if (B * row_sums > 0) std::memset(sums, 0, sizeof(float) * B * row_sums);
     float* d_states[2] = {memory.take(B * stride), memory.take(B * stride)};
     float* dz = memory.take(gates_size(most));
     float* d_projected = memory.take(projected);
@@ -205,7 +83,7 @@ class Run {
         const float* starts = kept + first / steps * B * state_floats();
         const Span span{first, last, starts, H, starts + B * H, U, gates, cells, history};
         run(span, weights, Results{}, nullptr);
-        steps_back(span, weights, upstream.outputs, nullptr, dz, d_projected, d_states);
+        steps_back(span, weights, upstream.outputs, nullptr, dz, d_projected, d_states, sums);
         gradients(span, weights, nullptr, dz, d_projected, to);
       } else {
         const int64_t row = first * B;
@@ -225,11 +103,12 @@ class Run {
             span.h_stride = stride;
           }
         }
-        steps_back(span, weights, upstream.outputs, outputs, dz, d_projected, d_states);
+        steps_back(span, weights, upstream.outputs, outputs, dz, d_projected, d_states, sums);
         gradients(span, weights, outputs, dz, d_projected, to);
       }
       last = first;
     }
+    if (C::scales > 0) add_scales(sums, to);
     if (to.states[0]) copy_rows(d_states[0], stride, to.states[0], H, H);
     if (C::states == 2 && to.states[1]) copy_rows(d_states[1], stride, to.states[1], U, U);
   }
@@ -315,7 +194,7 @@ class Run {
   int64_t column_tasks() const {
     constexpr int64_t WORTH_A_THREAD = 1 << 20;
     const int64_t floats = l.outputs * C::gates * l.units;
-    if (C::second || C::projects || l.batch >= MAX_ROWS) return 1;
+    if (C::second || C::projects || C::scales || l.batch >= MAX_ROWS) return 1;
     return larger(1, smaller(smaller(l.threads, units.blocks / group()), floats / WORTH_A_THREAD));
   }
 
@@ -467,7 +346,7 @@ class Run {
 
   void steps_back(const Span& span, const PackedWeights<C>& weights, const float* d_outputs,
                   const float* outputs, float* dz, float* d_projected,
-                  float* const* d_states) const {
+                  float* const* d_states, float* sums) const {
     const int64_t B = l.batch;
     if (B == 0) return;
     const int64_t tasks =
@@ -476,14 +355,14 @@ class Run {
     const int64_t floats = 4 * rows * stride + round_up(rows, V);
     Memory memory(tasks * floats);
     each_task(l, tasks, [&](int64_t task) {
-      rows_back(span, weights, d_outputs, outputs, dz, d_projected, d_states, B * task / tasks,
-                B * (task + 1) / tasks, memory.at(task * floats));
+      rows_back(span, weights, d_outputs, outputs, dz, d_projected, d_states, sums,
+                B * task / tasks, B * (task + 1) / tasks, memory.at(task * floats));
     });
   }
 
   void rows_back(const Span& span, const PackedWeights<C>& weights, const float* d_outputs,
                  const float* outputs, float* dz, float* d_projected, float* const* d_states,
-                 int64_t begin, int64_t end, float* scratch) const {
+                 float* sums, int64_t begin, int64_t end, float* scratch) const {
     const int64_t R = end - begin, B = l.batch, U = l.units, H = l.outputs, S = units.row();
     auto take = [&](int64_t floats) {
       float* taken = scratch;
@@ -519,12 +398,23 @@ class Run {
       C::backward(StepBack{R, units, weights.steps, l.mask ? valid : nullptr,
                            span.gates + row * S, dz + row * S, stride, h, c_stride, c, c_next, dh,
                            dc, l.dropout ? dropout : nullptr, spare, H,
-                           d_projected + row * stride});
+                           d_projected + row * stride, sums + begin * C::scales * c_stride});
       if (l.truncate > 0 && step > 0 && step % l.truncate == 0) {
         std::memset(dh, 0, sizeof(float) * R * stride);
         std::memset(dc, 0, sizeof(float) * R * stride);
       }
     }
+  }
+
+  // Adds up over the batch what each row has for the vectors that scale and shift.
+  void add_scales(const float* sums, const Gradients& to) const {
+    each_scale<float>(to.norms, to.bias, l.units, [&](int number, float* at) {
+      std::memset(at, 0, sizeof(float) * l.units);
+      for (int64_t b = 0; b < l.batch; ++b) {
+        const float* from = sums + (b * C::scales + number) * c_stride;
+        for (int64_t u = 0; u < l.units; ++u) at[u] += from[u];
+      }
+    });
   }
 
   // From dz of a span: the gradients of the inputs, and its share of those of the weights.
@@ -570,7 +460,7 @@ class Run {
         const int64_t first = cut(D, n, of_kernel), last = cut(D, n + 1, of_kernel);
         add_outer_products<typename C::inputs>(first, last, rows, input_row, dz, units,
                                                units.row(), C::gates, to.kernel,
-                                               n == 0 ? to.bias : nullptr, scratch);
+                                               n == 0 && !C::scales ? to.bias : nullptr, scratch);
         return;
       }
       n -= of_kernel;

@@ -21,7 +21,7 @@ struct CellEntry {
   const char* name;
   CellKind kind;
   int gates, states, bias_rows, peepholes;
-  bool projects = false;
+  bool projects = false, normalizes = false;
 };
 
 constexpr CellEntry CELLS[] = {
@@ -35,21 +35,24 @@ constexpr CellEntry CELLS[] = {
     {"peephole_lstm", CellKind::peephole_lstm, 4, 2, 1, 3},
     {"projected_lstm", CellKind::projected_lstm, 4, 2, 1, 0, true},
     {"projected_peephole_lstm", CellKind::projected_peephole_lstm, 4, 2, 1, 3, true},
+    {"layer_norm_lstm", CellKind::layer_norm_lstm, 4, 2, 1, 0, false, true},
 };
 
 // The inputs of both operators, by number; those from OUTPUTS on are of the gradient's alone.
 enum Input {
   INPUTS, MASK, DROPOUT, H, C, KERNEL, RECURRENT_KERNEL, BIAS, PEEPHOLE_I, PEEPHOLE_F, PEEPHOLE_O,
-  PROJECTION, OUTPUTS, KEPT, D_OUTPUTS, D_H, D_C, INPUT_COUNT
+  PROJECTION, KERNEL_GAIN, RECURRENT_GAIN, STATE_GAIN, STATE_SHIFT, OUTPUTS, KEPT, D_OUTPUTS, D_H, D_C, INPUT_COUNT
 };
 constexpr const char* INPUT_NAMES[] = {
     "inputs", "mask", "dropout", "h", "c", "kernel", "recurrent_kernel", "bias", "peephole_i",
-    "peephole_f", "peephole_o", "projection_kernel", "outputs", "kept", "d_outputs", "d_h", "d_c"};
+    "peephole_f", "peephole_o", "projection_kernel", "kernel_gain", "recurrent_gain", "state_gain",
+    "state_shift", "outputs", "kept", "d_outputs", "d_h", "d_c"};
 constexpr const char* RESULT_NAMES[] = {"results", "h_last", "c_last", "kept_for_gradients"};
 constexpr const char* GRADIENT_NAMES[] = {"g_inputs", "g_h", "g_c", "g_kernel",
                                           "g_recurrent_kernel", "g_bias", "g_peephole_i",
                                           "g_peephole_f", "g_peephole_o",
-                                          "g_projection_kernel"};
+                                          "g_projection_kernel", "g_kernel_gain",
+                                          "g_recurrent_gain", "g_state_gain", "g_state_shift"};
 
 class Status {
  public:
@@ -136,6 +139,9 @@ class Call {
       to.peepholes[n] = cell.peepholes ? allocate(6 + n, {U}) : allocate(6 + n, {0});
     }
     to.projection = cell.projects ? allocate(9, {U, size}) : allocate(9, {0});
+    for (int n = 0; n < NORMS; ++n) {
+      to.norms[n] = cell.normalizes ? allocate(10 + n, {norm_size(n)}) : allocate(10 + n, {0});
+    }
     best_kernels().backward(layer_, sequences ? data(OUTPUTS) : nullptr, data(KEPT),
                             {sequences ? data(D_OUTPUTS) : nullptr, {data(D_H), data(D_C)}}, to);
   }
@@ -143,10 +149,14 @@ class Call {
  private:
   TF_OpKernelContext* context_;
   const Settings& settings_;
-  Tensor tensors_[INPUT_COUNT], allocated_[10];
+  Tensor tensors_[INPUT_COUNT], allocated_[14];
   Layer layer_{};
 
   const TF_Tensor* tensor(Input n) const { return tensors_[n].get(); }
+
+  int64_t norm_size(int n) const {
+    return layer_.units * (n == NORM_OF_KERNEL || n == NORM_OF_STATE ? settings_.cell.gates : 1);
+  }
 
   bool is_absent(Input n) const { return TF_NumDims(tensor(n)) == 1 && TF_Dim(tensor(n), 0) == 0; }
 
@@ -228,6 +238,11 @@ class Call {
     for (Input n : {PEEPHOLE_I, PEEPHOLE_F, PEEPHOLE_O}) {
       if (cell.peepholes) expect(n, {U});
       l.weights.peepholes[n - PEEPHOLE_I] = data(n);
+    }
+    for (int n = 0; n < NORMS; ++n) {
+      const Input gain = static_cast<Input>(KERNEL_GAIN + n);
+      if (cell.normalizes) expect(gain, {norm_size(n)});
+      l.weights.norms[n] = data(gain);
     }
     if (TF_TensorElementCount(tensor(DROPOUT)) != 0) expect(DROPOUT, {B, size});
     l.inputs = static_cast<const float*>(TF_TensorData(tensor(INPUTS)));
