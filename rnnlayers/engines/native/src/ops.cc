@@ -112,7 +112,7 @@ class Call {
     float* h = allocate(1, {B, size});
     float* c = settings_.cell.states == 2 ? allocate(2, {B, U}) : allocate(2, {0});
     const int64_t count = settings_.keep ? kernels.kept_size(layer_, sequences) : 0;
-    float* kept = count > 0 ? allocate_kept(3, count) : allocate(3, {0});
+    float* kept = allocate(3, {count});
     kernels.forward(layer_, {sequences ? outputs : nullptr, {h, c}, count ? kept : nullptr});
   }
 
@@ -166,27 +166,25 @@ class Call {
     return static_cast<const float*>(TF_TensorData(tensor(n)));
   }
 
+  // An output; a large one in memory that is kept from call to call.
   float* allocate(int number, std::initializer_list<int64_t> shape) {
+    constexpr size_t LARGE = 1 << 17;  // TensorFlow would take fresh pages each time
+    const int rank = static_cast<int>(shape.size());
+    size_t bytes = sizeof(float);
+    for (int64_t size : shape) bytes *= size;
     Status status;
-    int64_t count = 1;
-    for (int64_t size : shape) count *= size;
-    allocated_[number].reset(TF_AllocateOutput(context_, number, TF_FLOAT, shape.begin(),
-                                               static_cast<int>(shape.size()),
-                                               sizeof(float) * count, status));
+    if (bytes < LARGE) {
+      allocated_[number].reset(
+          TF_AllocateOutput(context_, number, TF_FLOAT, shape.begin(), rank, bytes, status));
+    } else {
+      auto give = [](void* data, size_t, void*) { give_back(static_cast<float*>(data)); };
+      float* memory = take_memory(bytes / sizeof(float));
+      allocated_[number].reset(
+          TF_NewTensor(TF_FLOAT, shape.begin(), rank, memory, bytes, give, nullptr));
+      TF_SetOutput(context_, number, allocated_[number].get(), status);
+    }
     status.check();
     return static_cast<float*>(TF_TensorData(allocated_[number].get()));
-  }
-
-  // An output that is large and lives until the gradients are computed: in memory that is kept.
-  float* allocate_kept(int number, int64_t count) {
-    float* memory = take_memory(count);
-    auto deallocate = [](void* data, size_t, void*) { give_back(static_cast<float*>(data)); };
-    allocated_[number].reset(
-        TF_NewTensor(TF_FLOAT, &count, 1, memory, sizeof(float) * count, deallocate, nullptr));
-    Status status;
-    TF_SetOutput(context_, number, allocated_[number].get(), status);
-    status.check();
-    return memory;
   }
 
   [[noreturn]] void refuse(Input n, const std::string& expected) const {
