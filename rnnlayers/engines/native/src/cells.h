@@ -225,7 +225,7 @@ struct LSTMFamily : NoSecond {
           }
           const vf i = sigmoid(z_i), g = tanh(z[G]);
           const vf f = Coupled ? 1.0f - i : sigmoid(z_f);
-          const vf c = f * c_prev + i * g;
+          const vf c = f * c_prev + rounded(i * g);
           if constexpr (Peepholes) z_o += peephole(s.weights, 2, block) * c;
           const vf o = sigmoid(z_o);
           if (s.keep) {

@@ -38,6 +38,17 @@ inline vf load_loose(const float* from) { return *reinterpret_cast<const loose_v
 inline void store_loose(float* to, vf x) { *reinterpret_cast<loose_vf*>(to) = x; }
 inline vf all(float x) { return x - vf{}; }
 
+// Keeps a product as it is: of a sum of two, a compiler fuses one with the addition, not always the
+// same one in a tile of another height.
+inline vf rounded(vf x) {
+#if defined(__aarch64__)
+  asm("" : "+w"(x));
+#else
+  asm("" : "+x"(x));
+#endif
+  return x;
+}
+
 // The first `count` floats, zeros behind them.
 inline vf load_part(const float* from, int64_t count) {
   if (count >= V) return load_loose(from);
