@@ -3,7 +3,9 @@
 import csv
 import functools
 import json
+import re
 import shutil
+import subprocess
 
 import numpy as np
 import pytest
@@ -191,6 +193,19 @@ def test_the_export_of_recordings_answers_samples_and_files(spoken, tmp_path, in
     with pytest.raises(tf.errors.InvalidArgumentError, match="length must be from 1 to 4; rec"):
         served["serving_default"](samples=tf.zeros([1, 4]), length=tf.constant([5]))
     assert c_api.check(path) == ["serving_default", "explain", "wav"]
+    program, document = c_api.documented()
+    command = re.search(r"\./serve saved_models/recognition/1 (.*?) <one", document, re.DOTALL)[1]
+    with (tmp_path / "a.wav").open("rb") as file:
+        done = subprocess.run(
+            [program, path, *command.replace("\\", "").split()],
+            stdin=file,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+    label, probability = done.stdout.split()
+    assert label == answer["label"].numpy()[0].decode()
+    assert float(probability) == pytest.approx(float(answer["probability"][0]), rel=1e-4)
 
 
 @pytest.mark.slow
