@@ -26,6 +26,7 @@ EVIDENCE, LOGITS, WAV = "evidence", "logits", "wav"
 MAX_STEPS = 1_000_000  # of the rows of a request together, or samples
 SECONDS = 60  # of the samples of a request together, where that is more
 BYTES = 8  # of a sample of two channels at twice the rate
+PROBED = 31  # steps of an example: no multiple of a stride, so that the last steps are joined too
 CARD_DATA = {
     "sample": f"{GENERATED} `gestures` are drawn lines, `spoken` is a synthesizer; `digits` are "
     "scikit-learn's images, from the test part of UCI's Optical Recognition of Handwritten Digits "
@@ -119,13 +120,13 @@ class Recordings(tf.Module):
         part in each channel; a place and another make a circle.
         """
         unit = 1 if self.spectra is None else self.spectra.hop
-        lengths = np.array([30 * unit, 1, 21 * unit + 1], "int32")
+        lengths = np.array([PROBED * unit, 1, 21 * unit + 1], "int32")
         values = np.random.default_rng(0).normal(
-            scale=0.1, size=(3, 30 * unit, *self.inputs()[self.name_of_input].shape[2:])
+            scale=0.1, size=(3, PROBED * unit, *self.inputs()[self.name_of_input].shape[2:])
         )
         if self.spectra is None:
             mean, variance = self.statistics
-            turn = np.linspace(0, 2 * np.pi, 30)[:, None] + np.pi / 2 * np.arange(self.size)
+            turn = np.linspace(0, 2 * np.pi, PROBED)[:, None] + np.pi / 2 * np.arange(self.size)
             values = mean + np.sqrt(variance) * (np.sqrt(2) * np.sin(turn) + values)
         for row, length in zip(values, lengths, strict=True):
             row[length:] = 0
