@@ -12,6 +12,7 @@ import pytest
 import soundfile
 import tensorflow as tf
 
+from apps.common.other_runtimes import FOLDER
 from apps.common.runs import Run
 from apps.recognition import app as recognition
 from apps.recognition import baselines, evaluation
@@ -180,9 +181,11 @@ def test_transcripts_are_scored_and_drawn(monkeypatch, connected, tmp_path, caps
 
 @pytest.mark.slow
 def test_the_export_of_recordings_answers_samples_and_files(spoken, tmp_path, in_process):
-    call("export", "--run", spoken, "--to", tmp_path)
+    onnxruntime = pytest.importorskip("onnxruntime", reason="the extra `onnx` is not installed")
+    call("export", "--run", spoken, "--to", tmp_path, "--also", "onnx")
     path = tmp_path / "recognition" / "1"
-    served = tf.saved_model.load(path).signatures
+    loaded = tf.saved_model.load(path)
+    served = loaded.signatures
     assert set(served) == {"serving_default", "explain", "wav"}
     samples = spoken_digits(1)[3].values
     soundfile.write(tmp_path / "a.wav", samples, RATE, "PCM_16")
@@ -190,6 +193,10 @@ def test_the_export_of_recordings_answers_samples_and_files(spoken, tmp_path, in
     given = {SAMPLES: tf.constant(samples[None]), "length": tf.constant([len(samples)])}
     expected = served["serving_default"](**given)
     np.testing.assert_allclose(answer["probabilities"], expected["probabilities"], atol=1e-3)
+    session = onnxruntime.InferenceSession(path / FOLDER / "classify_features.onnx")
+    features = served["explain"](**given)["features"].numpy()  # what the network reads
+    told = session.run(None, {"features": features, "length": np.array([features.shape[1]], "i4")})
+    np.testing.assert_allclose(told[0], expected["probabilities"], atol=1e-5)
     with pytest.raises(tf.errors.InvalidArgumentError, match="length must be from 1 to 4; rec"):
         served["serving_default"](samples=tf.zeros([1, 4]), length=tf.constant([5]))
     assert c_api.check(path) == ["serving_default", "explain", "wav"]

@@ -73,6 +73,7 @@ def test_a_header_that_lies_about_the_length():
         (written(np.array([0.0, np.nan, 0.1]), subtype="FLOAT"), "samples must be finite"),
         (written(np.zeros(601 * 1000), rate=1000), "at most 600 seconds; it has 601"),
     ],
+    ids=["none", "text", "empty", "nan", "long"],  # a WAV file of floats holds the time
 )
 def test_what_is_no_recording_is_refused(content, words):
     with pytest.raises(Refusal, match=words) as refusal:
