@@ -231,7 +231,7 @@ function drawingPad(example, begun) {
   const draw = points => {
     const pen = canvas.getContext('2d'), { width, height } = canvas;
     pen.clearRect(0, 0, width, height);
-    pen.strokeStyle = getComputedStyle(canvas).color;
+    pen.strokeStyle = getComputedStyle(document.documentElement).getPropertyValue('--accent'); // seen on light and on dark
     pen.lineWidth = 5;
     pen.lineCap = pen.lineJoin = 'round';
     pen.beginPath();

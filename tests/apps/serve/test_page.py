@@ -354,6 +354,10 @@ def test_a_line_is_recognised_while_it_is_drawn(page):
     section = page.locator("#model-line")
     canvas, answer = section.locator("canvas.pad"), section.locator(".answer")
     canvas.scroll_into_view_if_needed()
+    ink = canvas.evaluate(
+        "pad => [...pad.getContext('2d').getImageData(0, 0, pad.width, pad.height).data]"
+    )
+    assert [37, 99, 235] in np.reshape(ink, (-1, 4))[:, :3].tolist()  # that of light and dark
     box = canvas.bounding_box()
     page.mouse.move(box["x"] + 0.2 * box["width"], box["y"] + 0.8 * box["height"])
     page.mouse.down()
