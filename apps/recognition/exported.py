@@ -19,7 +19,7 @@ from apps.recognition.networks import (
     spectra_of,
     statistics_of,
 )
-from apps.recognition.wav import decode
+from apps.recognition.wav import decode, of_16_bits
 
 LABEL, PROBABILITY, PROBABILITIES, CLASSES = "label", "probability", "probabilities", "classes"
 EVIDENCE, LOGITS, WAV = "evidence", "logits", "wav"
@@ -107,6 +107,13 @@ class Recordings(tf.Module):
         count = tf.reduce_sum(tf.cast(tf.strings.length(inputs[WAV]), tf.int64))
         words = sentence(f"{WAV} may have at most {most:,} bytes in all rows; received ", count)
         yield Requirement(count <= most, words)
+        wrong = tf.where(tf.logical_not(of_16_bits(inputs[WAV])))[:1, 0]
+        words = sentence(
+            f"{WAV} must be the bytes of a WAV file of 16 bits (PCM); received others in row ",
+            wrong,
+            ", counted from 0: convert the file",
+        )
+        yield Requirement(tf.size(wrong) == 0, words)
 
     def file_endpoint(self) -> tuple[Any, dict[str, tf.TensorSpec]]:
         """Return the endpoint that answers WAV files."""

@@ -60,12 +60,13 @@ function wavOf(samples, rate) {
   samples.forEach((sample, i) => view.setInt16(44 + 2 * i, Math.round(32767 * Math.max(-1, Math.min(1, sample))), true));
   return new Uint8Array(view.buffer);
 }
-/** Returns a file as a WAV file of 16 bits, whatever recording it is that the browser can decode. */
+/** Returns a file as a WAV file of 16 bits and an honest header, whatever recording it is that the browser can decode. */
 async function readRecording(file, rate) {
   const content = await file.arrayBuffer(), view = new DataView(content);
   const text = (from, to) => String.fromCharCode(...new Uint8Array(content.slice(from, to)));
   const plain = content.byteLength >= 44 && text(0, 4) + text(8, 16) === 'RIFFWAVEfmt ' &&
-    view.getUint16(20, true) === 1 && view.getUint16(34, true) === 16;
+    view.getUint16(20, true) === 1 && view.getUint16(34, true) === 16 &&
+    text(36, 40) === 'data' && view.getUint32(40, true) <= content.byteLength - 44;
   if (plain) return new Uint8Array(content);
   let decoded;
   try {

@@ -199,6 +199,8 @@ def test_the_export_of_recordings_answers_samples_and_files(spoken, tmp_path, in
     np.testing.assert_allclose(told[0], expected["probabilities"], atol=1e-5)
     with pytest.raises(tf.errors.InvalidArgumentError, match="length must be from 1 to 4; rec"):
         served["serving_default"](samples=tf.zeros([1, 4]), length=tf.constant([5]))
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"WAV file of 16 bits.* in row 1, c"):
+        served["wav"](wav=tf.constant([(tmp_path / "a.wav").read_bytes(), b"a text"]))
     assert c_api.check(path) == ["serving_default", "explain", "wav"]
     program, document = c_api.documented()
     command = re.search(r"\./serve saved_models/recognition/1 (.*?) <one", document, re.DOTALL)[1]
