@@ -7,30 +7,37 @@ import keras
 import rnnlayers
 from apps.common.refusal import Refusal
 
-# They read more than the inputs of a step.
-OTHERS = {"GRUD": "it needs the times between measurements", "EchoState": "it does not learn"}
+# Layers that a number of units does not make, or that do not learn from the inputs of a step alone.
+OTHERS = {
+    "grud": "it reads the times between measurements",
+    "echo_state": "it does not learn",
+    "projected_lstm": "its projection has a size of its own",
+    "intersection": "its units are the inputs, so it has no number of its own",
+}
 COMMON = ("lstm", "gru", "elman", "peephole_lstm", "min_gru", "lru")  # for a message
 
 
 def names() -> dict[str, type]:
     """Return the layers of the library by name: `lstm`, `peephole_lstm`, `min_gru`, ..."""
     every = (getattr(rnnlayers, name) for name in rnnlayers.__all__)
-    return {
+    named = {
         re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", kind.__name__).lower(): kind
         for kind in every
         if isinstance(kind, type)
         and issubclass(kind, rnnlayers.Recurrent)
         and kind is not rnnlayers.Recurrent
-        and kind.__name__ not in OTHERS
     }
+    return {name: kind for name, kind in named.items() if name not in OTHERS}
 
 
 def check_cell(cell: str) -> None:
-    """Refuse a cell that the library does not have.
+    """Refuse a cell that the library does not have, or that cannot be the recurrence here.
 
     Raises:
-        Refusal: If there is none of this name.
+        Refusal: If there is none of this name, or `OTHERS` has it.
     """
+    if cell in OTHERS:
+        raise Refusal(f"cell cannot be {cell}, since {OTHERS[cell]}: choose another")
     known = names()
     if cell not in known:
         from difflib import get_close_matches

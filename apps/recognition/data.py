@@ -24,7 +24,7 @@ from apps.recognition.examples import (
     split,
     without_missing,
 )
-from apps.recognition.folders import PEEK, Entry, Found, find_files, has_files, read_table
+from apps.recognition.folders import PEEK, Found, find_files, has_files, read_table
 from apps.recognition.sample import digits, gestures
 from apps.recognition.settings import Answer
 from apps.recognition.speech_sample import RATE, spoken_digits
@@ -108,9 +108,7 @@ def from_catalogue(
             place = f"{name} {split_name} {number}"
             if found.rate is not None:
                 samples = np.asarray(value, "float32").ravel() / 2**15
-                samples = trimmed_if(trim, samples, found.rate)
-                wanted = rate or found.rate
-                values = audio.resampled(samples, found.rate, wanted)
+                values = audio.prepared(samples, found.rate, rate or found.rate, trim)
             elif found.is_image:
                 grey = np.asarray(value, "float32").mean(axis=-1) / 255
                 values = images.as_steps(grey, image_steps == "pixels")
@@ -259,20 +257,16 @@ def _of_recordings(
     if len(rates) > 1:
         each = ", ".join(f"{n:,} of {its:,}" for its, n in rates.most_common())
         print(f"{path}: samples a second differ ({each}); all are brought to {used:,}")
-    train, test = ([_recording(*one, used, trim) for one in part] for part in read)
+    train, test = (
+        [
+            Example(e.place, audio.prepared(samples, its, used, trim), e.speaker, e.answer)
+            for e, samples, its in part
+        ]
+        for part in read
+    )
     if speaker is not None or not test:
         return _parted([*train, *test], str(path), test_part, speaker, answer, rate=used)
     return _complete(train, test, str(path), used, answer)
-
-
-def _recording(entry: Entry, samples: np.ndarray, rate: int, wanted: int, trim: bool) -> Example:
-    samples = trimmed_if(trim, audio.resampled(samples, rate, wanted), wanted)
-    return Example(entry.place, samples, entry.speaker, entry.answer)
-
-
-def trimmed_if(trim: bool, samples: np.ndarray, rate: int) -> np.ndarray:
-    """Return samples, without silence at both ends if that is asked for."""
-    return audio.trimmed(samples, rate) if trim else samples
 
 
 def _parted(
@@ -285,6 +279,9 @@ def _parted(
     channels: tuple[str, ...] = (),
 ) -> Examples:
     """Return examples with a test part, which the source does not have."""
+    if rate is None:  # before the order is another, so that a message names the first of its file
+        channels = channels or _numbered_channels(examples)
+        check_series(examples, channels)
     if speaker is not None:
         train, test, where = by_speaker(examples, speaker, where)
     else:
@@ -302,7 +299,7 @@ def _complete(
 ) -> Examples:
     """Return checked examples, without missing values."""
     if rate is None:
-        channels = channels or tuple(str(n + 1) for n in range(train[0].values.shape[-1]))
+        channels = channels or _numbered_channels(train)
         for part in (train, test):
             check_series(part, channels)
         train, test = (without_missing(part, where) for part in (train, test))
@@ -311,6 +308,10 @@ def _complete(
         check_classes(train, where, 2)  # one each to train and to validate
         check_same_classes(data)
     return data
+
+
+def _numbered_channels(examples: Sequence[Example]) -> tuple[str, ...]:
+    return tuple(str(n + 1) for n in range(examples[0].values.shape[-1]))
 
 
 def with_validation(

@@ -17,15 +17,16 @@ from apps.recognition.networks import (
     SAMPLES,
     network_of,
     spectra_of,
-    training_mean,
+    statistics_of,
 )
-from apps.recognition.wav import decode
+from apps.recognition.wav import decode, of_16_bits
 
 LABEL, PROBABILITY, PROBABILITIES, CLASSES = "label", "probability", "probabilities", "classes"
 EVIDENCE, LOGITS, WAV = "evidence", "logits", "wav"
 MAX_STEPS = 1_000_000  # of the rows of a request together, or samples
 SECONDS = 60  # of the samples of a request together, where that is more
 BYTES = 8  # of a sample of two channels at twice the rate
+PROBED = 31  # steps of an example: no multiple of a stride, so that the last steps are joined too
 CARD_DATA = {
     "sample": f"{GENERATED} `gestures` are drawn lines, `spoken` is a synthesizer; `digits` are "
     "scikit-learn's images, from the test part of UCI's Optical Recognition of Handwritten Digits "
@@ -39,7 +40,6 @@ TRAINED_ON = {
 }
 TENSORS = {
     FEATURES: "a series, zeros behind its end",
-    SAMPLES: "a recording, from -1 to 1, zeros behind its end",
     LENGTH: "how many steps or samples of a row count, at least 1",
     WAV: "the bytes of a WAV file of 16 bits, of any rate",
     LABEL: "the likeliest class",
@@ -51,25 +51,8 @@ TENSORS = {
 }
 
 
-def card_of(classes: Sequence[str], rate: int | None, trim: bool) -> Card:
-    """Return the card of a classifier."""
-    what = "a series of measurements" if rate is None else "a recording"
-    limits = (
-        f"It answers with one of {len(classes)} classes, also if {what} is none of them, and its "
-        f"probabilities are those of the data it was trained on. "
-    )
-    if rate is not None:
-        limits += f"It hears recordings of {rate:,} samples a second; `wav` brings others to that. "
-        limits += "It was trained on recordings without silence at both ends. " if trim else ""
-    most = max(MAX_STEPS, SECONDS * (rate or 0))
-    limits += f"A request may have {most:,} {'steps' if rate is None else 'samples'} in all rows."
-    does = f"Tells which of {len(classes)} classes {what} belongs to."
-    task = "time-series-classification" if rate is None else "audio-classification"
-    return Card(does, TENSORS, limits, CARD_DATA, task, TRAINED_ON)
-
-
 class Recordings(tf.Module):
-    """What models of classes and of transcripts share: the way from bytes to their inputs.
+    """What models of classes and of transcripts share: the way to what the network reads.
 
     Args:
         model: The network from `build_model`.
@@ -81,9 +64,12 @@ class Recordings(tf.Module):
         self.model = model
         self.network = network_of(model)
         self.spectra = spectra_of(model)
-        self.size = len(training_mean(self.network))  # of what the network reads at each step
+        self.statistics = statistics_of(self.network)
+        self.size = len(self.statistics.mean)  # of what the network reads at each step
         self.trim = trim
         self.name_of_input = FEATURES if self.spectra is None else SAMPLES
+        rate = 0 if self.spectra is None else self.spectra.rate
+        self.most = max(MAX_STEPS, SECONDS * rate)  # steps or samples of a request
 
     def inputs(self) -> dict[str, tf.TensorSpec]:
         """Return the inputs of the model."""
@@ -111,17 +97,23 @@ class Recordings(tf.Module):
         wrong = tf.boolean_mask(length, tf.logical_or(length < 1, length > steps))
         words = sentence("length must be from 1 to ", steps, "; received ", wrong[:1])
         yield Requirement(tf.size(wrong) == 0, words)
-        most = max(MAX_STEPS, SECONDS * (self.spectra.rate if self.spectra else 0))
         count = tf.size(length) * steps
-        said = f"{self.name_of_input} may have at most {most:,} steps in all rows; received "
-        yield Requirement(count <= most, sentence(said, count))
+        said = f"{self.name_of_input} may have at most {self.most:,} steps in all rows; received "
+        yield Requirement(count <= self.most, sentence(said, count))
 
     def files_can_be_read(self, inputs: Tensors) -> Iterable[Requirement]:
         """Return what must hold of WAV files, before anything decodes them."""
-        most = BYTES * max(MAX_STEPS, SECONDS * self.spectra.rate)
+        most = BYTES * self.most
         count = tf.reduce_sum(tf.cast(tf.strings.length(inputs[WAV]), tf.int64))
         words = sentence(f"{WAV} may have at most {most:,} bytes in all rows; received ", count)
         yield Requirement(count <= most, words)
+        wrong = tf.where(tf.logical_not(of_16_bits(inputs[WAV])))[:1, 0]
+        words = sentence(
+            f"{WAV} must be the bytes of a WAV file of 16 bits (PCM); received others in row ",
+            wrong,
+            ", counted from 0: convert the file",
+        )
+        yield Requirement(tf.size(wrong) == 0, words)
 
     def file_endpoint(self) -> tuple[Any, dict[str, tf.TensorSpec]]:
         """Return the endpoint that answers WAV files."""
@@ -129,15 +121,23 @@ class Recordings(tf.Module):
         return checked(self.wav, inputs, self.files_can_be_read), inputs
 
     def probe(self) -> dict[str, Any]:
-        """Return example inputs: noise of several lengths, also of one step."""
+        """Return example inputs of several lengths, also of one step.
+
+        Recordings are noise. Series are waves with about the mean and deviation of the training
+        part in each channel; a place and another make a circle.
+        """
         unit = 1 if self.spectra is None else self.spectra.hop
-        lengths = np.array([30 * unit, 1, 21 * unit + 1], "int32")
-        random = np.random.default_rng(0)
-        values = random.normal(size=(3, 30 * unit, *self.inputs()[self.name_of_input].shape[2:]))
+        lengths = np.array([PROBED * unit, 1, 21 * unit + 1], "int32")
+        values = np.random.default_rng(0).normal(
+            scale=0.1, size=(3, PROBED * unit, *self.inputs()[self.name_of_input].shape[2:])
+        )
+        if self.spectra is None:
+            mean, variance = self.statistics
+            turn = np.linspace(0, 2 * np.pi, PROBED)[:, None] + np.pi / 2 * np.arange(self.size)
+            values = mean + np.sqrt(variance) * (np.sqrt(2) * np.sin(turn) + values)
         for row, length in zip(values, lengths, strict=True):
             row[length:] = 0
-        scale = 1 if self.spectra is None else 0.1
-        return {self.name_of_input: (scale * values).astype("float32"), LENGTH: lengths}
+        return {self.name_of_input: values.astype("float32"), LENGTH: lengths}
 
     def probe_wav(self) -> dict[str, Any]:
         """Return example WAV files, of the rate of the model and of another."""
@@ -148,6 +148,24 @@ class Recordings(tf.Module):
             for row, length, rate in zip(probe[SAMPLES], probe[LENGTH], rates, strict=False)
         ]
         return {WAV: files}
+
+    def meanings(self) -> dict[str, str]:
+        """Return the meaning of each tensor."""
+        if self.spectra is None:
+            return TENSORS
+        samples = f"{self.spectra.rate:,} samples a second, from -1 to 1, zeros behind the end"
+        return {**TENSORS, SAMPLES: samples}
+
+    def limits(self) -> str:
+        """Return what a request may have, for the card."""
+        if self.spectra is None:
+            return f"A request may have {self.most:,} steps in all rows."
+        trimmed = "It was trained on recordings without silence at both ends, which `wav` cuts. "
+        return (
+            f"It hears recordings of {self.spectra.rate:,} samples a second; `wav` brings others "
+            f"to that. {trimmed if self.trim else ''}A request may have {self.most:,} samples in "
+            f"all rows."
+        )
 
     def numeric_of(self, function: Any, file: str, names: Sequence[str]) -> NumericEndpoints:
         """Return a function of what the network reads as the endpoint for other runtimes.
@@ -212,8 +230,7 @@ class Classifier(Recordings):
             tape.watch(features)
             logits = self.logits({FEATURES: features, LENGTH: length})
             strongest = tf.reduce_max(logits, axis=-1)
-        mean = training_mean(self.network)
-        distance = tf.where(tf.math.is_nan(features), 0.0, features - mean)
+        distance = tf.where(tf.math.is_nan(features), 0.0, features - self.statistics.mean)
         evidence = tape.gradient(strongest, features) * distance
         present = tf.sequence_mask(length, tf.shape(features)[1])
         evidence = tf.where(present[:, :, None], evidence, 0.0)
@@ -225,7 +242,15 @@ class Classifier(Recordings):
 
     def card(self) -> Card:
         """Return the model card."""
-        return card_of(self.classes, self.spectra and self.spectra.rate, self.trim)
+        is_series = self.spectra is None
+        what = "a series of measurements" if is_series else "a recording"
+        does = f"Tells which of {len(self.classes)} classes {what} belongs to."
+        limits = (
+            f"It answers with one of {len(self.classes)} classes, also if {what} is none of them, "
+            f"and its probabilities are those of the data it was trained on. {self.limits()}"
+        )
+        task = "time-series-classification" if is_series else "audio-classification"
+        return Card(does, self.meanings(), limits, CARD_DATA, task, TRAINED_ON)
 
     def endpoints(self) -> dict[str, tuple]:
         """Return the exported functions with their inputs."""

@@ -87,7 +87,8 @@ class JoinedSteps(keras.Layer):
 
     def call(self, inputs):
         """Join the steps."""
-        rest = -tf.shape(inputs)[1] % self.stride
+        # Never the remainder of a negative number, which other runtimes round otherwise.
+        rest = (self.stride - tf.shape(inputs)[1] % self.stride) % self.stride
         padded = tf.pad(inputs, [[0, 0], [0, rest], [0, 0]])
         batch, steps = tf.shape(padded)[0], tf.shape(padded)[1]
         return tf.reshape(padded, [batch, steps // self.stride, self.stride, inputs.shape[-1]])

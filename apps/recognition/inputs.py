@@ -68,8 +68,7 @@ def read_inputs(
 def recording(path: Path, settings: Settings, rate: int) -> np.ndarray:
     """Read a recording as the run reads them, `(samples,)`."""
     samples, own = audio.read_audio(path.read_bytes(), path)
-    samples = audio.resampled(samples, own, rate)
-    return audio.trimmed(samples, rate) if settings.trim else samples
+    return audio.prepared(samples, own, rate, settings.trim)
 
 
 def read_csv(path: Path) -> np.ndarray:

@@ -200,10 +200,11 @@ def network_of(model: keras.Model) -> keras.Model:
     return model if spectra_of(model) is None else model.get_layer(NETWORK)
 
 
-def training_mean(network: keras.Model) -> np.ndarray:
-    """Return the training mean of each feature, `(features,)`."""
+def statistics_of(network: keras.Model) -> Statistics:
+    """Return the mean and variance of each training feature, by which a network standardizes."""
     found = (layer for layer in network.layers if isinstance(layer, keras.layers.Normalization))
-    return np.ravel(next(found).mean)
+    layer = next(found)
+    return Statistics(np.ravel(layer.mean), np.ravel(layer.variance))
 
 
 def with_explicit_states(network: keras.Model) -> keras.Model:
@@ -216,7 +217,7 @@ def with_explicit_states(network: keras.Model) -> keras.Model:
         A model from features `(batch, steps, features)`, whose steps are a multiple of the stride,
         and states to logits `(batch, steps / stride, symbols + 1)` and states.
     """
-    features = keras.Input((None, len(training_mean(network))))
+    features = keras.Input((None, len(statistics_of(network).mean)))
     steps, before, after = features, [], []
     for layer in network.layers:
         if isinstance(layer, rnnlayers.Recurrent):

@@ -15,9 +15,6 @@ from apps.recognition.decoding import Decoded, as_texts, follow_best, search_pre
 from apps.recognition.exported import (
     CARD_DATA,
     LOGITS,
-    MAX_STEPS,
-    SECONDS,
-    TENSORS,
     TRAINED_ON,
     Recordings,
 )
@@ -51,7 +48,7 @@ class Transcriber(Recordings):
         self.symbols = tuple(symbols)
         self.stride = stride
         self.stream = with_explicit_states(self.network) if streaming else None
-        self.heard = tf.function(self.step, reduce_retracing=True)
+        self.hear = tf.function(self.step, reduce_retracing=True)
 
     def logits(self, **inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Return the logits of symbols `(batch, steps, symbols + 1)`, and how many steps count."""
@@ -84,7 +81,7 @@ class Transcriber(Recordings):
         """
         heard = tf.concat([states[HEARD], samples], axis=1)
         features = self.spectra.of_frames(heard)
-        before = [states[f"{STATE}{number}"] for number in range(len(self.sizes()))]
+        before = [states[f"{STATE}{number}"] for number in range(len(self.stream.inputs) - 1)]
         logits, *after = self.stream([features, *before])
         steps = tf.fill(tf.shape(samples)[:1], tf.shape(logits)[1])
         found = follow_best(logits, steps, states[LAST])
@@ -100,11 +97,6 @@ class Transcriber(Recordings):
         """The samples of a step of the network."""
         return self.spectra.hop * self.stride
 
-    def sizes(self) -> list[int]:
-        """Return the size of each state of the recurrences."""
-        layers = [one for one in self.network.layers if isinstance(one, rnnlayers.Recurrent)]
-        return [size for layer in layers for size in layer.cell.state_sizes]
-
     def first_states(self, batch: int) -> dict[str, np.ndarray]:
         """Return the states before the first sample."""
         kept = self.spectra.frame - self.spectra.hop
@@ -119,14 +111,12 @@ class Transcriber(Recordings):
 
     def card(self) -> Card:
         """Return the model card."""
-        most = max(MAX_STEPS, SECONDS * self.spectra.rate)
         limits = (
-            f"It knows the words it was trained on, and writes such words for any sound. It hears "
-            f"recordings of {self.spectra.rate:,} samples a second; `wav` brings others to that. A "
-            f"request may have {most:,} samples in all rows."
+            f"It knows the words it was trained on, and writes such words for any sound. "
+            f"{self.limits()}"
         )
         meanings = {
-            **TENSORS,
+            **self.meanings(),
             TEXT: "the words, in small letters; of `step` the letters that are new",
             LOG_PROBABILITY: "of the text, as far as the search has followed its alignments",
             LOGITS: "of the blank and of each symbol, at each step",
@@ -179,7 +169,7 @@ def stream_whole(transcriber: Transcriber, samples: np.ndarray, blocks: int) -> 
     states, texts = transcriber.first_states(1), []
     for start in range(0, len(padded), size):
         piece = tf.constant(padded[None, start : start + size])
-        answer = transcriber.heard(piece, **{n: tf.convert_to_tensor(s) for n, s in states.items()})
+        answer = transcriber.hear(piece, **{n: tf.convert_to_tensor(s) for n, s in states.items()})
         texts.append(answer.pop(TEXT).numpy()[0].decode())
         states = answer
     return "".join(texts)

@@ -5,6 +5,14 @@ import tensorflow as tf
 from apps.recognition.audio import MARGIN, SILENCE
 
 EMPTY = "wav must hold samples; received a file without any"
+# The head of a WAV file of 16 bits, as TensorFlow decodes it. \C is any byte.
+HEAD = r"RIFF\C{4}WAVEfmt \C{4}\x01\x00\C{12}\x10\x00"
+HEAD_BYTES = 36
+
+
+def of_16_bits(wav: tf.Tensor) -> tf.Tensor:
+    """Return which files `(batch,)` begin as a WAV file of 16 bits does, `(batch,)`."""
+    return tf.strings.regex_full_match(tf.strings.substr(wav, 0, HEAD_BYTES), HEAD)
 
 
 def decode(wav: tf.Tensor, rate: int, trim: bool) -> tuple[tf.Tensor, tf.Tensor]:

@@ -27,8 +27,10 @@ from apps.serve.settings import Limits
 
 PAGE = Path(__file__).with_name("page")
 PAGE_HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; script-src 'unsafe-inline'; "
-    "style-src 'unsafe-inline'; img-src 'self' blob: data:; frame-ancestors 'none'",
+    # The recorder of sounds is a script that the page makes, and so is what it has recorded.
+    "Content-Security-Policy": "default-src 'self'; script-src 'unsafe-inline' blob:; "
+    "style-src 'unsafe-inline'; img-src 'self' blob: data:; media-src blob:; "
+    "frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
 }
 MODEL = "/v1/models/{name}"

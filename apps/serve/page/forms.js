@@ -50,16 +50,8 @@ function translationForm(section, predict, model) {
 function captionForm(section, predict, model) {
   const file = element('input', { type: 'file', name: 'image', accept: 'image/jpeg,image/png,image/gif', required: true });
   const drop = element('div', { className: 'drop' }, field('An image, chosen or dropped here', file));
-  const choose = (content, name) => {
-    const chosen = new DataTransfer();
-    chosen.items.add(new File([content], name));
-    file.files = chosen.files;
-  };
-  const made = form(section, model, [drop], 'Describe', async () => {
-    const bytes = new Uint8Array(await file.files[0].arrayBuffer());
-    let binary = '';
-    for (let at = 0; at < bytes.length; at += 32768) binary += String.fromCharCode(...bytes.subarray(at, at + 32768));
-    const out = await predict({ image: [{ b64: btoa(binary) }] });
+  const { made } = form(section, model, [drop], 'Describe', async () => {
+    const out = await predict({ image: [encoded(new Uint8Array(await file.files[0].arrayBuffer()))] });
     const picture = await createImageBitmap(file.files[0]);
     const kept = [...out.pieces[0].keys()].filter(at => out.pieces[0][at]);
     const pieces = readable(kept.map(at => out.pieces[0][at]));
@@ -67,15 +59,8 @@ function captionForm(section, predict, model) {
       element('p', { className: 'big', textContent: out.caption[0] || '(an empty caption)' }),
       ...kept.map((at, i) => element('figure', {}, attended(picture, out.attention[0][at]), element('figcaption', { textContent: pieces[i] }))),
     ];
-  }, example => choose(Uint8Array.from(atob(example.image[0].b64), c => c.charCodeAt(0)), 'example'));
-  drop.addEventListener('dragover', event => { event.preventDefault(); drop.classList.add('over'); });
-  drop.addEventListener('dragleave', () => drop.classList.remove('over'));
-  drop.addEventListener('drop', event => {
-    event.preventDefault();
-    drop.classList.remove('over');
-    file.files = event.dataTransfer.files;
-    made.requestSubmit();
-  });
+  }, example => choose(file, Uint8Array.from(atob(example.image[0].b64), c => c.charCodeAt(0)), 'example'));
+  acceptDrops(drop, file, () => made.requestSubmit());
 }
 
 function forecastForm(section, predict, model) {
@@ -140,6 +125,67 @@ function continuationForm(section, predict, model) {
   }, example => { prompt.value = textOf(example.prompt[0]); });
 }
 
+function seriesForm(section, predict, model) {
+  const channels = Number(model.inputs.features.tensor_shape.dim[2].size);
+  const series = element('textarea', { name: 'series', required: true, rows: 6 });
+  const hint = channels > 1 ? `A series, a line for each step with ${channels} numbers, with commas between` : 'A series, a number a line';
+  const write = rows => { series.value = rows.map(row => row.join(', ')).join('\n'); };
+  const answer = async rows => {
+    const out = await predict({ features: [rows], length: [rows.length] });
+    return ranked(out.label[0], out.probability[0], out.classes[0], out.probabilities[0]);
+  };
+  const controls = [field(hint, series)];
+  let made, show, drawn = () => {};
+  if (channels === 2) {
+    const pad = drawingPad(model.example?.features[0], async (points, lifted) => {
+      await follow(lifted, () => answer([...points]), show);
+      write(points);
+      made.requestSubmit();
+    });
+    drawn = () => {
+      let rows = [];
+      try { rows = rowsOf(series.value, channels); } catch { /* the answer will say it */ }
+      pad.draw(rows);
+    };
+    series.addEventListener('input', drawn);
+    controls.unshift(element('p', { textContent: 'Draw a line in one go:' }), pad.canvas);
+  }
+  const types = channels > 2 ? '.csv,.tsv,.txt,image/*' : '.csv,.tsv,.txt'; // a row of an image is a step
+  const file = element('input', { type: 'file', name: 'table', accept: types });
+  const drop = element('div', { className: 'drop' }, field(`Or a table of the numbers${channels > 2 ? ', or an image to read row by row' : ''}, chosen or dropped here`, file));
+  controls.push(drop);
+  ({ made, show } = form(section, model, controls, 'Recognise', () => answer(rowsOf(series.value, channels)),
+    example => { write(example.features[0]); drawn(); }));
+  const read = async () => {
+    try {
+      const isImage = channels > 2 && file.files[0].type.startsWith('image/');
+      write(isImage ? await rowsOfImage(file.files[0], channels) : rowsOf(await file.files[0].text(), channels));
+      drawn();
+      made.requestSubmit();
+    } catch (error) {
+      show(failure(error));
+    }
+  };
+  file.addEventListener('change', read);
+  acceptDrops(drop, file, read);
+}
+
+function soundForm(section, predict, model) {
+  addRecorder(section, model, 'Recognise', async bytes => {
+    const out = await predict({ wav: [encoded(bytes)] });
+    return ranked(out.label[0], out.probability[0], out.classes[0], out.probabilities[0]);
+  });
+}
+
+function speechForm(section, predict, model) {
+  const write = text => [element('p', { className: 'big', textContent: text || '(no words)' })];
+  addRecorder(section, model, 'Write down', async bytes => {
+    const out = await predict({ wav: [encoded(bytes)] });
+    const sure = out.log_probability ? [element('p', { textContent: `Probability ${percent(Math.exp(out.log_probability[0]))}` })] : [];
+    return [...write(out.text[0]), ...sure];
+  }, write);
+}
+
 /** The form for any other model. */
 function jsonForm(section, predict, model) {
   const described = Object.entries(model.inputs).map(([name, tensor]) => `${name}: ${tensor.dtype.slice(3).toLowerCase()} [${tensor.tensor_shape.dim.map(dim => dim.size < 0 ? '?' : dim.size)}]`);
@@ -155,16 +201,22 @@ function jsonForm(section, predict, model) {
   }, example => { text.value = JSON.stringify(example); });
 }
 
-// A model gets the form whose tensors its signature has. A form reads no output that it does not list.
+// A model gets the form whose tensors one of its signatures has, the default one if no other is named.
+// A form reads no output that it does not list.
 const FORMS = [
   { inputs: ['text'], outputs: ['probability'], optional: ['label'], form: probabilityForm },
   { inputs: ['text'], outputs: ['attention', 'source_pieces', 'target_pieces', 'translation'], optional: [], form: translationForm },
   { inputs: ['image'], outputs: ['attention', 'caption', 'pieces'], optional: [], form: captionForm },
   { inputs: ['window'], outputs: ['point', 'quantiles'], optional: ['time'], form: forecastForm },
   { inputs: ['prompt', 'length', 'temperature', 'seed'], outputs: ['text'], optional: [], form: continuationForm },
+  { inputs: ['features', 'length'], outputs: ['classes', 'label', 'probabilities', 'probability'], optional: [], form: seriesForm },
+  { signature: 'wav', inputs: ['wav'], outputs: ['classes', 'label', 'probabilities', 'probability'], optional: [], form: soundForm },
+  { signature: 'wav', inputs: ['wav'], outputs: ['text'], optional: ['log_probability'], form: speechForm },
 ];
-function formFor(signature) {
-  return FORMS.find(({ inputs, outputs, optional }) =>
-    inputs.every(name => name in signature.inputs) && outputs.every(name => name in signature.outputs) &&
-    Object.keys(signature.inputs).every(name => inputs.includes(name) || optional.includes(name)));
+function formFor(signatures) {
+  return FORMS.find(({ signature = DEFAULT, inputs, outputs, optional }) => {
+    const found = signatures[signature];
+    return found && inputs.every(name => name in found.inputs) && outputs.every(name => name in found.outputs) &&
+      Object.keys(found.inputs).every(name => inputs.includes(name) || optional.includes(name));
+  });
 }

@@ -44,9 +44,11 @@ class Model {
     this.name = name;
     this.version = metadata.model_spec.version;
     this.signatures = metadata.metadata.signature_def.signature_def;
-    this.inputs = this.signatures[DEFAULT]?.inputs;
+    this.form = formFor(this.signatures);
+    this.signature = this.form?.signature ?? DEFAULT; // the one that the page tries
+    this.inputs = this.signatures[this.signature]?.inputs;
     this.about = about;
-    this.example = about.examples?.[DEFAULT];
+    this.example = about.examples?.[this.signature];
     this.curl = element('pre', { textContent: this.example ? this.asCurl(this.example) : '' });
   }
   /** Returns whether the model has a signature with these inputs and outputs. */
@@ -63,15 +65,18 @@ class Model {
     const names = Object.keys(this.signatures[signature].outputs);
     return names.length === 1 ? { [names[0]]: outputs } : outputs;
   }
-  /** Asks the default signature; returns only the outputs of these names, or all. */
-  async predict(inputs, names) {
+  /** Asks the signature that the page tries; returns only the outputs that the form lists. */
+  async predict(inputs) {
     this.curl.textContent = this.asCurl(inputs);
-    const outputs = await this.ask(inputs, DEFAULT);
-    return names ? Object.fromEntries(names.map(name => [name, outputs[name]])) : outputs;
+    const outputs = await this.ask(inputs, this.signature);
+    if (!this.form) return outputs;
+    const listed = [...this.form.outputs, ...this.form.optional].filter(name => name in outputs);
+    return Object.fromEntries(listed.map(name => [name, outputs[name]]));
   }
   /** Returns a request as a line for a shell; a file stands for long bytes. */
   asCurl(inputs) {
-    const body = JSON.stringify({ inputs }).replaceAll("'", "'\\''")
+    const named = this.signature === DEFAULT ? {} : { signature_name: this.signature };
+    const body = JSON.stringify({ ...named, inputs }).replaceAll("'", "'\\''")
       .replace(/"b64":"[^"]{100,}"/g, `"b64":"'"$(base64 < FILE | tr -d '\\n')"'"`);
     const header = key ? ' -H "X-API-Key: $API_KEY"' : '';
     return `curl ${location.origin}${pathOf(this.name)}:predict${header} -d '${body}'`;
@@ -117,12 +122,8 @@ async function show() {
       if (reason) return section.append(element('p', { className: 'error', textContent: reason.message }));
       section.firstChild.append(element('small', { textContent: `version ${model.version}` }));
       if (model.about.trained_on) section.append(element('p', { className: 'about', textContent: `Trained on ${model.about.trained_on}.` }));
-      const signature = model.signatures[DEFAULT];
-      if (signature) {
-        const known = formFor(signature);
-        const names = known && [...known.outputs, ...known.optional].filter(output => output in signature.outputs);
-        (known ? known.form : jsonForm)(section, inputs => model.predict(inputs, names), model);
-      } else section.append(element('p', { textContent: 'This model has no signature serving_default to try.' }));
+      if (model.inputs) (model.form?.form ?? jsonForm)(section, inputs => model.predict(inputs), model);
+      else section.append(element('p', { textContent: 'This model has no signature serving_default to try.' }));
       section.append(...reference(model));
     });
   } catch (error) {

@@ -20,7 +20,7 @@ const textOf = value => typeof value === 'string' ? value : '';
 
 /**
  * Adds a form whose submission shows what `respond` returns, or its error.
- * `fill` puts an example into the controls.
+ * `fill` puts an example into the controls. Returns the form, and what shows something in the answer's place.
  */
 function form(section, model, controls, verb, respond, fill) {
   const button = element('button', { textContent: verb });
@@ -30,7 +30,7 @@ function form(section, model, controls, verb, respond, fill) {
   const answer = element('div', { className: 'answer' });
   answer.setAttribute('aria-live', 'polite');
   const made = element('form', {}, ...controls, buttons);
-  if (model.example) {
+  if (model.example && fill) {
     const example = element('button', { type: 'button', className: 'quiet', textContent: 'Example' });
     example.addEventListener('click', () => fill(model.example));
     button.after(example);
@@ -47,9 +47,7 @@ function form(section, model, controls, verb, respond, fill) {
       const shown = [await respond(answer)].flat();
       answer.replaceChildren(...shown, source(model));
     } catch (error) {
-      const alert = element('p', { className: 'error', textContent: error.message });
-      alert.setAttribute('role', 'alert');
-      answer.replaceChildren(alert);
+      answer.replaceChildren(failure(error));
     } finally {
       clearInterval(clock);
       wait.hidden = true;
@@ -57,12 +55,27 @@ function form(section, model, controls, verb, respond, fill) {
     }
   });
   section.append(made, answer);
-  return made;
+  return { made, show: (...shown) => answer.replaceChildren(...shown) };
+}
+function failure(error) {
+  const alert = element('p', { className: 'error', textContent: error.message });
+  alert.setAttribute('role', 'alert');
+  return alert;
 }
 /** Says which model an answer is from. */
 function source(model) {
   const trained = model.about.trained_on ? `, trained on ${model.about.trained_on}` : '';
   return element('p', { className: 'about', textContent: `Answer of ${model.name}, version ${model.version}${trained}.` });
+}
+
+/** Shows the likeliest class, and how likely the first few are. */
+function ranked(label, probability, classes, probabilities) {
+  const order = [...classes.keys()].sort((a, b) => probabilities[b] - probabilities[a]).slice(0, 5);
+  const row = at => element('tr', {}, element('th', { scope: 'row', textContent: classes[at] }),
+    element('td', {}, element('meter', { value: probabilities[at], textContent: percent(probabilities[at]) })),
+    element('td', { textContent: percent(probabilities[at]) }));
+  return [element('p', { className: 'big', textContent: `${label} (${percent(probability)})` }),
+    element('table', {}, element('caption', { className: 'unseen', textContent: 'The likeliest classes' }), element('tbody', {}, ...order.map(row)))];
 }
 
 /** Returns a table, and a button that copies it as a spreadsheet takes it. */

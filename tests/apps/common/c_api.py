@@ -2,6 +2,7 @@
 
 import functools
 import io
+import re
 import shutil
 import struct
 import subprocess
@@ -16,19 +17,28 @@ from apps.common.signatures import WARMUP
 from apps.serve.servable import Servable, warmup_requests
 
 SOURCE = Path(__file__).with_name("predict.c")
+README = Path(__file__).parents[3] / "saved_models" / "README.md"
 
 
 @functools.cache
-def program():
-    """Compile the program, once a process."""
+def program(text=None):
+    """Compile a program, that of this folder by default, once a process."""
     if (gcc := shutil.which("gcc")) is None:
         pytest.skip("no gcc is installed")
     package = Path(tf.__file__).parent
     libraries = [package / f"libtensorflow_{name}.so.2" for name in ("cc", "framework")]
     target = Path(tempfile.mkdtemp()) / "predict"
-    command = [gcc, "-Wall", "-Werror", SOURCE, "-o", target, f"-I{package / 'include'}"]
+    source = target.with_suffix(".c")
+    source.write_text(SOURCE.read_text() if text is None else text)
+    command = [gcc, "-Wall", "-Werror", source, "-o", target, f"-I{package / 'include'}"]
     subprocess.run([*command, *libraries, f"-Wl,-rpath,{package}"], check=True)
     return target
+
+
+def documented():
+    """Return the program of saved_models/README.md, compiled, and the text of that document."""
+    text = README.read_text()
+    return program(re.search("```c\n(.*?)```", text, re.DOTALL)[1]), text
 
 
 def write(name, array):

@@ -3,13 +3,16 @@
 import csv
 import functools
 import json
+import re
 import shutil
+import subprocess
 
 import numpy as np
 import pytest
 import soundfile
 import tensorflow as tf
 
+from apps.common.other_runtimes import FOLDER
 from apps.common.runs import Run
 from apps.recognition import app as recognition
 from apps.recognition import baselines, evaluation
@@ -178,9 +181,11 @@ def test_transcripts_are_scored_and_drawn(monkeypatch, connected, tmp_path, caps
 
 @pytest.mark.slow
 def test_the_export_of_recordings_answers_samples_and_files(spoken, tmp_path, in_process):
-    call("export", "--run", spoken, "--to", tmp_path)
+    onnxruntime = pytest.importorskip("onnxruntime", reason="the extra `onnx` is not installed")
+    call("export", "--run", spoken, "--to", tmp_path, "--also", "onnx")
     path = tmp_path / "recognition" / "1"
-    served = tf.saved_model.load(path).signatures
+    loaded = tf.saved_model.load(path)
+    served = loaded.signatures
     assert set(served) == {"serving_default", "explain", "wav"}
     samples = spoken_digits(1)[3].values
     soundfile.write(tmp_path / "a.wav", samples, RATE, "PCM_16")
@@ -188,9 +193,28 @@ def test_the_export_of_recordings_answers_samples_and_files(spoken, tmp_path, in
     given = {SAMPLES: tf.constant(samples[None]), "length": tf.constant([len(samples)])}
     expected = served["serving_default"](**given)
     np.testing.assert_allclose(answer["probabilities"], expected["probabilities"], atol=1e-3)
+    session = onnxruntime.InferenceSession(path / FOLDER / "classify_features.onnx")
+    features = served["explain"](**given)["features"].numpy()  # what the network reads
+    told = session.run(None, {"features": features, "length": np.array([features.shape[1]], "i4")})
+    np.testing.assert_allclose(told[0], expected["probabilities"], atol=1e-5)
     with pytest.raises(tf.errors.InvalidArgumentError, match="length must be from 1 to 4; rec"):
         served["serving_default"](samples=tf.zeros([1, 4]), length=tf.constant([5]))
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"WAV file of 16 bits.* in row 1, c"):
+        served["wav"](wav=tf.constant([(tmp_path / "a.wav").read_bytes(), b"a text"]))
     assert c_api.check(path) == ["serving_default", "explain", "wav"]
+    program, document = c_api.documented()
+    command = re.search(r"\./serve saved_models/recognition/1 (.*?) <one", document, re.DOTALL)[1]
+    with (tmp_path / "a.wav").open("rb") as file:
+        done = subprocess.run(
+            [program, path, *command.replace("\\", "").split()],
+            stdin=file,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+    label, probability = done.stdout.split()
+    assert label == answer["label"].numpy()[0].decode()
+    assert float(probability) == pytest.approx(float(answer["probability"][0]), rel=1e-4)
 
 
 @pytest.mark.slow

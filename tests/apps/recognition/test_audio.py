@@ -12,7 +12,7 @@ from apps.common.refusal import Refusal
 from apps.recognition import audio
 from apps.recognition.audio import read_audio, resampled, trimmed
 from apps.recognition.features import FLOOR, JoinedSteps, MaskedSpans, Spectra
-from apps.recognition.wav import EMPTY, decode
+from apps.recognition.wav import EMPTY, decode, of_16_bits
 
 RATE = 8000
 
@@ -73,6 +73,7 @@ def test_a_header_that_lies_about_the_length():
         (written(np.array([0.0, np.nan, 0.1]), subtype="FLOAT"), "samples must be finite"),
         (written(np.zeros(601 * 1000), rate=1000), "at most 600 seconds; it has 601"),
     ],
+    ids=["none", "text", "empty", "nan", "long"],  # a WAV file of floats holds the time
 )
 def test_what_is_no_recording_is_refused(content, words):
     with pytest.raises(Refusal, match=words) as refusal:
@@ -122,6 +123,14 @@ def test_the_graph_trims_as_the_reader_does():
     samples = np.concatenate([np.zeros(2000), tone(), np.zeros(3000)]).astype("f4")
     (found,) = in_graph([written(samples)], trim=True)
     np.testing.assert_allclose(found, trimmed(read_audio(written(samples), "x")[0], RATE))
+
+
+def test_files_of_16_bits_are_told_from_others():
+    loud = np.random.default_rng(0).normal(0, 0.3, 300_000).clip(-1, 1)  # any byte in its head
+    right = [written(tone()), written(np.stack([tone()] * 2, 1), 44_100), written(loud, 96_000)]
+    wrong = [written(tone(), subtype=kind) for kind in ("PCM_U8", "PCM_24", "FLOAT", "ULAW")]
+    found = of_16_bits(tf.constant([*right, *wrong, b"", b"This is a text.\n" * 9])).numpy()
+    assert found.tolist() == [True] * 3 + [False] * 6
 
 
 def test_the_graph_refuses_a_file_without_samples():

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from apps.common.refusal import Refusal
-from apps.recognition.cells import check_cell, names
+from apps.recognition.cells import OTHERS, check_cell, names
 from apps.recognition.networks import (
     BLANK,
     Statistics,
@@ -51,6 +51,9 @@ def test_every_cell_of_the_library_recognizes(eagerly, cell, streaming):
 def test_what_is_no_cell_is_refused():
     with pytest.raises(Refusal, match=r"such as lstm,.*; received 'lsmt'"):
         check_cell("lsmt")
+    for cell in OTHERS:
+        with pytest.raises(Refusal, match=f"cell cannot be {cell}, since it.*: choose another"):
+            check_cell(cell)
 
 
 @pytest.mark.parametrize("filters", [0, 4])

@@ -1,14 +1,11 @@
 """The C program of saved_models/README.md compiles, and answers as the model does."""
 
-import re
-import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
 import tensorflow as tf
 
-README = Path(__file__).parents[3] / "saved_models" / "README.md"
+from tests.apps.common import c_api
 
 
 class Classifier(tf.Module):
@@ -24,16 +21,14 @@ class Classifier(tf.Module):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed")
 def test_the_program_answers(tmp_path):
+    program, _ = c_api.documented()
     module, model = Classifier(), str(tmp_path / "model")
     tf.saved_model.save(module, model, signatures={"serving_default": module.classify})
-    (tmp_path / "serve.c").write_text(re.search("```c\n(.*?)```", README.read_text(), re.S)[1])
-    package = Path(tf.__file__).parent
-    libraries = [package / f"libtensorflow_{name}.so.2" for name in ("cc", "framework")]
-    command = ["gcc", "-Wall", "-Werror", "serve.c", "-o", "serve", f"-I{package / 'include'}"]
-    subprocess.run([*command, *libraries, f"-Wl,-rpath,{package}"], check=True, cwd=tmp_path)
-    done = subprocess.run(
-        [tmp_path / "serve", model, "four"], check=True, capture_output=True, text=True
-    )
-    assert done.stdout == "long 0.25\n"
+    call = "StatefulPartitionedCall"
+    command = [program, model, "serving_default_text:0", f"{call}:0", f"{call}:1"]
+    done = subprocess.run(command, input=b"f\0ur", check=True, capture_output=True)
+    assert done.stdout == b"long\n0.25\n"
+    refused = subprocess.run([*command, "other:0"], input=b"", capture_output=True)
+    assert refused.returncode == 1
+    assert refused.stderr.endswith(b"the model has no other\n")  # after TensorFlow's own lines

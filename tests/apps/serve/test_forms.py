@@ -12,12 +12,17 @@ import typing
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
 from apps.common.applications import find_applications
 from apps.common.runs import Run
 from apps.common.signatures import DEFAULT, Spec
+from apps.recognition import app as recognition
+from apps.recognition.datasets import make_spectra
+from apps.recognition.exported import Classifier
+from apps.recognition.networks import Statistics, build_model
 from apps.serve.errors import ServingError
 from apps.serve.json_tensors import parse, read_inputs, signature_name, write_outputs
 from apps.serve.paths import canonical
@@ -26,14 +31,34 @@ from apps.serve.settings import Batching, Limits, Settings
 SERVE = Path(__file__).parents[3] / "apps" / "serve"
 OLD_RUNS = Path(__file__).parents[1] / "old_runs"
 PAGE = (SERVE / "page" / "forms.js").read_text("utf-8")
-FORM = re.compile(r"{ inputs: (.*?), outputs: (.*?), optional: (.*?), form: (\w+) }")
+FORM = re.compile(
+    r"{ (?:signature: '(\w+)', )?inputs: (.*?), outputs: (.*?), optional: (.*?), form: (\w+) }"
+)
+
+
+class Form(typing.NamedTuple):
+    """What a form of the page asks for."""
+
+    signature: str
+    inputs: set[str]
+    outputs: set[str]
+    optional: set[str]
+
+    def fits(self, signatures):
+        """Return whether one of the signatures of a model has the tensors."""
+        if self.signature not in signatures:
+            return False
+        given, answered = signatures[self.signature]
+        return self.inputs <= given <= self.inputs | self.optional and self.outputs <= answered
 
 
 def forms():
-    """Return for each form of the page its inputs, outputs and optional tensors."""
+    """Return the forms of the page."""
     return {
-        name: [set(json.loads(names.replace("'", '"'))) for names in lists]
-        for *lists, name in FORM.findall(PAGE)
+        name: Form(
+            signature or DEFAULT, *(set(json.loads(names.replace("'", '"'))) for names in lists)
+        )
+        for signature, *lists, name in FORM.findall(PAGE)
     }
 
 
@@ -43,28 +68,55 @@ def source_of(form):
 
 
 @pytest.fixture(scope="module")
-def endpoints():
-    """The inputs and the graph of each application's default endpoint, from an old run."""
-    return {name: trace(name) for name in find_applications() if (OLD_RUNS / name).is_dir()}
-
-
-@pytest.fixture(scope="module")
-def signatures(endpoints):
-    """The names of the inputs and outputs of these endpoints."""
+def models():
+    """A model of each application, from an old run, and those of which an application has more."""
     return {
-        name: (set(inputs), set(traced.structured_outputs))
-        for name, (inputs, traced) in endpoints.items()
+        **{name: load(name) for name in find_applications() if (OLD_RUNS / name).is_dir()},
+        "recognition of series": untrained_classifier(None),
+        "recognition of recordings": untrained_classifier(8000),
     }
 
 
-def trace(name):
+@pytest.fixture(scope="module")
+def endpoints(models):
+    """The inputs and the graph of each model's default endpoint."""
+    return {name: trace(model, DEFAULT) for name, model in models.items()}
+
+
+@pytest.fixture(scope="module")
+def signatures(models, endpoints):
+    """The names of the inputs and outputs of the signatures that forms ask for."""
+    found = {name: {DEFAULT: names_of(*traced)} for name, traced in endpoints.items()}
+    for asked in {form.signature for form in forms().values()} - {DEFAULT}:
+        for name, model in models.items():
+            if asked in model.endpoints():
+                found[name][asked] = names_of(*trace(model, asked))
+    return found
+
+
+def names_of(inputs, traced):
+    return set(inputs), set(traced.structured_outputs)
+
+
+def untrained_classifier(rate):
+    settings = recognition.Settings(units=2, filters=0, bands=4)
+    spectra = make_spectra(settings, rate)
+    statistics = Statistics(np.zeros(4, "float32"), np.ones(4, "float32"))
+    return Classifier(build_model(settings, 3, statistics, spectra, 1), ["a", "b", "c"])
+
+
+def load(name):
     app = importlib.import_module(f"apps.{name}.app")
     load = next(
         function
         for function in vars(app).values()
         if getattr(function, "__name__", "").startswith("load_") and takes_a_run(function)
     )
-    endpoint, inputs = load(Run.open(OLD_RUNS / name)).endpoints()[DEFAULT]
+    return load(Run.open(OLD_RUNS / name))
+
+
+def trace(model, name):
+    endpoint, inputs = model.endpoints()[name]
     return inputs, tf.function(endpoint, autograph=False).get_concrete_function(**inputs)
 
 
@@ -75,29 +127,18 @@ def takes_a_run(function):
 
 @pytest.mark.parametrize("form", forms())
 def test_a_form_fits_an_application(form, signatures):
-    needed, outputs, optional = forms()[form]
-    fits = [
-        name
-        for name, (given, answered) in signatures.items()
-        if needed <= given <= needed | optional and outputs <= answered
-    ]
-    assert fits, f"{form} fits none of {signatures}"
+    assert any(map(forms()[form].fits, signatures.values())), f"{form} fits none of {signatures}"
 
 
-def test_no_application_has_two_forms(signatures):
-    assert signatures
-    for name, (given, answered) in signatures.items():
-        fits = [
-            form
-            for form, (needed, outputs, optional) in forms().items()
-            if needed <= given <= needed | optional and outputs <= answered
-        ]
-        assert len(fits) <= 1, f"{name}, {given} to {answered}, has the forms {fits}"
+def test_every_model_of_an_application_has_one_form(signatures):
+    for name, of_model in signatures.items():
+        fits = [form for form, asked in forms().items() if asked.fits(of_model)]
+        assert len(fits) == 1, f"{name}, {of_model}, has the forms {fits}"
 
 
 @pytest.mark.parametrize("form", forms())
 def test_a_form_reads_the_outputs_that_it_lists_and_no_others(form):
-    inputs, outputs, optional = forms()[form]
+    _, inputs, outputs, optional = forms()[form]
     source = source_of(form)
     read = set(re.findall(r"\bout\.(\w+)", source))
     for names in re.findall(r"const {(.*?)} = await predict", source):
@@ -116,7 +157,7 @@ SOURCES = [*SERVE.glob("*.py"), *SERVE.glob("page/*.*")]
 
 @pytest.mark.parametrize("path", sorted(SOURCES), ids=lambda path: path.name)
 def test_no_application_is_named(path):
-    tensors = set().union(*(names for lists in forms().values() for names in lists))
+    tensors = set().union(*(names for form in forms().values() for names in form[1:]))
     applications = "|".join(set(find_applications()) - tensors)
     assert re.findall(rf"\b({applications})\b", path.read_text("utf-8")) == []
 

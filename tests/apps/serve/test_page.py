@@ -1,12 +1,15 @@
 import contextlib
 import io
 import json
+import re
 import shutil
 import subprocess
 import threading
 import time
 
+import numpy as np
 import pytest
+import soundfile
 import tensorflow as tf
 import uvicorn
 from PIL import Image
@@ -76,15 +79,71 @@ def write(prompt, length, temperature, seed):
     return {"text": tf.repeat(tf.strings.reduce_join(tf.fill([length], "x")), tf.shape(prompt)[0])}
 
 
+def recognise(features, length):
+    rows = tf.range(tf.shape(length)[0])
+    last = tf.gather_nd(features, tf.stack([rows, length - 1], 1))
+    return ranked(last[:, 0] - features[:, 0, 0], ["left", "right"])
+
+
+def ranked(numbers, classes):
+    likely = tf.sigmoid(10 * numbers)
+    probabilities = tf.stack([1 - likely, likely], 1)
+    return {
+        "label": tf.where(likely > 0.5, classes[1], classes[0]),
+        "probability": tf.reduce_max(probabilities, 1),
+        "probabilities": probabilities,
+        "classes": tf.broadcast_to(tf.constant(classes), tf.shape(probabilities)),
+    }
+
+
+def decoded(wav):
+    """Return how loud WAV files are at their ends, and their rates."""
+
+    def one(content):
+        samples, rate = tf.audio.decode_wav(content)
+        return tf.reduce_max(tf.abs(samples[len(samples) // 2 :])), rate
+
+    return tf.map_fn(one, wav, fn_output_signature=(tf.float32, tf.int32))
+
+
+def hear(wav):
+    return ranked(decoded(wav)[0] - 0.1, ["quiet", "loud"])
+
+
+def write_down(wav):
+    _, rate = decoded(wav)
+    text = tf.strings.join([tf.strings.as_string(rate), " a second"])
+    return {"text": text, "log_probability": tf.zeros_like(rate, tf.float32)}
+
+
+def step(samples, state_0):
+    count = state_0 + tf.shape(samples)[1] // BLOCK
+    right = tf.debugging.Assert(tf.shape(samples)[1] % BLOCK == 0, ["it is no block"])
+    with tf.control_dependencies([right]):
+        return {"text": tf.strings.as_string(state_0) + ">", "state_0": count}
+
+
 def strange(x):
     texts = tf.constant(['a NaN, "-Infinity", NaN', "[Infinity]", "\\"])
     numbers = tf.constant([float("nan"), float("inf"), -float("inf")]) + tf.cast(x, tf.float32)
     return {"texts": texts, "numbers": numbers}
 
 
+def tone(seconds, rate=8000):
+    return (0.5 * np.sin(np.arange(int(seconds * rate)) / 4)).astype("float32")
+
+
+def written(samples, subtype="PCM_16", rate=8000):
+    file = io.BytesIO()
+    soundfile.write(file, samples, rate, subtype, format="WAV")
+    return file.getvalue()
+
+
 IMAGE = io.BytesIO()
 Image.new("RGB", (10, 7), "red").save(IMAGE, "PNG")
 SCALAR = tf.TensorSpec([], tf.int32)
+LENGTHS, SAMPLES = tf.TensorSpec([None], tf.int32), tf.TensorSpec([None, None])
+RATE, BLOCK = 8000, 240
 MODELS = {
     "probability": (classify, {"text": texts()}),
     "explained": (classify, {"text": texts()}),
@@ -95,10 +154,24 @@ MODELS = {
         write,
         {"prompt": texts(), "length": SCALAR, "temperature": tf.TensorSpec([]), "seed": SCALAR},
     ),
+    "line": (recognise, {"features": tf.TensorSpec([None, None, 2]), "length": LENGTHS}),
+    "rows": (recognise, {"features": tf.TensorSpec([None, None, 3]), "length": LENGTHS}),
+    "sound": (lambda samples: {"y": samples}, {"samples": SAMPLES}),
+    "speech": (lambda samples: {"y": samples}, {"samples": SAMPLES}),
     "other": (lambda x: {"y": x + 1}, {"x": SCALAR}),
     "strange": (strange, {"x": SCALAR}),
 }
+MORE = {  # signatures besides the default one
+    "explained": {"explain": (explain, {"text": texts()})},
+    "sound": {"wav": (hear, {"wav": texts()})},
+    "speech": {
+        "wav": (write_down, {"wav": texts()}),
+        "step": (step, {"samples": SAMPLES, "state_0": LENGTHS}),
+    },
+}
 EXAMPLES = {
+    "line": {"features": [[[-1, 0], [0, 2], [1, 1]]], "length": [3]},
+    "rows": {"features": [[[0, 1, 2]]], "length": [1]},
     "translation": {"text": [b"", b"An example"]},
     "caption": {"image": [IMAGE.getvalue() + bytes(1000)]},  # bytes after its end do not matter
     "forecast": {"window": [[[1.5], [2], [3]]]},
@@ -112,6 +185,7 @@ trained_on: made-up sentences
 # translation
 
 | `serving_default` | input | `text` | string | (?) | a sentence |
+| `serving_default` | input | `samples` | float32 | (?, ?) | 8,000 samples a second |
 """
 
 
@@ -122,14 +196,19 @@ def address(tmp_path_factory):
     for name, (function, signature) in MODELS.items():
         traced = tf.function(function).get_concrete_function(**signature)
         path, signatures = folder / name / "1", {"serving_default": traced}
-        if name == "explained":
-            signatures["explain"] = tf.function(explain).get_concrete_function(text=texts())
+        more = MORE.get(name, {})
+        for key, (other, specs) in more.items():
+            signatures[key] = tf.function(other).get_concrete_function(**specs)
         tf.saved_model.save(tf.Module(), str(path), signatures=signatures)
         if name in EXAMPLES:
             endpoints = {"serving_default": (function, signature)}
             probes = {"serving_default": EXAMPLES[name]}
             write_warmup_requests(path / WARMUP, name, endpoints, probes)
-    (folder / "translation" / "1" / CARD_FILE).write_text(CARD)
+    for name in ("translation", "speech"):
+        (folder / name / "1" / CARD_FILE).write_text(CARD)
+    probes = {"step": {"samples": [[0.0] * 2 * BLOCK], "state_0": [0]}}
+    probes["wav"] = {"wav": [written(tone(1))]}
+    write_warmup_requests(folder / "speech" / "1" / WARMUP, "speech", MORE["speech"], probes)
     metrics = Metrics()
     models = Models(lambda: find_models([folder]), Batching())
     config = uvicorn.Config(make_app(models, metrics, Limits()), port=0, log_level="error")
@@ -146,13 +225,20 @@ def address(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def page(address):
-    """The page in a browser. It reaches no other host and reports no error."""
+def page(address, tmp_path_factory):
+    """The page in a browser, whose microphone hears a tone. It reaches no other host and reports no
+    error.
+    """
     from playwright.sync_api import sync_playwright
 
+    heard = tmp_path_factory.mktemp("microphone") / "tone.wav"
+    heard.write_bytes(written(tone(20, 48_000), rate=48_000))
+    arguments = ["--no-sandbox", "--use-fake-device-for-media-stream"]
+    arguments += ["--use-fake-ui-for-media-stream", f"--use-file-for-fake-audio-capture={heard}"]
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
         page = browser.new_page(viewport={"width": 390, "height": 800})
+        page.set_default_timeout(10_000)
         wrong = []
         page.on(
             "console",
@@ -181,7 +267,7 @@ def page(address):
 
 def submit(page, name):
     section = page.locator(f"#model-{name}")
-    section.locator("form button").first.press("Enter")  # by the keyboard
+    section.locator("form button:not([type])").press("Enter")  # by the keyboard
     return section.locator(".answer")
 
 
@@ -262,6 +348,152 @@ def test_a_caption_and_the_attention_of_each_word(page):
     answer = submit(page, "caption")
     answer.get_by_text("7 pixels high").wait_for()
     assert answer.locator("figure canvas").count() == 1
+
+
+def test_a_line_is_recognised_while_it_is_drawn(page):
+    section = page.locator("#model-line")
+    canvas, answer = section.locator("canvas.pad"), section.locator(".answer")
+    canvas.scroll_into_view_if_needed()
+    ink = canvas.evaluate(
+        "pad => [...pad.getContext('2d').getImageData(0, 0, pad.width, pad.height).data]"
+    )
+    assert [37, 99, 235] in np.reshape(ink, (-1, 4))[:, :3].tolist()  # that of light and dark
+    box = canvas.bounding_box()
+    page.mouse.move(box["x"] + 0.2 * box["width"], box["y"] + 0.8 * box["height"])
+    page.mouse.down()
+    for part in range(1, 11):
+        place = 0.2 + 0.05 * part
+        page.mouse.move(box["x"] + place * box["width"], box["y"] + (1 - place) * box["height"])
+        page.wait_for_timeout(60)
+    answer.get_by_text("So far.").wait_for()
+    assert answer.locator(".big").inner_text().startswith("right (")
+    page.mouse.up()
+    answer.get_by_text("Answer of line, version 1.").wait_for()
+    assert answer.get_by_role("rowheader").all_inner_texts() == ["right", "left"]
+    assert answer.get_by_role("meter").first.evaluate("bar => bar.value") > 0.99
+    lines = section.locator("textarea").input_value().splitlines()
+    line = np.array([[float(number) for number in row.split(",")] for row in lines])
+    assert 10 < len(line) < 60  # 25 a second
+    # The example goes from -1 to 1 and from 0 to 2, and is 4 / 5 of the canvas: 2.5 wide and high.
+    np.testing.assert_allclose(line[0], [-0.75, 0.25], atol=0.05)
+    np.testing.assert_allclose(line[-1], [0.5, 1.5], atol=0.05)
+
+
+def test_a_series_is_written_or_read_from_a_table(page):
+    section = page.locator("#model-line")
+    section.locator("textarea").fill("x,y\n1;0\n0 0")
+    submit(page, "line").get_by_text("left (").wait_for()
+    section.locator("textarea").fill("x,y\n1,0\n0\n")
+    answer = submit(page, "line")
+    answer.get_by_role("alert").wait_for()
+    assert answer.inner_text() == 'Line 3 must be 2 numbers, with commas between; it is "0"'
+    table = {"name": "a.csv", "mimeType": "text/csv", "buffer": b"x,y\n0,0\n0.5,1\n"}
+    section.locator("input[type=file]").set_input_files(table)
+    answer.get_by_text("right (").wait_for()
+    assert section.locator("textarea").input_value() == "0, 0\n0.5, 1"
+
+
+def test_an_image_is_read_row_by_row(page):
+    shades = io.BytesIO()
+    Image.fromarray(
+        np.repeat([0, 128, 255], 3).astype("uint8")[:, None] * np.ones(9, "uint8")
+    ).save(shades, "PNG")
+    section = page.locator("#model-rows")
+    file = {"name": "a.png", "mimeType": "image/png", "buffer": shades.getvalue()}
+    section.locator("input[type=file]").set_input_files(file)
+    section.locator(".answer").get_by_text("right (").wait_for()
+    rows = section.locator("textarea").input_value().splitlines()
+    assert [float(row.split(",")[1]) for row in rows] == pytest.approx([0, 0.5, 1], abs=0.02)
+    file = {"name": "b.png", "mimeType": "image/png", "buffer": b"no image"}
+    section.locator("input[type=file]").set_input_files(file)
+    section.locator(".answer").get_by_text("b.png is no image that this browser can").wait_for()
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "PCM_U8", "FLOAT", "ULAW"])
+def test_a_recording_is_sent_as_a_wav_file_of_16_bits(page, subtype):
+    section = page.locator("#model-sound")
+    one = np.stack([tone(1), np.zeros(8000, "float32")], 1)  # of two channels one is silent
+    file = {"name": "a.wav", "mimeType": "audio/wav", "buffer": written(one, subtype)}
+    section.locator("input[type=file]").set_input_files(file)
+    submit(page, "sound").get_by_text("loud (").wait_for()
+    content = written(one, subtype)
+    size = content.index(b"data") + 4  # the header promises more than there is
+    content = content[:size] + np.uint32(10**6).tobytes() + content[size + 4 :]
+    section.locator("input[type=file]").set_input_files({**file, "buffer": content})
+    answer = submit(page, "sound")
+    section.locator(".wait").wait_for(state="hidden")
+    assert answer.locator(".big").inner_text().startswith("loud (")
+    file = {"name": "b.wav", "mimeType": "audio/wav", "buffer": written(0 * one, subtype)}
+    section.locator("input[type=file]").set_input_files(file)
+    submit(page, "sound").get_by_text("quiet (").wait_for()
+    section.get_by_text("API", exact=True).click()
+    assert '"signature_name":"wav"' in section.locator("pre", has_text="curl ").inner_text()
+    section.get_by_text("API", exact=True).click()
+
+
+def test_what_is_no_recording_is_refused(page):
+    section = page.locator("#model-sound")
+    file = {"name": "a.wav", "mimeType": "audio/wav", "buffer": b"This is a text.\n" * 9}
+    section.locator("input[type=file]").set_input_files(file)
+    answer = submit(page, "sound")
+    answer.get_by_role("alert").wait_for()
+    assert answer.inner_text().startswith("a.wav is no recording that this browser can decode")
+
+
+def record(page, name):
+    """Begin to record, and return the section and where its answer is."""
+    section = page.locator(f"#model-{name}")
+    section.get_by_role("button", name="Record", exact=True).press("Enter")
+    section.get_by_role("button", name="Stop recording").wait_for()
+    return section, section.locator(".answer")
+
+
+def test_the_microphone_is_heard_while_it_records(page):
+    section, answer = record(page, "sound")
+    answer.get_by_text("So far.").wait_for()
+    page.wait_for_timeout(500)
+    assert answer.locator(".big").inner_text().startswith("loud (")
+    section.get_by_role("button", name="Stop recording").press("Enter")
+    answer.get_by_text("Answer of sound, version 1.").wait_for()
+    assert answer.locator(".big").inner_text().startswith("loud (")
+    player = section.locator("audio")
+    page.wait_for_function("player => player.duration > .5", arg=player.element_handle())
+    assert player.is_visible()
+    section.get_by_role("button", name="Record", exact=True).wait_for()
+
+
+def test_words_are_heard_step_by_step(page):
+    asked = []
+    page.on("request", lambda request: asked.append(request.post_data or ""))
+    section, answer = record(page, "speech")
+    answer.get_by_text(re.compile("^0>[1-9][0-9]*>")).wait_for()  # each step has the states before
+    said = answer.locator(".big").inner_text()
+    section.get_by_role("button", name="Stop recording").press("Enter")
+    # The card says that the model hears 8,000 samples a second, so that is what is recorded.
+    answer.get_by_text("8000 a second").wait_for()
+    assert "Probability 100.0 %" in answer.inner_text()
+    assert said.count(">") <= sum('"signature_name":"step"' in body for body in asked)
+
+
+def test_a_microphone_that_is_refused_or_not_there_is_said(page):
+    for given, words in (
+        ("undefined", "only to pages of https or of localhost"),
+        ("NotAllowedError", "The microphone was refused; allow it to this page in the browser"),
+        ("NotFoundError", "There is no microphone to record with (gone); choose a file"),
+    ):
+        page.evaluate(
+            """given => {
+                const getUserMedia = async () => { throw new DOMException('gone', given); };
+                const value = given === 'undefined' ? undefined : { getUserMedia };
+                Object.defineProperty(navigator, 'mediaDevices', { value, configurable: true });
+            }""",
+            given,
+        )
+        section = page.locator("#model-sound")
+        section.get_by_role("button", name="Record", exact=True).click()
+        section.get_by_role("alert").get_by_text(words).wait_for()
+        assert section.get_by_role("button", name="Record", exact=True).is_enabled()
+    page.evaluate("() => { delete navigator.mediaDevices; }")
 
 
 def test_a_forecast_of_a_series(page):
