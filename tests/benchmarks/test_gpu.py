@@ -29,6 +29,8 @@ def test_a_quick_run_on_a_cpu_leaves_a_page(tmp_path, monkeypatch):
         *("A training step in float32", "A training step in bfloat16"),
     }
     assert all(row["rounds"].keys() == {"compiled", "keras"} for row in results["rows"])
+    for row in results["rows"]:  # with tracing and compiling
+        assert row["first_call_s"]["compiled"] > 10 * row["rounds"]["compiled"][0]
     assert "does not run" not in said.getvalue()
     assert results["command"] == f"python -m benchmarks.gpu --quick --cpu --to {tmp_path}"
 

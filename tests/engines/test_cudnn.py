@@ -89,11 +89,15 @@ def test_dropout_of_the_inputs_and_truncated_gradients(not_eagerly):
             np.testing.assert_allclose(result, wanted, rtol=1e-4, atol=1e-5)
 
 
+def normal(seed, shape):
+    return np.random.default_rng(seed).normal(size=shape)
+
+
 def in_both_directions(name, mask, run, **options):
     """Return results and gradients of two cells in opposite directions, `run` at once or not."""
     cells = [make(name, **options)[0] for _ in range(2)]
     cells[1].set_weights([-0.7 * weight for weight in cells[0].get_weights()])
-    _, x, states = make(name)
+    _, x, states = make(name, **options)
     with tf.GradientTape() as tape:
         tape.watch([x, *states])
         starts = (tuple(states), tuple(2 * state for state in states))
@@ -107,7 +111,7 @@ def in_both_directions(name, mask, run, **options):
             found = [(tf.transpose(outputs, (1, 0, 2)), after) for outputs, after in found]
         results = [tensor for outputs, after in found for tensor in (outputs, *after)]
         total = sum(
-            tf.reduce_sum(np.random.default_rng(place).normal(size=result.shape) * result)
+            tf.reduce_sum(tf.constant(normal(place, result.shape), result.dtype) * result)
             for place, result in enumerate(results)
         )
     weights = [weight for cell in cells for weight in cell.trainable_variables]
@@ -283,3 +287,15 @@ def test_on_a_gpu(name, monkeypatch, not_eagerly):
         expected, found = both(cell, x, states, mask, reverse=reverse, training=True)
         for result, wanted in zip(found, expected, strict=True):
             np.testing.assert_allclose(result, wanted, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.gpu
+@each_cell
+def test_both_directions_on_a_gpu(name, monkeypatch, not_eagerly):
+    monkeypatch.undo()
+    mask = np.array([[True] * 6, [False] * 6, [True] * 3 + [False] * 3] * 2)
+    mask = tf.constant(np.swapaxes(mask, 0, 1)[..., None])
+    expected = in_both_directions(name, mask, run_stepwise, dtype="float32")
+    found = in_both_directions(name, mask, run_both_cudnn, dtype="float32")
+    for result, wanted in zip(found, expected, strict=True):
+        np.testing.assert_allclose(result, wanted, rtol=1e-3, atol=1e-4)
