@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup demo docs native test test-all test-native test-gpu coverage test-oldest lint format lock bench clean
+.PHONY: help setup demo docs native test test-all test-native test-gpu coverage test-oldest lint format lock bench bench-gpu clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-11s %s\n", $$1, $$2}'
@@ -40,7 +40,7 @@ docs: setup ## Build the site into .site/public; a link that leads nowhere is an
 
 # TensorFlow multiplies float32 as TF32 by default, which the tolerances do not allow for.
 test-gpu: setup ## Test the engines on a GPU, with TensorFlow's GPU libraries installed
-	NVIDIA_TF32_OVERRIDE=0 $(BIN)/python -m pytest -n 0 -m gpu tests/engines
+	NVIDIA_TF32_OVERRIDE=0 $(BIN)/python -m pytest -n 0 -m gpu tests/engines tests/export
 
 coverage: setup ## Run the test suite and print which lines of the library it does not reach
 	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered
@@ -68,6 +68,9 @@ lock: ## Pin the dependencies anew (needs uv)
 
 bench: setup ## Measure; results go to benchmarks/results
 	$(BIN)/python -m benchmarks
+
+bench-gpu: setup ## Measure on a GPU, next to Keras and PyTorch; half an hour
+	$(BIN)/python -m benchmarks.gpu
 
 clean: ## Remove the environment, runs and exports
 	rm -rf $(VENV) $(VENV)-oldest runs dist .site .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -52,20 +52,23 @@ class Workload:
     options: Mapping[str, Any] = field(default_factory=dict)  # more arguments of the layer
     bidirectional: bool = False
     left_padded: bool = False  # rows begin with up to half their steps masked
+    dtype: str = "float32"  # of weights and inputs
 
     def make_layer(self, ours: bool) -> keras.Layer:
         """Return the layer, built, of this library or of Keras."""
+        # Keras cannot draw bfloat16 from its usual initializer; what is drawn is replaced anyway.
+        options = {"dtype": self.dtype, "recurrent_initializer": "zeros", **self.options}
         layer = LAYERS[self.layer][0 if ours else 1](
-            self.shape.units, return_sequences=True, **self.options
+            self.shape.units, return_sequences=True, **options
         )
         if self.bidirectional:
-            layer = (rnnlayers if ours else keras.layers).Bidirectional(layer)
+            layer = (rnnlayers if ours else keras.layers).Bidirectional(layer, dtype=self.dtype)
         layer.build((None, self.shape.time, self.shape.features))
         return layer
 
 
 class Arrays(NamedTuple):
-    """What all contenders compute with, in float32."""
+    """What all contenders compute with, in float32, before it is cast to their dtype."""
 
     inputs: np.ndarray  # (batch, timesteps, features)
     upstream: np.ndarray  # the gradient of the outputs, of their shape
@@ -125,8 +128,9 @@ def _step(
         sources = [inputs, *layer.trainable_variables]
         return [outputs, *tape.gradient(outputs, sources, output_gradients=upstream)]
 
-    operands = [arrays.inputs, arrays.upstream, arrays.mask]
-    tensors = [tf.constant(operand) for operand in operands if operand is not None]
+    tensors = [tf.cast(operand, workload.dtype) for operand in (arrays.inputs, arrays.upstream)]
+    if arrays.mask is not None:
+        tensors.append(tf.constant(arrays.mask))
     return train if workload.training else infer, tensors
 
 

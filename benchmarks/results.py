@@ -19,18 +19,21 @@ from benchmarks.suite import Bench, Suite
 from benchmarks.tables import render
 
 
-def describe_machine(torch: Mapping[str, Any]) -> dict[str, Any]:
+def describe_machine(torch: Mapping[str, Any], gpu: str | None = None) -> dict[str, Any]:
     """Return what the numbers depend on: processor, versions, threads, and how busy it is.
 
     Args:
         torch: What PyTorch's worker says of itself; empty where there is none.
+        gpu: The name of the card that is measured; None for the CPU.
     """
+    libraries = tf.sysconfig.get_build_info() if gpu else {}
     config = tf.config.threading
     threads = {
         "tensorflow": config.get_intra_op_parallelism_threads() or os.cpu_count(),
         "torch": torch.get("threads"),
     }
     return {
+        "gpu": gpu,
         "processor": _processor(),
         "cores": os.cpu_count(),
         "system": platform.platform(),
@@ -44,6 +47,8 @@ def describe_machine(torch: Mapping[str, Any]) -> dict[str, Any]:
             "numpy": np.__version__,
             "onnxruntime": onnxruntime.__version__,
             "torch": torch.get("torch"),
+            "CUDA": libraries.get("cuda_version"),
+            "cuDNN": libraries.get("cudnn_version"),
         },
     }
 

@@ -32,7 +32,8 @@ def _circumstances(results: Mapping[str, Any], rows: Sequence[Row], ratios: Sequ
     versions = {"PyTorch" if k == "torch" else k: v for k, v in machine["versions"].items() if v}
     lines = [
         f"`{results['command']}`, {results['date'][:10]}, {machine['processor']}, "
-        f"{machine['cores']} cores, {machine['threads']['tensorflow']} threads each, on the CPU.",
+        f"{machine['cores']} cores, {machine['threads']['tensorflow']} threads each, on "
+        f"{machine.get('gpu') or 'the CPU'}.",
         ", ".join(f"{name} {version}" for name, version in versions.items()) + ".",
         f"Load of the machine before: {machine['load_before']:g}.",
     ]

@@ -5,6 +5,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -25,15 +26,17 @@ class TorchProcess:
 
     Args:
         python: The Python of an environment with PyTorch and NumPy.
+        device: Where PyTorch computes, `cpu` or `cuda`.
 
     Attributes:
         facts: The worker's versions and number of threads.
 
     Raises:
-        ValueError: if that Python cannot be run or cannot import PyTorch.
+        ValueError: if that Python cannot be run or cannot import PyTorch, or PyTorch does not find
+            the device.
     """
 
-    def __init__(self, python: str) -> None:
+    def __init__(self, python: str, device: str = "cpu") -> None:
         self.python = python
         self._files = tempfile.TemporaryDirectory()
         self._errors = Path(self._files.name) / "errors"
@@ -51,7 +54,7 @@ class TorchProcess:
             self._files.cleanup()
             raise ValueError(_advice(python, str(error))) from error
         try:
-            self.facts = self._ask("hello", threads=os.cpu_count())
+            self.facts = self._ask("hello", threads=os.cpu_count(), device=device)
         except RuntimeError as error:
             self.close()
             raise ValueError(_advice(python, str(error))) from error
@@ -69,13 +72,17 @@ class TorchProcess:
 
     def prepare(self, workload: Workload, arrays: Arrays) -> None:
         """Make a workload the one that `time`, `results` and `memory` are about."""
-        layer = workload.make_layer(ours=True)
+        layer = replace(workload, dtype="float32").make_layer(ours=True)
         layer.set_weights(arrays.weights)
         path = Path(self._files.name) / "arrays.npz"
         state = to_torch_state_dict(layer)
         np.savez(path, inputs=arrays.inputs, upstream=arrays.upstream, **state)
         self._ask(
-            "prepare", mode=MODES[workload.layer], training=workload.training, arrays=str(path)
+            "prepare",
+            mode=MODES[workload.layer],
+            training=workload.training,
+            arrays=str(path),
+            dtype=workload.dtype,
         )
 
     def prepare_twin(

@@ -23,22 +23,26 @@ class Worker:
     """Holds one workload at a time; each method answers one request."""
 
     call: Callable[[], dict[str, torch.Tensor]]
+    device = "cpu"
 
-    def hello(self, threads: int) -> dict[str, Any]:
-        """Set the number of threads and say who answers."""
+    def hello(self, threads: int, device: str) -> dict[str, Any]:
+        """Set the number of threads and the device, and say who answers."""
         torch.set_num_threads(threads)
+        torch.zeros(1, device=device)  # an error if it is not there
+        self.device = device
         return {
             "torch": torch.__version__,
             "python": platform.python_version(),
             "threads": torch.get_num_threads(),
         }
 
-    def prepare(self, mode: str, training: bool, arrays: str) -> dict[str, Any]:
-        """Build a module with the weights in a file, and its step."""
-        tensors = _read(arrays)
+    def prepare(self, mode: str, training: bool, arrays: str, dtype: str) -> dict[str, Any]:
+        """Build a module with the weights in a file, cast to a dtype, and its step."""
+        cast = {"device": self.device, "dtype": getattr(torch, dtype)}
+        tensors = {name: tensor.to(**cast) for name, tensor in _read(arrays).items()}
         inputs, upstream = tensors.pop("inputs"), tensors.pop("upstream")
         units, features = upstream.shape[-1], inputs.shape[-1]
-        module = MODULES[mode](features, units, batch_first=True)
+        module = MODULES[mode](features, units, batch_first=True, **cast)
         module.load_state_dict(tensors)
         self._hold(module, dict(module.named_parameters()), inputs, upstream, training)
         return {}
@@ -93,14 +97,21 @@ class Worker:
 
     def time(self, calls: int) -> dict[str, Any]:
         """Time a number of calls together."""
+        self._wait()
         start = time.perf_counter()
         for _ in range(calls):
             self.call()
+        self._wait()
         return {"seconds": time.perf_counter() - start}
+
+    def _wait(self) -> None:
+        """Wait for kernels that still run."""
+        if self.device == "cuda":
+            torch.cuda.synchronize()
 
     def results(self, to: str) -> dict[str, Any]:
         """Write what a call returns to a file."""
-        np.savez(to, **{name: tensor.numpy() for name, tensor in self.call().items()})
+        np.savez(to, **{name: tensor.cpu().numpy() for name, tensor in self.call().items()})
         return {}
 
     def memory(self) -> dict[str, Any]:

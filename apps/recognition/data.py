@@ -319,9 +319,13 @@ def with_validation(
 ) -> tuple[list[Example], list[Example]]:
     """Split the training examples into those that train and those that validate.
 
+    Where the part is 0, all of them do both.
+
     Raises:
         Refusal: If there are too few.
     """
+    if not part:
+        return list(data.train), list(data.train)
     if answer == "transcript":
         count = round(part * len(data.train))
         if not 0 < count < len(data.train):

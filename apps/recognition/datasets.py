@@ -59,7 +59,8 @@ def prepare(data: Examples, settings: Settings, spectra: Spectra | None) -> Prep
         "unit": 1 if spectra is None else spectra.hop,
     }
     changed = {"seed": settings.seed, "stretch": settings.stretch}
-    print(f"Training on {len(train):,} examples, validating on {len(validation):,}")
+    same = "" if settings.validation_part else " of these, so that only the loss on them is known"
+    print(f"Training on {len(train):,} examples, validating on {len(validation):,}{same}")
     if settings.answer == "class":
         names = class_names([example.answer for example in data.train])
         return Prepared(
@@ -81,11 +82,13 @@ def prepare(data: Examples, settings: Settings, spectra: Spectra | None) -> Prep
         )
         validation = utterances(validation, VALIDATION_UTTERANCES, settings.seed, data.rate)
     else:
-        train = check_lengths(train, alphabet, spectra, settings.stride, settings.stretch)
+        train = check_lengths(
+            train, alphabet, spectra, settings.stride, settings.stretch, settings.blanks
+        )
         targets = alphabet.ids([example.answer for example in train])
         values = [example.values for example in train]
         batches = Padded(values, targets, settings.batch_size, **options, **changed)
-    validation = check_lengths(validation, alphabet, spectra, settings.stride, 0.0)
+    validation = check_lengths(validation, alphabet, spectra, settings.stride, 0.0, settings.blanks)
     targets = alphabet.ids([example.answer for example in validation])
     values = [example.values for example in validation]
     return Prepared(

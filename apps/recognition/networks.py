@@ -49,6 +49,8 @@ def build_model(
     else:
         network = build_transcriber(settings, outputs, statistics)
         loss, metrics = temporal_classification, []
+        if settings.blanks:
+            loss = LateClassification(settings.blanks)
     model = network
     if spectra is not None:
         samples = keras.Input((None,), name=SAMPLES)
@@ -88,6 +90,34 @@ def temporal_classification(targets, logits):
     shape = tf.shape(logits)
     steps = tf.fill(shape[:1], shape[1])
     return tf.nn.ctc_loss(symbols, logits, None, steps, logits_time_major=False, blank_index=BLANK)
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class LateClassification(keras.losses.Loss):
+    """The loss of `temporal_classification` over those alignments that begin with blanks.
+
+    A network that hears the past alone may otherwise settle on guessing the first letter before it
+    has heard anything: its probability is that of the letter among all first letters, and the
+    gradient leads nowhere from there.
+
+    Args:
+        blanks: The steps at the beginning that must be blank.
+        **kwargs: Arguments of `keras.losses.Loss`.
+    """
+
+    def __init__(self, blanks: int, name: str = "late_classification", **kwargs: Any):
+        super().__init__(name=name, **kwargs)
+        self.blanks = blanks
+
+    def call(self, targets, logits):
+        """Return the loss of each transcript, `(batch,)`."""
+        silent = tf.nn.log_softmax(logits[:, : self.blanks])[..., BLANK]
+        later = temporal_classification(targets, logits[:, self.blanks :])
+        return later - tf.reduce_sum(silent, axis=1)
+
+    def get_config(self):
+        """Return the arguments."""
+        return {**super().get_config(), "blanks": self.blanks}
 
 
 def build_classifier(settings: Settings, classes: int, statistics: Statistics) -> keras.Model:

@@ -35,7 +35,7 @@ class Settings:
     trim: tyro.conf.FlagCreatePairsOff[bool] = False  # cut silence at both ends of recordings
     test_part: float | None = None  # the part that tests, if there is none; 0.2 if not given
     limit: int | None = None  # use at most this many training and this many test examples
-    validation_part: float = 0.2  # the part of the training examples that validates
+    validation_part: float = 0.2  # the part of the training examples that validates; with 0, all do
     features: Literal["log_mel", "mfcc"] = "log_mel"  # what is computed of recordings
     bands: int = 40  # mel bands of a spectrum
     frame: float = 0.025  # seconds of a spectrum
@@ -50,6 +50,7 @@ class Settings:
     streaming: tyro.conf.FlagCreatePairsOff[bool] = (
         False  # forwards only, to answer while it listens
     )
+    delay: float = 0.0  # with streaming: seconds in which it listens before its first letter
     dropout: float = 0.3  # the part of the states dropped in training
     mask_time: float = 0.0  # the longest span of steps that is masked in training, of all steps
     mask_bands: float = 0.0  # the widest span of channels that is masked in training, of all
@@ -68,6 +69,11 @@ class Settings:
         """The filters of each convolution before the recurrence; 0 if there is none."""
         return (0 if self.streaming else USUAL_FILTERS) if self.filters is None else self.filters
 
+    @property
+    def blanks(self) -> int:
+        """The steps of the network before its first letter."""
+        return round(self.delay / (self.hop * self.stride))
+
     def check(self) -> None:
         """Refuse settings that cannot work, or that have no effect."""
         sizes = ["units", "layers", "kernel", "stride", "bands", "batch_size", "utterances"]
@@ -78,9 +84,9 @@ class Settings:
         positive = ["learning_rate", "max_norm", "frame", "hop"]
         check(self, positive, lambda number: 0 < number < math.inf, "a finite number above 0")
         check(self, ["frame", "hop"], lambda seconds: seconds <= 1, "at most 1 second")
-        parts = ["validation_part", "test_part"]
-        check(self, parts, lambda part: part is None or 0 < part < 1, "between 0 and 1")
-        rates = ["dropout", "mask_time", "mask_bands", "stretch"]
+        check(self, ["delay"], lambda seconds: 0 <= seconds <= 1, "from 0 to 1 second")
+        check(self, ["test_part"], lambda part: part is None or 0 < part < 1, "between 0 and 1")
+        rates = ["validation_part", "dropout", "mask_time", "mask_bands", "stretch"]
         check(self, rates, lambda part: 0 <= part < 1, "at least 0 and below 1")
         check(self, ["noise"], lambda noise: 0 <= noise < math.inf, "finite and at least 0")
         check(self, ["seed"], lambda seed: 0 <= seed <= MAX_SEED, f"from 0 to {MAX_SEED:,}")
@@ -98,6 +104,11 @@ class Settings:
             raise Refusal(
                 f"filters must be 0 with streaming, since a convolution looks ahead; received "
                 f"{self.filters}"
+            )
+        if self.delay and not self.streaming:
+            raise Refusal(
+                f"delay has no effect without streaming, where the network hears the whole "
+                f"recording before it answers: leave it out; received {self.delay}"
             )
         if self.streaming and self.answer == "class":
             raise Refusal(

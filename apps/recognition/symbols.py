@@ -93,6 +93,7 @@ def check_lengths(
     spectra: Spectra | None,
     stride: int,
     stretch: float,
+    blanks: int = 0,
 ) -> list[Example]:
     """Leave out recordings that have fewer steps than their transcripts need, and print how many.
 
@@ -104,7 +105,7 @@ def check_lengths(
     for example, least in zip(examples, needed, strict=True):
         length = max(1, round(len(example.values) * (1 - stretch)))
         steps = length if spectra is None else spectra.count(length)
-        (kept if -(-steps // stride) >= least > 0 else short).append(example)
+        (kept if -(-steps // stride) - blanks >= least > 0 else short).append(example)
     if short:
         print(
             f"{len(short):,} recordings are left out, as they have fewer steps than their "
@@ -112,7 +113,7 @@ def check_lengths(
         )
     if not kept:
         raise Refusal(
-            f"stride must be lower: no recording has as many steps as its transcript has letters; "
-            f"received {stride}"
+            f"stride must be lower: no recording has as many steps as its transcript has letters"
+            f"{' after the delay' if blanks else ''}; received {stride}"
         )
     return kept

@@ -42,6 +42,9 @@ class Engine(NamedTuple):
     reason: Callable[[Cell, Call], str]  # why it is taken if it does not refuse
     one_operator: bool = False  # nothing is left to compile; it takes `batch_major`
     is_there: Callable[[], bool] = lambda: True  # if not, it is not worth a word
+    # Both directions over the same sequences at once, see `run_both_cudnn`, and why not.
+    run_both: Callable[..., list[tuple[Tensor | None, States]]] | None = None
+    refuses_both: Callable[[Cell, Cell, Call], str | None] = lambda forward, backward, call: None
 
 
 class EngineChoice(NamedTuple):
@@ -118,6 +121,8 @@ ENGINES: dict[str, Engine] = {
         lambda cell, call: "cuDNN computes all steps",
         one_operator=True,
         is_there=lambda: cudnn.gpu_is_there(),
+        run_both=cudnn.run_both_cudnn,
+        refuses_both=cudnn.cudnn_refuses_both,
     ),
     "compiled": Engine(run_compiled, _compiled_refuses, _compiled_reason),
     "stepwise": Engine(
@@ -160,6 +165,41 @@ def choose(
     raise AssertionError("the stepwise engine refuses nothing")
 
 
+def choose_for_both(
+    cells: tuple[Cell, Cell],
+    asked: tuple[str, str],
+    batch: int | None,
+    time: int | None,
+    training: bool,
+) -> tuple[str | None, str]:
+    """Choose the engine that runs a cell forwards and another backwards at once.
+
+    Args:
+        cells: The two cells.
+        asked: The `engine` argument of the layer of each.
+        batch: Number of rows, None if it is not known yet.
+        time: Number of steps, None if it is not known yet.
+        training: Whether gradients will be computed.
+
+    Returns:
+        The name of the engine, or None if each direction runs by itself, and the reason. The reason
+        is empty where no engine could do it.
+    """
+    able = [name for name, engine in ENGINES.items() if engine.run_both and engine.is_there()]
+    if not able:
+        return None, ""
+    name, other = (
+        choose(cell, engine, batch, time, training).engine
+        for cell, engine in zip(cells, asked, strict=True)
+    )
+    if name != other:
+        return None, f"one direction runs on {name} and the other on {other}"
+    if name not in able:
+        return None, f"the {name} engine runs one direction at a time"
+    refusal = ENGINES[name].refuses_both(*cells, Call(batch, time, training))
+    return (name, "they are of one kind and size") if refusal is None else (None, refusal)
+
+
 def _numerics_are_checked() -> bool:
     """Return whether `tf.debugging.enable_check_numerics` is on, whose checks XLA cannot compile.
 
@@ -178,6 +218,15 @@ def run_on(engine: str, cell: Cell, *tensors: Any, **options: Any) -> tuple[Any,
     if engine == "stepwise" and tf.executing_eagerly():
         return call_in_graph(cell, "stepwise", run_stepwise, *tensors, **options)
     return ENGINES[engine].run(cell, *tensors, **options)
+
+
+def run_both_on(
+    engine: str, cells: tuple[Cell, Cell], *tensors: Any, **options: Any
+) -> list[tuple[Any, States]]:
+    """Run two directions on an engine that `choose_for_both` has chosen; see `run_both_cudnn`."""
+    run_both = ENGINES[engine].run_both
+    assert run_both is not None  # noqa: S101  # for the type checker
+    return run_both(cells, *tensors, **options)
 
 
 def is_one_operator(engine: str) -> bool:
@@ -210,12 +259,13 @@ def explain_engine(layer: Any, shape: tuple[int | None, ...], training: bool = T
     """Return in words which engine runs a layer inside a compiled model, and why.
 
     Args:
-        layer: A `Recurrent` layer, such as `LSTM`.
+        layer: A `Recurrent` layer, such as `LSTM`, or a `Bidirectional` of two.
         shape: Shape of its inputs, `(batch, timesteps, features)`, None for sizes that change.
         training: Whether the call is part of training.
 
     Returns:
-        A sentence, and then a line for each engine that would be preferred but refuses.
+        A sentence, and then a line for each engine that would be preferred but refuses. Of both
+        directions, if an engine could run them at once, whether it does.
 
     Example:
 
@@ -229,13 +279,27 @@ def explain_engine(layer: Any, shape: tuple[int | None, ...], training: bool = T
             f"`shape` must be (batch, timesteps, features); received {shape}, which has "
             f"{len(shape)} dimensions."
         )
-    choices: list[EngineChoice] = []
-
-    def trace() -> None:
-        choices.append(choose(layer.cell, layer.engine, *shape[:2], training))
-
-    tf.function(trace, autograph=False).get_concrete_function()
-    (choice,) = choices
+    if hasattr(layer, "forward_layer"):
+        both = (layer.forward_layer, layer.backward_layer)
+        cells, asked = (one.cell for one in both), (one.engine for one in both)
+        name, reason = _in_graph(choose_for_both, tuple(cells), tuple(asked), *shape[:2], training)
+        lines = [explain_engine(one, shape, training) for one in both]
+        if reason:
+            how = "in one call" if name else "one after the other"
+            lines.append(f"{layer.name} runs both directions {how}: {reason}.")
+        return "\n".join(lines)
+    choice = _in_graph(choose, layer.cell, layer.engine, *shape[:2], training)
     lines = [f"{layer.name} runs on the {choice.engine} engine: {choice.reason}."]
     lines += [f"Not on {name}: {reason}." for name, reason in choice.refusals]
     return "\n".join(lines)
+
+
+def _in_graph(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Return what a function returns where a graph is traced."""
+    results: list[Any] = []
+
+    def trace() -> None:
+        results.append(function(*arguments))
+
+    tf.function(trace, autograph=False).get_concrete_function()
+    return results[0]

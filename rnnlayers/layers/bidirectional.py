@@ -10,7 +10,8 @@ from keras import ops
 
 from rnnlayers.checks import check_one_of
 from rnnlayers.engines.threads import side_by_side
-from rnnlayers.types import Tensor
+from rnnlayers.layers.both_directions import call_both
+from rnnlayers.types import States, Tensor
 
 _MERGE_MODES = ("concat", "sum", "mul", "ave", None)
 _COMMON = ("return_sequences", "return_state", "stateful")
@@ -158,21 +159,25 @@ class Bidirectional(keras.Layer):
     ) -> Any:
         """Run both layers over `sequences` and merge their outputs."""
         mask = mask if mask is not None else sequences_mask
-        forward_state, backward_state = _halves(initial_state, self.name)
-        options = {"mask": mask, "training": training}
-        with side_by_side(2):
-            forward, forward_states = self._run(
-                self.forward_layer, sequences, forward_state, options
-            )
-            backward, backward_states = self._run(
-                self.backward_layer, sequences, backward_state, options
-            )
-        results = (*self._merge(forward, backward), *forward_states, *backward_states)
+        both = (self.forward_layer, self.backward_layer)
+        starts = _halves(initial_state, self.name)
+        found = call_both(both, sequences, starts, mask, training, self.compute_dtype)
+        if found is None:
+            options = {"mask": mask, "training": training}
+            with side_by_side(len(both)):
+                found = [
+                    self._run(layer, sequences, start, options)
+                    for layer, start in zip(both, starts, strict=True)
+                ]
+        outputs, states = zip(*found, strict=True)
+        results = self._merge(*outputs)
+        if self.return_state:
+            results += tuple(state for of_direction in states for state in of_direction)
         return results if len(results) > 1 else results[0]
 
     def _run(
         self, layer: keras.Layer, sequences: Tensor, initial_state: Any, options: dict[str, Any]
-    ) -> tuple[Tensor, list[Tensor]]:
+    ) -> tuple[Tensor, States]:
         """Return the outputs of one direction, each at its step, and the final states."""
         aligns = _aligns(type(layer).call)
         if aligns:
@@ -182,7 +187,7 @@ class Bidirectional(keras.Layer):
         if self.return_sequences and layer.go_backwards:
             # A copy, since the layer's tensor carries a mask in the order of computation.
             outputs = ops.copy(outputs) if aligns else ops.flip(outputs, axis=1)
-        return ops.cast(outputs, self.compute_dtype), states
+        return ops.cast(outputs, self.compute_dtype), tuple(states)
 
     def _merge(self, forward: Tensor, backward: Tensor) -> tuple[Tensor, ...]:
         match self.merge_mode:

@@ -170,20 +170,9 @@ class Recurrent(keras.Layer):
         in_time_order: bool = False,
     ) -> Any:
         """Run the cell over `sequences`."""
-        starts_at_zero = initial_state is None and self._makes_zeros
-        states = None if starts_at_zero else self._states_before(sequences, initial_state)
-        loop = TimeLoop(
-            self.cell,
-            self.engine,
-            self.return_sequences,
-            reverse=self.go_backwards,
-            zero_output_for_mask=self.zero_output_for_mask,
-            truncate=self.truncate,
-            remat=self.remat,
-        )
-        outputs, states = loop.run(
+        outputs, states = self._loop().run(
             sequences,
-            states,
+            self._start(sequences, initial_state),
             mask if mask is not None else sequences_mask,
             training=training,
             in_time_order=in_time_order,
@@ -219,6 +208,23 @@ class Recurrent(keras.Layer):
         if not self.cell.built or not all(map(tf.is_tensor, (inputs, *states))):
             return False
         return choose(self.cell, self.engine, inputs.shape[0], 1, False).engine == "native"
+
+    def _loop(self) -> TimeLoop:
+        """Return the loop over time with the settings of this moment."""
+        return TimeLoop(
+            self.cell,
+            self.engine,
+            self.return_sequences,
+            reverse=self.go_backwards,
+            zero_output_for_mask=self.zero_output_for_mask,
+            truncate=self.truncate,
+            remat=self.remat,
+        )
+
+    def _start(self, sequences: Tensor, initial_state: Any) -> States | None:
+        """Return the states before the first step, None for zeros, which an engine may not need."""
+        zeros = initial_state is None and self._makes_zeros
+        return None if zeros else self._states_before(sequences, initial_state)
 
     def _states_before(self, sequences: Tensor, initial_state: Any) -> States:
         """Return the states before the first step, checked, in the compute dtype."""

@@ -122,6 +122,26 @@ class TimeLoop(NamedTuple):
             remat=self.remat,
             **layout,
         )
+        return self.finish(
+            outputs,
+            states,
+            mask,
+            starts_at_zero=starts_at_zero,
+            in_time_order=in_time_order,
+            batch_major=bool(layout),
+        )
+
+    def finish(
+        self,
+        outputs: Tensor | None,
+        states: States,
+        mask: Tensor | None,
+        *,
+        starts_at_zero: bool,
+        in_time_order: bool,
+        batch_major: bool,
+    ) -> tuple[Tensor, States]:
+        """Return the outputs of an engine as those of the layer, batch-major, and the states."""
         if self.cell.reads:
             if mask is not None:
                 outputs = repeat_at_masked_steps(outputs, mask, reverse=self.reverse)
@@ -130,7 +150,8 @@ class TimeLoop(NamedTuple):
         elif not self.return_sequences:
             outputs = states[0]
         if mask is not None:
-            how = {"reverse": self.reverse, "over_time": self.return_sequences, **layout}
+            how = {"reverse": self.reverse, "over_time": self.return_sequences}
+            how["batch_major"] = batch_major
             # A masked step repeats the output before it.
             if self.zero_output_for_mask:
                 outputs = zero_where_false(outputs, mask, **how)
@@ -138,7 +159,7 @@ class TimeLoop(NamedTuple):
                 outputs = zero_before_first_step(outputs, mask, **how)
         if self.return_sequences:
             if self.reverse and not in_time_order:
-                outputs = ops.flip(outputs, axis=1 if layout else 0)
-            if not layout:
+                outputs = ops.flip(outputs, axis=1 if batch_major else 0)
+            if not batch_major:
                 outputs = ops.transpose(outputs, (1, 0, 2))
         return outputs, states

@@ -1,33 +1,34 @@
 """TensorFlow's operators for cuDNN as NVIDIA documents them, for machines without a GPU.
 
-One layer, one direction. The buffer of weights is opaque on a GPU, so here it is in an order of its
-own. What cuDNN forbids is an error here.
+One layer, in one direction or both. The buffer of weights is opaque on a GPU, so here it is in an
+order of its own. What cuDNN forbids is an error here.
 """
 
 import tensorflow as tf
 
-from rnnlayers.engines.cudnn import Operators
+from rnnlayers.engines.cudnn_call import Operators
+
+DIRECTIONS = {"unidirectional": 1, "bidirectional": 2}
 
 
-def _sizes(num_units, input_size, rnn_mode, num_proj):
+def _sizes(num_units, input_size, rnn_mode, num_proj, direction):
+    """Return the shapes of matrices and of biases: those of one direction, then of the other."""
     gates = {"rnn_tanh": 1, "rnn_relu": 1, "gru": 3, "lstm": 4}[rnn_mode]
     output = num_proj or num_units
     matrices = [(num_units, input_size)] * gates + [(num_units, output)] * gates
-    return [*matrices, *([(num_proj, num_units)] if num_proj else [])], [(num_units,)] * 2 * gates
+    matrices += [(num_proj, num_units)] if num_proj else []
+    return DIRECTIONS[direction] * matrices, DIRECTIONS[direction] * [(num_units,)] * 2 * gates
 
 
-def join(num_layers, num_units, input_size, weights, biases, rnn_mode, num_proj):
+def join(num_layers, num_units, input_size, weights, biases, **kind):
     assert num_layers == 1
-    matrices, vectors = _sizes(num_units, input_size, rnn_mode, num_proj)
+    matrices, vectors = _sizes(num_units, input_size, **kind)
     assert [tuple(tensor.shape) for tensor in (*weights, *biases)] == [*matrices, *vectors]
     return tf.concat([tf.reshape(tensor, [-1]) for tensor in (*biases, *weights[::-1])], 0)
 
 
-def split(
-    num_layers, num_units, input_size, params, num_params_weights, num_params_biases, rnn_mode,
-    num_proj,
-):  # fmt: skip
-    matrices, vectors = _sizes(num_units, input_size, rnn_mode, num_proj)
+def split(num_layers, num_units, input_size, params, num_params_weights, num_params_biases, **kind):
+    matrices, vectors = _sizes(num_units, input_size, **kind)
     assert (num_params_weights, num_params_biases) == (len(matrices), len(vectors))
     shapes = [*vectors, *matrices[::-1]]
     parts = tf.split(params, [tf.reduce_prod(shape) for shape in shapes])
@@ -35,20 +36,37 @@ def split(
     return parts[len(vectors) :][::-1], parts[: len(vectors)]
 
 
-def _compute(x, h, c, params, lengths, rnn_mode, num_proj):
+def _compute(x, h, c, params, lengths, rnn_mode, num_proj, direction):
     """Return outputs and final states, by cudnnRNNMode_t of NVIDIA's documentation."""
     assert int(tf.reduce_min(lengths)) >= 1, "a row without a step"
     assert int(tf.reduce_max(lengths)) <= x.shape[1]
-    units = (c if rnn_mode == "lstm" else h).shape[-1]
-    weights, biases = split(
-        1, units, x.shape[-1], params,
-        len(_sizes(units, x.shape[-1], rnn_mode, num_proj)[0]),
-        len(_sizes(units, x.shape[-1], rnn_mode, num_proj)[1]),
-        rnn_mode, num_proj,
-    )  # fmt: skip
-    gates = len(biases) // 2
-    h, outputs = h[:, 0], []
-    c = c[:, 0] if rnn_mode == "lstm" else c
+    kind = {"rnn_mode": rnn_mode, "num_proj": num_proj, "direction": direction}
+    directions, units = DIRECTIONS[direction], (c if rnn_mode == "lstm" else h).shape[-1]
+    assert h.shape[1] == directions
+    counts = map(len, _sizes(units, x.shape[-1], **kind))
+    weights, biases = split(1, units, x.shape[-1], params, *counts, **kind)
+    found = []
+    for place in range(directions):
+        # Backwards, a row begins with its last step that is no padding.
+        steps = tf.reverse_sequence(x, lengths, 1) if place else x
+        outputs, *after = _compute_direction(
+            steps,
+            h[:, place],
+            c[:, place] if rnn_mode == "lstm" else c,
+            weights[place * len(weights) // directions :][: len(weights) // directions],
+            biases[place * len(biases) // directions :][: len(biases) // directions],
+            lengths,
+            rnn_mode,
+            num_proj,
+        )
+        found.append([tf.reverse_sequence(outputs, lengths, 1) if place else outputs, *after])
+    outputs, h, finals = zip(*found, strict=True)
+    c = tf.stack(finals, 1) if rnn_mode == "lstm" else c
+    return tf.concat(outputs, -1), tf.stack(h, 1), c
+
+
+def _compute_direction(x, h, c, weights, biases, lengths, rnn_mode, num_proj):
+    gates, outputs = len(biases) // 2, []
     for t in range(x.shape[1]):
         of_x = [
             x[:, t] @ tf.transpose(w) + b for w, b in zip(weights, biases[:gates], strict=False)
@@ -71,14 +89,14 @@ def _compute(x, h, c, params, lengths, rnn_mode, num_proj):
         outputs.append(tf.where(there, new_h, tf.zeros_like(new_h)))  # padding is filled with zeros
         h = tf.where(there, new_h, h)
         c = tf.where(there, new_c, c) if rnn_mode == "lstm" else c
-    return tf.stack(outputs, 1), h[:, None], (c[:, None] if rnn_mode == "lstm" else c)
+    return tf.stack(outputs, 1), h, c
 
 
 def forward(  # under the names of TensorFlow's arguments
-    input, input_h, input_c, params, sequence_lengths, rnn_mode, num_proj, is_training, time_major
+    input, input_h, input_c, params, sequence_lengths, is_training, time_major, **kind
 ):
     assert not time_major
-    results = _compute(input, input_h, input_c, params, sequence_lengths, rnn_mode, num_proj)
+    results = _compute(input, input_h, input_c, params, sequence_lengths, **kind)
     reserve = tf.ones((3,) if is_training else (), input.dtype)  # only training keeps what it needs
     return *results, reserve, tf.zeros((0,), tf.int8)
 
@@ -86,14 +104,14 @@ def forward(  # under the names of TensorFlow's arguments
 def backward(
     input, input_h, input_c, params, sequence_lengths, output, output_h, output_c,
     output_backprop, output_h_backprop, output_c_backprop, reserve_space, host_reserved,
-    rnn_mode, num_proj, time_major,
+    time_major, **kind,
 ):  # fmt: skip
     assert not time_major
     assert reserve_space.shape == (3,), "a forward pass with is_training=False keeps nothing"
     sources = [input, input_h, input_c, params]
     with tf.GradientTape() as tape:
         tape.watch(sources)
-        results = _compute(*sources, sequence_lengths, rnn_mode, num_proj)
+        results = _compute(*sources, sequence_lengths, **kind)
     for result, saved in zip(results, (output, output_h, output_c), strict=True):
         tf.debugging.assert_near(result, saved)
     upstream = [output_backprop, output_h_backprop, output_c_backprop]

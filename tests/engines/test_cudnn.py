@@ -6,9 +6,10 @@ import tensorflow as tf
 
 import rnnlayers
 from rnnlayers.cells import SideInputs
-from rnnlayers.engines import cudnn
+from rnnlayers.engines import cudnn, cudnn_call
 from rnnlayers.engines.choose import Call
-from rnnlayers.engines.cudnn import from_canonical, run_cudnn, to_canonical
+from rnnlayers.engines.cudnn import run_both_cudnn, run_cudnn
+from rnnlayers.engines.cudnn_call import from_canonical, to_canonical
 from rnnlayers.engines.stepwise import run_stepwise
 from tests.cases import MASKS, randomize, sample
 from tests.engines.cudnn_stand_in import STAND_IN
@@ -28,7 +29,7 @@ each_cell = pytest.mark.parametrize("name", CELLS)
 
 @pytest.fixture
 def with_a_gpu(monkeypatch):
-    monkeypatch.setattr(cudnn, "operators", STAND_IN)
+    monkeypatch.setattr(cudnn_call, "operators", STAND_IN)
     monkeypatch.setattr(cudnn, "gpu_is_there", lambda: True)
 
 
@@ -88,6 +89,128 @@ def test_dropout_of_the_inputs_and_truncated_gradients(not_eagerly):
             np.testing.assert_allclose(result, wanted, rtol=1e-4, atol=1e-5)
 
 
+def normal(seed, shape):
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+def in_both_directions(name, mask, run, **options):
+    """Return results and gradients of two cells in opposite directions, `run` at once or not."""
+    cells = [make(name, **options)[0] for _ in range(2)]
+    cells[1].set_weights([-0.7 * weight for weight in cells[0].get_weights()])
+    _, x, states = make(name, **options)
+    with tf.GradientTape() as tape:
+        tape.watch([x, *states])
+        starts = (tuple(states), tuple(2 * state for state in states))
+        if run is run_both_cudnn:
+            found = run(tuple(cells), x, starts, mask=mask, training=True)
+        else:
+            found = [
+                run(cell, tf.transpose(x, (1, 0, 2)), start, mask=mask, reverse=reverse)
+                for cell, start, reverse in zip(cells, starts, (False, True), strict=True)
+            ]
+            found = [(tf.transpose(outputs, (1, 0, 2)), after) for outputs, after in found]
+        results = [tensor for outputs, after in found for tensor in (outputs, *after)]
+        total = sum(
+            tf.reduce_sum(tf.constant(normal(place, result.shape), result.dtype) * result)
+            for place, result in enumerate(results)
+        )
+    weights = [weight for cell in cells for weight in cell.trainable_variables]
+    return [*results, *tape.gradient(total, [x, *states, *weights])]
+
+
+@pytest.mark.parametrize(
+    ("name", "mask"),
+    [*((name, "every pattern") for name in CELLS), ("lstm", "all masked"), ("gru", None)],
+)
+def test_both_directions_in_one_call(name, mask, monkeypatch):
+    calls = []
+
+    def counted(**given):
+        calls.append(given["direction"])
+        return STAND_IN.forward(**given)
+
+    mask = mask and tf.constant(np.swapaxes(MASKS[mask], 0, 1)[..., None])
+    expected = in_both_directions(name, mask, run_stepwise)
+    monkeypatch.setattr(cudnn_call, "operators", STAND_IN._replace(forward=counted))
+    for result, wanted in zip(
+        in_both_directions(name, mask, run_both_cudnn), expected, strict=True
+    ):
+        assert_same(result, wanted)
+    assert calls == ["bidirectional"]
+
+
+@pytest.mark.parametrize(
+    ("options", "together"),
+    [
+        ({}, True),
+        ({"return_sequences": False}, True),
+        ({"dropout": 0.5}, False),
+        ({"truncate": 2}, False),
+        ({"activity_regularizer": "l2"}, False),
+    ],
+)
+def test_a_bidirectional_layer_runs_both_directions_at_once(options, together, monkeypatch):
+    directions = []
+
+    def counted(**given):
+        directions.append(given["direction"])
+        return STAND_IN.forward(**given)
+
+    monkeypatch.setattr(cudnn_call, "operators", STAND_IN._replace(forward=counted))
+    options = {"return_sequences": True, "return_state": True, **options}
+    mask, x = MASKS["every pattern"], tf.constant(sample(6, 6))
+
+    def results(engine, training):
+        layer = randomize(rnnlayers.Bidirectional(rnnlayers.GRU(4, engine=engine, **options)))
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            outputs = tf.nest.flatten(layer(x, mask=mask, training=training))
+            total = sum(tf.reduce_sum(output**2) for output in outputs)
+        return [*outputs, *tape.gradient(total, [x, *layer.trainable_variables])]
+
+    results("cudnn", training=True)
+    assert (directions == ["bidirectional"]) == together
+    if "dropout" not in options:
+        for result, wanted in zip(results("cudnn", False), results("stepwise", False), strict=True):
+            assert_same(result, wanted)
+
+
+def test_whether_both_directions_run_at_once_is_explained():
+    def last_line(layer, **options):
+        layer = rnnlayers.Bidirectional(layer, name="both", **options)
+        return rnnlayers.explain_engine(layer, (3, 5, 4)).splitlines()[-1]
+
+    cudnn = {"engine": "cudnn"}
+    assert "in one call: they are of one kind and size" in last_line(rnnlayers.GRU(4, **cudnn))
+    other = rnnlayers.LSTM(4, go_backwards=True, **cudnn)
+    refusal = "one after the other: cuDNN wants two directions of one kind and size"
+    assert refusal in last_line(rnnlayers.GRU(4, **cudnn), backward_layer=other)
+    line = last_line(rnnlayers.GRU(4, dropout=0.5, **cudnn))
+    assert "dropout gives each direction inputs of its own" in line
+    assert "the stepwise engine runs one" in last_line(rnnlayers.GRU(4, engine="stepwise"))
+
+
+@pytest.mark.slow
+def test_second_derivatives_of_both_directions(not_eagerly):
+    cells, _, states = [make("gru")[0] for _ in range(2)], *make("gru")[1:]
+    x, found = make("gru")[1], []
+    for at_once in (False, True):
+        with tf.GradientTape() as outer:
+            outer.watch(x)
+            with tf.GradientTape() as inner:
+                inner.watch(x)
+                if at_once:
+                    pair = run_both_cudnn(tuple(cells), x, (tuple(states),) * 2)
+                    total = tf.add_n([tf.reduce_sum(outputs) for outputs, _ in pair])
+                else:
+                    steps, start = tf.transpose(x, (1, 0, 2)), tuple(states)
+                    pair = [run_stepwise(cells[n], steps, start, reverse=n == 1) for n in (0, 1)]
+                    total = tf.add_n([tf.reduce_sum(outputs) for outputs, _ in pair])
+            norm = tf.reduce_sum(inner.gradient(total, x) ** 2)
+        found.append(outer.gradient(norm, x))
+    assert_same(*found)
+
+
 def test_second_derivatives(not_eagerly):
     cell, x, states = make("gru")
     found = []
@@ -108,7 +231,7 @@ def test_the_canonical_form_comes_back(name):
     form = rnnlayers.standard_form(cell)
     weights = {
         key: tf.convert_to_tensor(getattr(cell, key))
-        for key in cudnn.WEIGHTS
+        for key in cudnn_call.WEIGHTS
         if getattr(cell, key, None) is not None
     }
     back = from_canonical(form, *to_canonical(form, cell.units, weights))
@@ -164,3 +287,15 @@ def test_on_a_gpu(name, monkeypatch, not_eagerly):
         expected, found = both(cell, x, states, mask, reverse=reverse, training=True)
         for result, wanted in zip(found, expected, strict=True):
             np.testing.assert_allclose(result, wanted, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.gpu
+@each_cell
+def test_both_directions_on_a_gpu(name, monkeypatch, not_eagerly):
+    monkeypatch.undo()
+    mask = np.array([[True] * 6, [False] * 6, [True] * 3 + [False] * 3] * 2)
+    mask = tf.constant(np.swapaxes(mask, 0, 1)[..., None])
+    expected = in_both_directions(name, mask, run_stepwise, dtype="float32")
+    found = in_both_directions(name, mask, run_both_cudnn, dtype="float32")
+    for result, wanted in zip(found, expected, strict=True):
+        np.testing.assert_allclose(result, wanted, rtol=1e-3, atol=1e-4)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import rnnlayers
 from rnnlayers.export import export_model, saved_model
 from tests.export.fake_gpu import gpu_in_sight
 
@@ -118,6 +119,38 @@ class Zoo:
 @pytest.fixture(scope="module")
 def zoo(tmp_path_factory):
     return Zoo(tmp_path_factory.mktemp("zoo"))
+
+
+# In a process that sees no GPU: loads a SavedModel, and writes what it answers.
+ON_A_CPU = """
+import sys, numpy as np, tensorflow as tf
+assert not tf.config.list_physical_devices("GPU")
+given, answered, path = sys.argv[1:]
+answer = tf.saved_model.load(path).signatures["serving_default"]
+np.save(answered, answer(x=tf.constant(np.load(given)))["outputs"])
+"""
+
+
+@pytest.mark.gpu
+def test_what_is_exported_on_a_gpu_runs_on_a_cpu(tmp_path):
+    model = keras.Sequential(
+        [
+            keras.Input((None, 3)),
+            rnnlayers.Bidirectional(rnnlayers.LSTM(4, return_sequences=True, engine="cudnn")),
+            rnnlayers.GRU(4, return_sequences=True),
+            keras.layers.LSTM(3),
+        ]
+    )
+    x = np.random.default_rng(0).normal(size=(2, 7, 3)).astype("float32")
+    path = export_model(model, tmp_path / "model", {"serving_default": (model, {"x": SEQUENCES})})
+    given, answered = tmp_path / "given.npy", tmp_path / "answered.npy"
+    np.save(given, x)
+    subprocess.run(
+        [sys.executable, "-c", ON_A_CPU, str(given), str(answered), str(path)],
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
+        check=True,
+    )
+    np.testing.assert_allclose(np.load(answered), model(x), atol=1e-4)
 
 
 class TestWhatIsExported:

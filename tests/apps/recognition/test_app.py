@@ -27,6 +27,7 @@ TINY = ("--limit", "60", "--units", "4", "--filters", "4", "--epochs", "1", "--s
 CONNECTED = (
     *("--sample", "spoken", "--answer", "connected", "--streaming", "--limit", "60"),
     *("--units", "4", "--bands", "8", "--stride", "3", "--utterances", "20", "--epochs", "1"),
+    *("--delay", "0.06"),
 )
 
 
@@ -300,11 +301,14 @@ refused = functools.partial(commands.refused, call)
         ("limit", "5", "at least 20"),
         ("rate", "20", "from 1,000 to 384,000 samples a second"),
         *(("dropout", value, "at least 0 and below 1") for value in ("1", "-0.1", "nan")),
+        *(("validation-part", value, "at least 0 and below 1") for value in ("1", "-0.1")),
         ("mask-time", "1", "at least 0 and below 1"),
         ("noise", "inf", "finite and at least 0"),
         ("learning-rate", "0", "a finite number above 0"),
         ("hop", "2", "at most 1 second"),
-        *((name, "1", "between 0 and 1") for name in ("validation-part", "test-part")),
+        *(("test-part", value, "between 0 and 1") for value in ("0", "1")),
+        ("delay", "2", "from 0 to 1 second"),
+        ("delay", "0.3", "delay has no effect without streaming"),
         ("seed", "-1", "from 0 to 4,294,967,295"),
         ("frame", "0.001", "at least hop"),
         ("streaming", None, "leave it out, or choose transcript or connected"),

@@ -350,6 +350,8 @@ def test_each_class_trains_and_validates():
     assert len(train) + len(validation) == len(found.train)
     assert len({e.answer for e in validation}) == 10
     assert not {e.place for e in train} & {e.place for e in validation}
+    train, validation = with_validation(found, 0.0, 1, "class")
+    assert train == validation == list(found.train)
 
 
 def test_joined_recordings_are_of_one_speaker_and_hold_their_words():

@@ -8,6 +8,7 @@ from apps.common.refusal import Refusal
 from apps.recognition.cells import OTHERS, check_cell, names
 from apps.recognition.networks import (
     BLANK,
+    LateClassification,
     Statistics,
     build_classifier,
     build_model,
@@ -104,15 +105,19 @@ def test_the_loss_is_that_of_all_alignments():
     logits[1, 3] = [30, 0, 0]
     targets = np.array([[1, 2, 0], [2, 0, 0]])
     found = temporal_classification(targets, logits).numpy()
+    after_two_blanks = LateClassification(2, reduction=None)(targets, logits).numpy()
     for row, steps in enumerate((4, 3)):
         logs = logits[row, :steps].astype("f8")
         logs -= np.log(np.exp(logs).sum(axis=1, keepdims=True))
-        total = -np.inf
+        total = late = -np.inf
         for path in np.ndindex(*[3] * steps):
             kept = [s for n, s in enumerate(path) if s and (n == 0 or path[n - 1] != s)]
             if kept == [s for s in targets[row] if s]:
-                total = np.logaddexp(total, sum(logs[n, s] for n, s in enumerate(path)))
+                chance = sum(logs[n, s] for n, s in enumerate(path))
+                total = np.logaddexp(total, chance)
+                late = late if any(path[:2]) else np.logaddexp(late, chance)
         assert found[row] == pytest.approx(-total, rel=1e-5)
+        assert after_two_blanks[row] == pytest.approx(-late, rel=1e-5)
     mean = float(keras.losses.CTC()(targets, logits))
     assert found.mean() == pytest.approx(mean, rel=1e-5)
 
