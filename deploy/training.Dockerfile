@@ -6,7 +6,8 @@
 # With GPUs: `docker run --gpus all`, which needs the NVIDIA container toolkit. User 10001 must be
 # allowed to write to the folder of the runs.
 FROM python:3.12-slim AS packages
-# The compiler builds the native engine, and stays behind in this stage.
+# The compiler is that of the base image; it builds the native engine, and stays behind in this stage.
+# hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends g++ \
     && rm -rf /var/lib/apt/lists/*
