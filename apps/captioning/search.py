@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from apps.captioning.settings import Settings
-from apps.common.tuning import Range, search_settings
+from apps.common.choices import Range
+from apps.common.tuning import search_settings
 
 SPACE = {
     # Not the smoothing: it is part of the loss.

@@ -18,15 +18,14 @@ import json
 import math
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Literal
 
-import numpy as np
 import pandas as pd
 
+from apps.common.choices import Chooser, Space
 from apps.common.files import clear_abandoned, replacing
 from apps.common.json_files import check_types, read_object
 from apps.common.locks import lock
@@ -38,19 +37,6 @@ from apps.common.workers import is_one_of_several, watch_together
 
 NEW = "choose a new folder"
 BEST = "best"
-
-
-@dataclass(frozen=True)
-class Range:
-    """Numbers from `low` to `high`, or of their logarithms, in three digits."""
-
-    low: float
-    high: float
-    log: bool = False
-
-
-# For each setting that is searched a range, sizes in increasing order, or names.
-Space = Mapping[str, Range | Sequence[int] | Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -166,12 +152,13 @@ def search_settings(
     space = {n: c for n, c in space.items() if getattr(settings, n) == getattr(usual, n)}
     if not space:
         raise Refusal("tune has nothing to search: all settings that it would try are given")
-    choose = _Chooser(space, settings)
+    chooser = Chooser(space, settings)
     end = time.monotonic() + (timeout or math.inf)
     with Search.begin(run, settings) as search:
         known = search.trials()
         for number in range(1, trials + 1):
-            trial = known.get(number) or Trial(number, choose(number, known.values()))
+            before = [(t.settings, t.loss) for t in known.values() if t.loss is not None]
+            trial = known.get(number) or Trial(number, chooser.choose(number, before))
             if trial.state != "running":
                 continue
             if time.monotonic() > end:
@@ -196,74 +183,6 @@ def best_of(trials: Iterable[Trial]) -> Trial:
     if not finished:
         raise Refusal("no trial has finished: the reasons are above")
     return min(finished, key=lambda trial: trial.loss)
-
-
-class _Chooser:
-    """Chooses what a trial tries: at first the settings as they are, then by those before."""
-
-    def __init__(self, space: Space, settings: Any):
-        self.optuna = _import_optuna()
-        self.space = space
-        self.settings = settings
-        self.distributions = {name: self._distribution(each) for name, each in space.items()}
-
-    def __call__(self, number: int, trials: Iterable[Trial]) -> dict[str, Any]:
-        if number == 1:
-            return {name: getattr(self.settings, name) for name in self.space}
-        # Drawn from the number, random choices are those of a search that was not interrupted.
-        seed = np.random.SeedSequence((self.settings.seed, number)).generate_state(1)
-        sampler = self.optuna.samplers.TPESampler(seed=int(seed[0]))
-        study = self.optuna.create_study(sampler=sampler)
-        try:
-            for trial in trials:
-                if trial.loss is not None:
-                    study.add_trial(self._told(trial))
-        except (KeyError, ValueError) as error:
-            raise Refusal(
-                f"run: the trials there are of another search ({error}); {NEW}"
-            ) from error
-        codes = study.ask(self.distributions).params
-        return {name: _decoded(self.space[name], code) for name, code in codes.items()}
-
-    def _told(self, trial: Trial) -> Any:
-        codes = {name: _coded(self.space[name], value) for name, value in trial.settings.items()}
-        return self.optuna.trial.create_trial(
-            params=codes, distributions=self.distributions, value=trial.loss
-        )
-
-    def _distribution(self, choices: Range | Sequence[int] | Sequence[str]) -> Any:
-        kinds = self.optuna.distributions
-        if isinstance(choices, Range):
-            return kinds.FloatDistribution(choices.low, choices.high, log=choices.log)
-        if isinstance(choices[0], str):
-            return kinds.CategoricalDistribution(choices)
-        return kinds.IntDistribution(
-            0, len(choices) - 1
-        )  # their places, so that they have an order
-
-
-def _coded(choices: Any, value: Any) -> Any:
-    """Return a value as Optuna knows it."""
-    is_size = not isinstance(choices, Range) and not isinstance(value, str)
-    return choices.index(value) if is_size else value
-
-
-def _decoded(choices: Any, code: Any) -> Any:
-    """Return the value that Optuna means."""
-    if isinstance(choices, Range):
-        return float(f"{code:.3g}")
-    return code if isinstance(code, str) else choices[code]
-
-
-def _import_optuna() -> ModuleType:
-    try:
-        import optuna
-    except ImportError as error:
-        raise Refusal(
-            "tune needs Optuna, which is not installed: pip install --editable . --group tune"
-        ) from error
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    return optuna
 
 
 def _carry_out(search: Search, trial: Trial, module: str, workers: int) -> Trial:
@@ -322,6 +241,6 @@ def _report(search: Search, known: Mapping[int, Trial]) -> None:
         print(f"{failed} failed; {search.trials_file} has the reasons")
     best = search.link_best(trials)
     print(
-        f"The best is {best}. Its {search.monitor} was chosen among many and flatters it: what it "
-        f"is worth, evaluate says."
+        f"The best is {best}\nIts {search.monitor} was chosen among many and flatters it; "
+        f"what it is worth, evaluate says"
     )

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from apps.common.choices import Range
 from apps.common.settings import check
-from apps.common.tuning import Range, search_settings
+from apps.common.tuning import search_settings
 from apps.forecasting.settings import Settings
 
 SPACE = {

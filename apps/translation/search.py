@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from apps.common.tuning import Range, search_settings
+from apps.common.choices import Range
+from apps.common.tuning import search_settings
 from apps.translation.settings import Settings
 
 SPACE = {

@@ -6,21 +6,23 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from apps.common.applications import find_applications
+from tests.apps.test_several_processes import LIMIT_S, ROOT, SMALL
 
-ROOT = Path(__file__).parent.parent.parent
-LIMIT_S = 600
-SMALL = ("--epochs", "3", "--units", "8", "--layers", "1", "--steps", "512", "--batch-size", "9")
+OF_TEXTGEN = f"{SMALL['textgen']} --epochs 3".split()
+CAPTIONING = {
+    "captioning": "--units 4 --embedding-size 2 --vocabulary-size 60 --beams 2 --filters 2 "
+    "--levels 2 --image-size 8 --batch-size 128"
+}
 
 
-def command(folder, *options):
+def command(folder):
     program = [sys.executable, "-m", "apps.textgen", "tune", "--trials", "3", "--run", str(folder)]
-    return [*program, "--source", "sample", *SMALL, *options]
+    return [*program, "--source", "sample", *OF_TEXTGEN]
 
 
 def trials_of(folder):
@@ -59,6 +61,23 @@ def test_a_search_that_is_killed_goes_on_as_if_it_had_not_been(tmp_path):
         run([sys.executable, "-m", "apps.textgen", *action, "--run", str(unbroken / "best")])
     assert (best / "metrics.json").exists()
     assert (tmp_path / "exports" / "textgen" / "1" / "saved_model.pb").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("application", find_applications())
+def test_every_application_searches(application, tmp_path):
+    pytest.importorskip("optuna")
+    small = f"{(SMALL | CAPTIONING)[application]} --epochs 1 --trials 2".split()
+    program = [sys.executable, "-m", f"apps.{application}", "tune", "--run", str(tmp_path / "run")]
+    run([*program, "--source", "sample", *small])
+    trials = trials_of(tmp_path / "run")
+    assert [trial["state"] for trial in trials] == ["finished", "finished"]
+    for trial in trials:
+        folder = tmp_path / "run" / f"trial_{trial['number']}"
+        settings = json.loads((folder / "settings.json").read_text())
+        assert settings == settings | trial["settings"]
+        assert trial["loss"] == pytest.approx(pd.read_csv(folder / "history.csv")["val_loss"].min())
+    assert trials[0]["settings"] != trials[1]["settings"]
 
 
 @pytest.mark.slow

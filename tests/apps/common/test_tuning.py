@@ -10,9 +10,10 @@ import pytest
 
 from apps.common import tuning
 from apps.common.applications import find_applications
+from apps.common.choices import Range
 from apps.common.refusal import Refusal
 from apps.common.runs import Run
-from apps.common.tuning import Range, search_settings
+from apps.common.tuning import search_settings
 from apps.common.workers import SIZES, Ended
 from apps.textgen.search import SPACE
 from apps.textgen.settings import Settings
