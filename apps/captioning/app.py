@@ -41,6 +41,7 @@ from apps.captioning.model import build_model
 from apps.captioning.pixels import BACKBONE, load_images
 from apps.captioning.plots import plot_attention
 from apps.captioning.refinement import refine
+from apps.captioning.search import tune
 from apps.captioning.settings import Settings
 from apps.captioning.vocabulary import VOCABULARY, ids_of, learn_pieces
 from apps.common.applications import Demo
@@ -286,6 +287,6 @@ DEMO = Demo(inputs=write_pictures)
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run a command."""
-    commands = {"train": train, "refine": refine, "evaluate": evaluate}
+    commands = {"train": train, "tune": tune, "refine": refine, "evaluate": evaluate}
     commands |= {"predict": predict, "export": export, "diagnose": diagnose}
     run_command(commands, argv, "apps.captioning", __doc__)

@@ -21,7 +21,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 COMMAND, OPTION = "train", "--workers"
 THREADS = "RNNLAYERS_WORKER_THREADS"
@@ -46,11 +46,15 @@ def start_workers(name: str, argv: Sequence[str] | None = None) -> None:
         argv: Its arguments, which have been checked; those of the process if None.
     """
     argv = sys.argv[1:] if argv is None else argv
-    if os.environ.get("TF_CONFIG") or any(os.environ.get(size, "1") != "1" for size in SIZES):
-        return
     count = _asked(argv)
-    if count > 1:
+    if count > 1 and not is_one_of_several():
         sys.exit(run_together([sys.executable, "-m", name, *argv], count))
+
+
+def is_one_of_several() -> bool:
+    """Return whether `TF_CONFIG`, MPI or SLURM have started several processes, and this is one."""
+    started = any(os.environ.get(size, "1") != "1" for size in SIZES)
+    return started or bool(os.environ.get("TF_CONFIG"))
 
 
 def _asked(argv: Sequence[str]) -> int:
@@ -62,7 +66,31 @@ def _asked(argv: Sequence[str]) -> int:
     return parser.parse_known_args(argv[1:])[0].workers
 
 
+class Ended(NamedTuple):
+    """How processes have ended."""
+
+    status: int  # to end with
+    words: str = ""  # why, if the status is not 0 and the chief has not shown a traceback
+    killed: bool = False  # whether somebody has killed one
+
+
 def run_together(command: Sequence[str], count: int) -> int:
+    """Run a command as `watch_together` does, say why it failed, and return the status to end with.
+
+    Args:
+        command: The command.
+        count: The number of processes.
+    """
+    try:
+        ended = watch_together(command, count)
+    except KeyboardInterrupt:  # which the workers get, too
+        return 130
+    if ended.words:
+        print(ended.words, file=sys.stderr)
+    return ended.status
+
+
+def watch_together(command: Sequence[str], count: int) -> Ended:
     """Run a command in several processes, and end all of them once one has failed.
 
     The first of them, the chief, writes to the output of this process.
@@ -71,8 +99,8 @@ def run_together(command: Sequence[str], count: int) -> int:
         command: The command.
         count: The number of processes.
 
-    Returns:
-        The status to end with. If it is not 0, standard error has a line or a traceback.
+    Raises:
+        KeyboardInterrupt: If the user interrupts them.
     """
     addresses = free_addresses(count)
     kept_open, lifeline = os.pipe()
@@ -92,8 +120,6 @@ def run_together(command: Sequence[str], count: int) -> int:
                 environment["TMPDIR"] = folder
             workers.append(_Worker(rank, command, environment, kept_open))
         return _watch(workers)
-    except KeyboardInterrupt:  # which the workers get, too
-        return 130
     finally:
         for worker in workers:
             worker.end(GRACE_S / 5)
@@ -162,14 +188,14 @@ class _Worker:
         self.reader.join(1.0)
 
 
-def _watch(workers: Sequence[_Worker]) -> int:
+def _watch(workers: Sequence[_Worker]) -> Ended:
     """Wait for the end of all workers, or of the first that fails."""
     first = None
     while first is None:
         time.sleep(POLL_S)
         statuses = [worker.process.poll() for worker in workers]
         if all(status == 0 for status in statuses):
-            return 0
+            return Ended(0)
         first = next((w for w, s in zip(workers, statuses, strict=True) if s), None)
     status = first.process.returncode
     if status > 0:  # a mistake that all of them may find, each at its time
@@ -182,25 +208,25 @@ def _watch(workers: Sequence[_Worker]) -> int:
     chief = workers[0]
     if killed:
         names = ", ".join(f"{w.rank} (by signal {-w.process.returncode})" for w in killed)
-        line = (
+        return Ended(
+            1,
             f"error: worker {names} of {len(workers)} was killed, and the others were ended; "
-            f"repeat the command to go on after the last epoch that is complete"
+            f"repeat the command to go on after the last epoch that is complete",
+            killed=True,
         )
-        print(line, file=sys.stderr)
-        return 1
     mistaken = next((w for w in workers if w.mistake and w.process.returncode == 2), None)
     # The chief says of a worker that failed only that it is gone.
     if mistaken is chief and first is not chief and first.mistake:
         mistaken = first
     if mistaken is not None and first.process.returncode == 2:
-        sys.stderr.buffer.write(mistaken.mistake)
-        sys.stderr.buffer.flush()
-        return 2
-    if first is not chief:
-        print(f"Worker {first.rank} has failed:", file=sys.stderr)
-        sys.stderr.buffer.write(b"".join(first.lines))
-        sys.stderr.buffer.flush()
-    return 1 if status < 0 else status
+        return Ended(2, _text(mistaken.mistake))
+    lines = _text(b"".join(first.lines))
+    words = "" if first is chief else f"Worker {first.rank} has failed:\n{lines}"
+    return Ended(status, words)
+
+
+def _text(content: bytes) -> str:
+    return content.decode("utf-8", "replace").rstrip()
 
 
 def free_addresses(count: int) -> list[str]:
@@ -220,6 +246,6 @@ def end_with_watcher() -> None:
     def wait() -> None:
         with contextlib.suppress(OSError):
             os.read(int(pipe), 1)
-        os.kill(os.getpid(), signal.SIGTERM)
+        os._exit(128 + signal.SIGTERM)  # the signal itself TensorFlow would catch
 
     threading.Thread(target=wait, daemon=True).start()

@@ -40,6 +40,7 @@ from apps.forecasting.panel_windows import PanelWindows, scaled_series
 from apps.forecasting.panels import Panel
 from apps.forecasting.plots import plot_forecast, plot_step_errors
 from apps.forecasting.runs import ForecastingRun, check_model, load_forecaster, probe_inputs
+from apps.forecasting.search import tune
 from apps.forecasting.series import Series
 from apps.forecasting.settings import MEMBER_SEEDS, Settings
 from apps.forecasting.sizes import choose_sizes
@@ -273,5 +274,5 @@ def diagnose(run: Path) -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run a command."""
     commands = {"train": train, "evaluate": evaluate, "predict": predict, "export": export}
-    commands |= {"diagnose": diagnose}
+    commands |= {"tune": tune, "diagnose": diagnose}
     run_command(commands, argv, "apps.forecasting", __doc__)

@@ -37,6 +37,7 @@ from apps.recognition.examples import Examples, limited
 from apps.recognition.exported import Classifier
 from apps.recognition.inputs import read_inputs, write_demo_inputs
 from apps.recognition.networks import build_model
+from apps.recognition.search import tune
 from apps.recognition.settings import Settings
 from apps.recognition.transcriber import Transcriber
 from rnnlayers.optimizers import ClippingLogger
@@ -210,5 +211,5 @@ def diagnose(run: Path) -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run a command."""
     commands = {"train": train, "evaluate": evaluate, "predict": predict, "export": export}
-    commands |= {"diagnose": diagnose}
+    commands |= {"tune": tune, "diagnose": diagnose}
     run_command(commands, argv, "apps.recognition", __doc__)

@@ -40,6 +40,7 @@ from apps.sentiment.metrics import LOWER_IS_BETTER, scores
 from apps.sentiment.model import build_model
 from apps.sentiment.ngrams import WEIGHTS, Ngrams
 from apps.sentiment.plots import plot_errors
+from apps.sentiment.search import tune
 from apps.sentiment.settings import Settings
 from apps.sentiment.words import SPECIAL_IDS, Vectorizer
 from rnnlayers.optimizers import ClippingLogger
@@ -273,5 +274,5 @@ def diagnose(run: Path) -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run a command."""
     commands = {"train": train, "evaluate": evaluate, "predict": predict, "export": export}
-    commands |= {"diagnose": diagnose}
+    commands |= {"tune": tune, "diagnose": diagnose}
     run_command(commands, argv, "apps.sentiment", __doc__)

@@ -18,7 +18,7 @@ import orjson
 from tqdm import tqdm
 
 from apps.common.cli import find_files
-from apps.common.files import replacing
+from apps.common.files import clear_abandoned, replacing
 from apps.common.refusal import Refusal
 from apps.common.signatures import read_signatures
 from apps.serve.errors import ServingError
@@ -103,6 +103,7 @@ def _unanswered(files: Sequence[Path], to: Path) -> tuple[list[tuple[Path, Path]
                 f"{to}; answer them in two commands with different --to"
             )
     to.mkdir(parents=True, exist_ok=True)
+    clear_abandoned(to)
     wanted = [
         (file, answer)
         for answer, file in answers.items()

@@ -36,6 +36,7 @@ from apps.textgen.data import load
 from apps.textgen.exported import CARD, MAX_LENGTH, TEMPERATURES, Generator, generate
 from apps.textgen.metrics import LOWER_IS_BETTER, cross_entropy, in_bits
 from apps.textgen.model import adopt, build_model, split_layers, with_explicit_states
+from apps.textgen.search import tune
 from apps.textgen.settings import Settings
 from apps.textgen.vocabulary import SPECIAL_IDS, Characters
 
@@ -229,5 +230,5 @@ def diagnose(run: Path) -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run a command."""
     commands = {"train": train, "evaluate": evaluate, "predict": predict, "export": export}
-    commands |= {"diagnose": diagnose}
+    commands |= {"tune": tune, "diagnose": diagnose}
     run_command(commands, argv, "apps.textgen", __doc__)

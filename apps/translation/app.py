@@ -49,6 +49,7 @@ from apps.translation.inference import (
 from apps.translation.metrics import scores_by_length, translation_scores
 from apps.translation.model import build_model
 from apps.translation.plots import plot_attention
+from apps.translation.search import tune
 from apps.translation.settings import Settings
 from rnnlayers.decoding import Greedy
 from rnnlayers.optimizers import ClippingLogger
@@ -280,5 +281,5 @@ def diagnose(run: Path) -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run a command."""
     commands = {"train": train, "evaluate": evaluate, "predict": predict, "export": export}
-    commands |= {"diagnose": diagnose}
+    commands |= {"tune": tune, "diagnose": diagnose}
     run_command(commands, argv, "apps.translation", __doc__)

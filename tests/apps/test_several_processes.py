@@ -14,10 +14,11 @@ import pandas as pd
 import pytest
 
 from apps.common.applications import find_applications
-from tests.distribute.start import free_addresses
+from tests.distribute.start import free_addresses, is_alive
 
 ROOT = Path(__file__).parent.parent.parent
 LIMIT_S = 600
+QUIET = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
 # What makes a training small and leaves nothing to chance: no dropout.
 SMALL = {
     "sentiment": "--epochs 2 --units 8 --embedding-size 8 --limit 200 --batch-size 31 --dropout 0 "
@@ -46,7 +47,7 @@ def train(application, run, *options, environment=None):
     ended = subprocess.run(
         command(application, run, *options),
         cwd=ROOT,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **(environment or {})},
+        env={**QUIET, **(environment or {})},
         capture_output=True,
         text=True,
         timeout=LIMIT_S,
@@ -91,16 +92,32 @@ def test_two_processes_end_with_the_weights_of_one(application, tmp_path):
 
 
 @pytest.mark.slow
-def test_four_processes_and_then_one(tmp_path):
-    """A run that several processes have begun goes on with another number of them."""
+def test_four_processes_end_with_the_weights_of_one(tmp_path):
     register("textgen")
     assert train("textgen", tmp_path / "one")[0] == 0
     assert train("textgen", tmp_path / "four", "--workers", "4")[0] == 0
     assert_same(tmp_path / "one", tmp_path / "four", atol=1e-6)
-    run = tmp_path / "elastic"
-    process = subprocess.Popen(command("textgen", run, "--workers", "2"), cwd=ROOT)
-    kill_after_an_epoch(process, run, children_of(process)[1])
-    assert train("textgen", run)[0] == 0  # one process, with the checkpoint of two
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks at /proc")
+def test_a_run_goes_on_with_fewer_processes(tmp_path):
+    """Three, of which one is killed in the second epoch; two, all killed in the third; then one."""
+    register("textgen")
+    run, epochs = tmp_path / "elastic", ("--epochs", "3")
+    assert train("textgen", tmp_path / "one", *epochs)[0] == 0
+    for count, killed in ((3, "one"), (2, "all")):
+        process = subprocess.Popen(
+            command("textgen", run, *epochs, "--workers", str(count)), cwd=ROOT, env=QUIET
+        )
+        children = children_of(process, count)
+        wait_for_epoch(run, 4 - count)
+        time.sleep(0.5)  # into the next one
+        for victim in children[1:2] if killed == "one" else [process.pid, *children]:
+            os.kill(victim, signal.SIGKILL)
+        assert process.wait(LIMIT_S) == (1 if killed == "one" else -signal.SIGKILL)
+        assert not (run / "model.keras").exists()
+    assert train("textgen", run, *epochs)[0] == 0
     assert_same(tmp_path / "one", run, atol=1e-6)
 
 
@@ -109,22 +126,30 @@ def register(application):
     __import__(f"apps.{application}.app")
 
 
-def children_of(process):
-    """Return the processes that a process has started, once there are two."""
+def children_of(process, count=2):
+    """Return the processes that a process has started, once there are so many."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         file = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-        if len(found := [int(pid) for pid in file.read_text().split()]) == 2:
+        if len(found := [int(pid) for pid in file.read_text().split()]) == count:
             return found
         time.sleep(0.05)
     raise AssertionError("the workers did not start")
 
 
+def wait_for_epoch(run, epoch):
+    """Wait until an epoch of a run is complete."""
+    deadline = time.monotonic() + LIMIT_S
+    while time.monotonic() < deadline:
+        if (run / f"checkpoints/epoch_{epoch:04}.keras").exists():
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"epoch {epoch} has not been completed")
+
+
 def kill_after_an_epoch(process, run, victim):
     """Kill a process once the first epoch is complete; return the seconds that the others live."""
-    deadline = time.monotonic() + LIMIT_S
-    while not list(run.glob("checkpoints/epoch_*.keras")) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_for_epoch(run, 1)
     os.kill(victim, signal.SIGKILL)
     killed = time.monotonic()
     assert process.wait(LIMIT_S) == 1
@@ -153,6 +178,29 @@ def test_a_killed_worker_costs_an_epoch(victim, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks at /proc")
+@pytest.mark.parametrize("killed", ["the one that watches", "all"])
+def test_a_training_that_is_killed_as_a_whole_goes_on(killed, tmp_path):
+    """Nobody is left behind, and the same command ends with the bits of an unbroken training."""
+    register("textgen")
+    assert train("textgen", tmp_path / "unbroken", "--workers", "2")[0] == 0
+    run = tmp_path / "broken"
+    process = subprocess.Popen(command("textgen", run, "--workers", "2"), cwd=ROOT, env=QUIET)
+    children = children_of(process)
+    wait_for_epoch(run, 1)
+    for victim in [process.pid, *(children if killed == "all" else ())]:
+        os.kill(victim, signal.SIGKILL)
+    process.wait()
+    deadline = time.monotonic() + 20
+    while any(map(is_alive, children)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(map(is_alive, children))
+    assert not (run / "model.keras").exists()
+    assert train("textgen", run, "--workers", "2")[0] == 0
+    assert_same(tmp_path / "unbroken", run, atol=0)
+
+
+@pytest.mark.slow
 def test_the_same_command_under_tf_config(tmp_path):
     """Without anything that watches: other settings, a process that never comes, one that ends."""
     addresses = free_addresses(2)
@@ -168,7 +216,7 @@ def test_the_same_command_under_tf_config(tmp_path):
         return subprocess.Popen(
             command("textgen", tmp_path / "run", *options),
             cwd=ROOT,
-            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **cluster(index)},
+            env={**QUIET, **cluster(index)},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,

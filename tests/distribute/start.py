@@ -44,3 +44,12 @@ def run_cases(count, names):
     for process, (_, errors) in zip(processes, outputs, strict=True):
         assert process.returncode == 0, errors
     return [json.loads(output.splitlines()[-1]) for output, _ in outputs]
+
+
+def is_alive(pid):
+    """Return whether a process of Linux is there, and more than a name in the list."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return state != "Z"
+    except FileNotFoundError:
+        return False

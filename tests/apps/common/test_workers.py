@@ -12,6 +12,7 @@ import pytest
 
 from apps.common import workers
 from apps.common.workers import LIFELINE, THREADS, run_together, share_of, start_workers
+from tests.distribute.start import is_alive
 
 BEGIN = "import json, os, sys, time; rank = json.loads(os.environ['TF_CONFIG'])['task']['index']\n"
 
@@ -114,14 +115,6 @@ run_together([sys.executable, "-c", {code!r}], 2)
     while any(map(is_alive, pids)) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not any(map(is_alive, pids))
-
-
-def is_alive(pid):
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        return state != "Z"
-    except FileNotFoundError:
-        return False
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,12 @@
 import functools
 import json
+import os
+import signal
 import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +17,8 @@ from apps.serve import server
 from apps.serve.predict_files import predict_files
 from apps.serve.sources import Source
 from tests.apps import commands
+
+ROOT = Path(__file__).parents[3]
 
 
 def call(*argv):
@@ -202,3 +210,33 @@ def test_ray_gives_the_same_answers_and_the_same_refusals(base, tmp_path, monkey
     found = predict_files(base, given, tmp_path / "ray", "serving_default", 4)
     assert found[:2] == (1, 3)
     assert [str(tmp_path / "wrong.jsonl") in problem for problem in found.problems] == [True]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="it kills")
+def test_two_workers_of_ray_answer_and_one_that_is_killed_is_replaced(base, tmp_path):
+    pytest.importorskip("ray")
+    for number in range(6):
+        write(tmp_path / f"{number}.jsonl", [number + place / 8 for place in range(4000)])
+    to, inputs = tmp_path / "ray", str(tmp_path / "*.jsonl")
+    program = [sys.executable, "-m", "apps.serve", "batch", str(base), inputs, "--rows", "1"]
+    with (tmp_path / "output").open("w") as output:
+        process = subprocess.Popen(
+            [*program, "--to", str(to)], cwd=ROOT, stdout=output, stderr=subprocess.STDOUT
+        )
+    workers, deadline = set(), time.monotonic() + 300
+    while len(workers) < 2 and process.poll() is None and time.monotonic() < deadline:
+        writing = [int(path.name[1:].partition("-")[0]) for path in to.glob(".*-*.jsonl")]
+        workers.update(writing)
+        time.sleep(0.002)
+    os.kill(writing[0], signal.SIGKILL)
+    assert process.wait(300) == 0, (tmp_path / "output").read_text()[-4000:]
+    assert len(workers) == 2
+    assert process.pid not in workers
+    (left,) = to.glob(".*-*.jsonl")  # what the killed one was writing
+    assert left.name.startswith(f".{writing[0]}-")
+    for number in range(6):
+        found = lines(to / f"{number}.jsonl.jsonl")
+        np.testing.assert_allclose(found, 2 * (number + np.arange(4000) / 8))
+    assert predict_files(base, [inputs], to, "serving_default", 1) == (0, 6, [])
+    assert not [*to.glob(".*")]
