@@ -10,9 +10,7 @@ Leaves gpu.json and gpu.md, with the name of the card. benchmarks/README.md tell
 import argparse
 import os
 import shlex
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -28,16 +26,14 @@ import tensorflow as tf
 from apps.common.applications import find_applications
 from benchmarks.__main__ import QUICK, RESULTS
 from benchmarks.contenders import LAYERS, TINY, Shape, Workload, draw, in_graph
-from benchmarks.epoch_clock import seconds_in
+from benchmarks.epoch_clock import time_epochs
 from benchmarks.results import describe_machine, run, write
 from benchmarks.suite import Bench, Check, Ratio, Row, Suite, all_at_most
 from benchmarks.timing import Plan, Timer
 from benchmarks.torch_process import VARIABLE, TorchProcess
 
-ROOT = Path(__file__).parents[1]
 BATCH, TIMES, UNITS = 64, (100, 300, 1000), (128, 512, 1024)
 DTYPES = ("float32", "bfloat16")
-EPOCHS = 2  # the first traces and compiles
 AN_EPOCH = "The second epoch of an application on its sample"
 
 
@@ -130,20 +126,10 @@ def epochs_of(bench: Bench, application: str, cpu: bool, options: Sequence[str] 
     for name in ["cpu"] if cpu else ["gpu", "cpu"]:
         hidden = {"CUDA_VISIBLE_DEVICES": "-1"} if name == "cpu" else {}
         grows = {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}  # this process holds a part of the memory
-        with tempfile.TemporaryDirectory() as folder:
-            command = [sys.executable, "-m", f"apps.{application}", "train", "--source", "sample"]
-            command += ["--run", f"{folder}/run", "--epochs", str(EPOCHS), *options]
-            done = subprocess.run(
-                [*command, "--callbacks", "benchmarks.epoch_clock:EpochClock"],
-                cwd=ROOT,
-                env={**os.environ, **grows, **hidden, "PYTHONPATH": str(ROOT)},
-                capture_output=True,
-                text=True,
-            )
-        seconds = seconds_in(done.stdout)
-        if done.returncode or len(seconds) < EPOCHS:
-            reason = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-            bench.say(f"{application} does not train on the {name}: {reason:.200}")
+        try:
+            seconds = time_epochs(application, {**grows, **hidden}, options)
+        except RuntimeError as error:
+            bench.say(f"{application} does not train on the {name}: {error!s:.200}")
             continue
         firsts[name], rounds[name] = seconds[0], [seconds[1]]
     return bench.tell(Row(AN_EPOCH, application, rounds, firsts), "ms")

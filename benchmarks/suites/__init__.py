@@ -2,6 +2,7 @@
 
 from benchmarks.suites import (
     accuracy,
+    applications,
     cells,
     collectives,
     csv_memory,
@@ -29,6 +30,7 @@ SUITES = {
     "feeding": feeding.SUITE,
     "csv_memory": csv_memory.SUITE,
     "kept_memory": kept_memory.SUITE,
+    "applications": applications.SUITE,
     "collectives": collectives.SUITE,
     "accuracy": accuracy.SUITE,
     "family": family.SUITE,
