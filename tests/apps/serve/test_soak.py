@@ -36,7 +36,7 @@ def models(tmp_path_factory):
     texts = {"text": [b"An example"]}
     examples = {**EXAMPLES, "probability": texts, "explained": texts, "strange": {"x": 1}}
     examples["caption"] = {"image": [IMAGE.getvalue()]}
-    examples |= dict.fromkeys(("sound", "speech"), {"samples": [[0.0, 0.5]]})
+    examples["sound"] = examples["speech"] = {"samples": [[0.0, 0.5]]}
     for name, (function, signature) in MODELS.items():
         traced = tf.function(function).get_concrete_function(**signature)
         path = folder / name / "1"
