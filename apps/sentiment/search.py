@@ -30,7 +30,7 @@ def tune(
             to that of the best one.
         settings: The settings of the search. Those that are given are not searched.
         trials: The number of trainings in all. The first has the settings as they are.
-        timeout: Begin no training after so many seconds.
+        timeout: Begin no training after this many seconds.
         workers: Train in this many processes on this machine, each with a share of every batch.
     """
     settings.check()
