@@ -151,7 +151,9 @@ def search_settings(
     usual = type(settings)()
     space = {n: c for n, c in space.items() if getattr(settings, n) == getattr(usual, n)}
     if not space:
-        raise Refusal("tune has nothing to search: all settings that it would try are given")
+        raise Refusal(
+            "tune has nothing to search: all settings that it would try differ from the defaults"
+        )
     chooser = Chooser(space, settings)
     end = time.monotonic() + (timeout or math.inf)
     with Search.begin(run, settings) as search:
