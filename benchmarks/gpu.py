@@ -58,7 +58,7 @@ def measure(bench: Bench, *, cpu: bool = False, applications: Sequence[str] = ()
 
 
 def contenders(bench: Bench, workload: Workload, cpu: bool) -> dict[str, Timer]:
-    """Return the timers of all that compute a workload here; the others are said and left out."""
+    """Return the timers of all that compute a workload here; the others are named and left out."""
     arrays = draw(workload)
 
     def layer(ours: bool, **options: Any) -> Timer:
@@ -94,7 +94,7 @@ def contenders(bench: Bench, workload: Workload, cpu: bool) -> dict[str, Timer]:
 
 
 def begun(timer: Timer, first: float) -> Timer:
-    """Return a timer whose first call was made before, and took so many seconds."""
+    """Return a timer whose first call was made before, and took `first` seconds."""
     seconds = [first]
     return lambda calls: seconds.pop() if seconds else timer(calls)
 

@@ -3,6 +3,7 @@
 import ast
 import email
 import re
+import subprocess
 import sys
 import tarfile
 import tomllib
@@ -139,6 +140,16 @@ def test_a_wheel_can_be_built_from_the_source_distribution(tmp_path, monkeypatch
     assert hatchling.build.build_wheel(str(tmp_path)).startswith("rnnlayers-")
     assert {"LICENSE", "CHANGELOG.md", "CITATION.cff"} <= {path.name for path in folder.iterdir()}
     assert not (folder / "apps").exists()
+
+
+def test_nothing_compiled_is_committed():
+    command = ["git", "ls-files", "-z"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+    if listed.returncode:
+        pytest.skip("this is no clone")
+    files = [ROOT / name for name in listed.stdout.decode().split("\0") if name]
+    starts = {path: path.open("rb").read(4) for path in files if path.is_file()}
+    assert [path.name for path, start in starts.items() if start == b"\x7fELF"] == []
 
 
 @pytest.mark.parametrize(

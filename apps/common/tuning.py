@@ -133,7 +133,7 @@ def search_settings(
         settings: The settings, a dataclass of `apps.<application>.settings` with a `seed`.
         space: What is tried, by the name of the setting.
         trials: The number of trials in all.
-        timeout: Begin no trial after so many seconds. If None, there is no limit.
+        timeout: Begin no trial after this many seconds. If None, there is no limit.
         workers: The number of processes of each training.
 
     Raises:
@@ -151,7 +151,9 @@ def search_settings(
     usual = type(settings)()
     space = {n: c for n, c in space.items() if getattr(settings, n) == getattr(usual, n)}
     if not space:
-        raise Refusal("tune has nothing to search: all settings that it would try are given")
+        raise Refusal(
+            "tune has nothing to search: all settings that it would try differ from the defaults"
+        )
     chooser = Chooser(space, settings)
     end = time.monotonic() + (timeout or math.inf)
     with Search.begin(run, settings) as search:
@@ -241,6 +243,6 @@ def _report(search: Search, known: Mapping[int, Trial]) -> None:
         print(f"{failed} failed; {search.trials_file} has the reasons")
     best = search.link_best(trials)
     print(
-        f"The best is {best}\nIts {search.monitor} was chosen among many and flatters it; "
-        f"what it is worth, evaluate says"
+        f"The best is {best}\nIts {search.monitor} is the lowest of several and flatters it; "
+        f"evaluate says what it is worth"
     )

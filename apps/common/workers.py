@@ -103,7 +103,7 @@ def watch_together(command: Sequence[str], count: int) -> Ended:
         KeyboardInterrupt: If the user interrupts them.
     """
     addresses = free_addresses(count)
-    kept_open, lifeline = os.pipe()
+    pipe, kept_open = os.pipe()
     folder = tempfile.mkdtemp(prefix="workers_")  # which those that are killed leave behind
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     workers: list[_Worker] = []
@@ -114,17 +114,17 @@ def watch_together(command: Sequence[str], count: int) -> Ended:
                 **os.environ,
                 **share_of(rank, count, os.environ),
                 "TF_CONFIG": json.dumps(cluster),
-                LIFELINE: str(kept_open),
+                LIFELINE: str(pipe),
             }
             if rank:
                 environment["TMPDIR"] = folder
-            workers.append(_Worker(rank, command, environment, kept_open))
+            workers.append(_Worker(rank, command, environment, pipe))
         return _watch(workers)
     finally:
         for worker in workers:
             worker.end(GRACE_S / 5)
-        os.close(kept_open)
-        os.close(lifeline)
+        for end in (pipe, kept_open):
+            os.close(end)
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -28,9 +28,9 @@ def tune(
     Args:
         run: The folder of the search. The run of a trial is in a folder inside it, and `best` leads
             to that of the best one.
-        settings: The settings of the search. Those that are given are not searched.
+        settings: The settings of the search. Those that differ from the defaults are not searched.
         trials: The number of trainings in all. The first has the settings as they are.
-        timeout: Begin no training after so many seconds.
+        timeout: Begin no training after this many seconds.
         workers: Train in this many processes on this machine, each with a share of every batch.
     """
     settings.check()

@@ -267,6 +267,9 @@ def explain_engine(layer: Any, shape: tuple[int | None, ...], training: bool = T
         A sentence, and then a line for each engine that would be preferred but refuses. Of both
         directions, if an engine could run them at once, whether it does.
 
+    Raises:
+        ValueError: If no engine runs such a layer, or if the shape has another rank.
+
     Example:
 
     >>> print(explain_engine(rnnlayers.NAS(4, name="nas"), shape=(32, 100, 8)))
@@ -281,13 +284,18 @@ def explain_engine(layer: Any, shape: tuple[int | None, ...], training: bool = T
         )
     if hasattr(layer, "forward_layer"):
         both = (layer.forward_layer, layer.backward_layer)
+        lines = [explain_engine(one, shape, training) for one in both]
         cells, asked = (one.cell for one in both), (one.engine for one in both)
         name, reason = _in_graph(choose_for_both, tuple(cells), tuple(asked), *shape[:2], training)
-        lines = [explain_engine(one, shape, training) for one in both]
         if reason:
             how = "in one call" if name else "one after the other"
             lines.append(f"{layer.name} runs both directions {how}: {reason}.")
         return "\n".join(lines)
+    if not (isinstance(getattr(layer, "cell", None), Cell) and hasattr(layer, "engine")):
+        raise ValueError(
+            "`layer` must be a layer of one cell of this library, such as `rnnlayers.LSTM(64)`, or "
+            f"a `Bidirectional` of two; received {layer!r}."
+        )
     choice = _in_graph(choose, layer.cell, layer.engine, *shape[:2], training)
     lines = [f"{layer.name} runs on the {choice.engine} engine: {choice.reason}."]
     lines += [f"Not on {name}: {reason}." for name, reason in choice.refusals]

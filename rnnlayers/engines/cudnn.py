@@ -187,6 +187,8 @@ def _run_masked(
         lengths = tf.reduce_sum(counts, 1)
         order = tf.argsort(1 - counts, 1, stable=True)
         packed = tf.gather(inputs, order, batch_dims=1)
+        # cuDNN computes a step of an empty row, too; 0 * NaN would be NaN in the gradients.
+        packed = tf.where(tf.sequence_mask(lengths, time)[..., None], packed, tf.zeros_like(packed))
         outputs, states = call_cudnn(cells, packed, starts, lengths, training)
         states = [
             tuple(

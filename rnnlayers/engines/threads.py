@@ -12,7 +12,7 @@ _layers_at_once: ContextVar[int] = ContextVar("layers_at_once", default=1)
 
 @contextmanager
 def side_by_side(layers: int) -> Iterator[None]:
-    """Call so many layers that do not wait for one another, with a share of the threads for each.
+    """Call several layers that do not wait for one another, with a share of the threads for each.
 
     A layer alone on a core takes less time of it than a part of each of several layers does: the
     weights are read once a step for all rows.

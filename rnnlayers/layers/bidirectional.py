@@ -137,6 +137,7 @@ class Bidirectional(keras.Layer):
         for direction in (self.forward_layer, self.backward_layer):
             if not direction.built:
                 direction.build(sequences_shape)
+        self.input_spec = self.forward_layer.input_spec  # which knows the number of features now
         forward, backward = (
             _flat(direction.compute_output_shape(sequences_shape))[0][-1]
             for direction in (self.forward_layer, self.backward_layer)

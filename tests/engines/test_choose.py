@@ -89,6 +89,19 @@ def test_a_shape_of_another_rank_cannot_be_explained():
         rnnlayers.explain_engine(rnnlayers.GRU(4), (5, 3))
 
 
+@pytest.mark.parametrize(
+    "layer",
+    [
+        keras.layers.Dense(4),
+        rnnlayers.Stack([rnnlayers.GRU(4)]),
+        rnnlayers.Bidirectional(keras.layers.GRU(4, name="theirs")),
+    ],
+)
+def test_a_layer_that_no_engine_runs_cannot_be_explained(layer):
+    with refused("`layer`", "received <"):
+        rnnlayers.explain_engine(layer, (2, 5, 3))
+
+
 def losses_of_fit(engine, jit_compile):
     keras.utils.set_random_seed(3)
     model = keras.Sequential(

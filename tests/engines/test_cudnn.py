@@ -89,6 +89,18 @@ def test_dropout_of_the_inputs_and_truncated_gradients(not_eagerly):
             np.testing.assert_allclose(result, wanted, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("around", [lambda layer: layer, rnnlayers.Bidirectional])
+def test_nan_at_masked_steps_reaches_no_gradient(around):
+    mask = np.array([[True, False, True], [False] * 3, [True] * 3])
+    x = tf.constant(np.where(mask[..., None], normal(1, (3, 3, 4)), np.nan))
+    layer = around(rnnlayers.GRU(5, engine="cudnn", return_sequences=True, dtype="float64"))
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        total = tf.reduce_sum(layer(x, mask=mask, training=True) ** 2)
+    for gradient in tape.gradient(total, [x, *layer.trainable_variables]):
+        assert np.all(np.isfinite(gradient))
+
+
 def normal(seed, shape):
     return np.random.default_rng(seed).normal(size=shape)
 

@@ -237,6 +237,12 @@ def test_outputs_of_two_sizes_can_only_be_concatenated(merge_mode):
         layer.build((None, None, 3))
 
 
+def test_another_number_of_features_is_refused():
+    layer = randomize(Bidirectional(LSTM(4), name="both"))
+    with refused("'both'", "(2, 3, 7)"):
+        layer(np.ones((2, 3, 7)))
+
+
 def test_states_that_do_not_fit_are_refused():
     layer = randomize(Bidirectional(LSTM(4)))
     states = states_for(layer)

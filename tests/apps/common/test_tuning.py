@@ -1,5 +1,6 @@
 """Searches for settings: what is tried, kept, resumed and refused."""
 
+import errno
 import importlib
 import json
 import sys
@@ -13,7 +14,7 @@ from apps.common.applications import find_applications
 from apps.common.choices import Range
 from apps.common.refusal import Refusal
 from apps.common.runs import Run
-from apps.common.tuning import search_settings
+from apps.common.tuning import Search, search_settings
 from apps.common.workers import SIZES, Ended
 from apps.textgen.search import SPACE
 from apps.textgen.settings import Settings
@@ -208,6 +209,27 @@ def test_settings_that_are_refused_leave_nothing_behind(play, tmp_path):
     with pytest.raises(Refusal, match=r"^source: there is no file x$"):
         search(tmp_path / "search")
     assert not (tmp_path / "search").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", ["write_trials", "link_best"])
+def test_an_error_takes_no_trial_with_it(play, tmp_path, monkeypatch, place):
+    play()
+    usual, calls = getattr(Search, place), []
+
+    def fail_late(*arguments):
+        calls.append(place)
+        if len(calls) > 2 or place == "link_best":
+            raise OSError(errno.ENOSPC, "no space is left")
+        return usual(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Search, place, fail_late)
+        with pytest.raises(OSError, match="no space"):
+            search(tmp_path / "search", trials=2)
+    assert (tmp_path / "search" / "trial_1" / "model.keras").exists()
+    search(tmp_path / "search", trials=2)
+    assert [trial["state"] for trial in trials_of(tmp_path / "search")] == ["finished"] * 2
 
 
 @pytest.mark.slow
