@@ -13,9 +13,10 @@ from PIL import Image
 from apps.common.data import catalogue
 from apps.common.refusal import Refusal
 from apps.recognition import data
-from apps.recognition.connected import PAUSES, WORDS, utterances
-from apps.recognition.data import load, with_validation
+from apps.recognition.connected import PAUSES, WORDS, draw_utterances
+from apps.recognition.data import load
 from apps.recognition.examples import class_names, interpolated
+from apps.recognition.parts import with_validation
 from apps.recognition.sample import GESTURES, digits, gestures
 from apps.recognition.speech_sample import RATE, SPEAKERS, spoken_digits
 
@@ -273,6 +274,8 @@ def test_the_catalogue_has_recordings_images_and_series(monkeypatch):
         catalogue, "read_labelled", lambda name: catalogue.Labelled(parts, None, True)
     )
     found = load("tfds", catalogue_name="mnist")
+    with pytest.raises(Refusal, match="answer must be class with mnist, which has no sound; rec"):
+        load("tfds", catalogue_name="mnist", answer="connected")
     np.testing.assert_array_equal(found.train[0].values, np.ones((4, 4)))
 
 
@@ -356,7 +359,7 @@ def test_each_class_trains_and_validates():
 
 def test_joined_recordings_are_of_one_speaker_and_hold_their_words():
     recordings = spoken_digits(1)
-    found = utterances(recordings, 40, 1, RATE)
+    found = draw_utterances(recordings, 40, 1, RATE)
     by_name = {e.place: e for e in recordings}
     for utterance in found:
         words = [by_name[name] for name in utterance.place.split(" + ")]
@@ -368,7 +371,7 @@ def test_joined_recordings_are_of_one_speaker_and_hold_their_words():
         low, high = (spoken + gaps * seconds * RATE for seconds in PAUSES)
         assert low <= len(utterance.values) <= high
     assert len({u.answer for u in found}) > 35
-    again = utterances(recordings, 40, 1, RATE)
+    again = draw_utterances(recordings, 40, 1, RATE)
     np.testing.assert_array_equal(found[7].values, again[7].values)
 
 
