@@ -152,7 +152,7 @@ def from_path(
     options |= {"trim": trim or None, "test_part": test_part}
     if parts := layouts.find_parts(path):
         taken = ["test_part"] if parts[1] is None else []
-        _without_effect(options, taken, f"series with{'out' * bool(taken)} a test part")
+        _check_effect(options, taken, f"series with{'out' * bool(taken)} a test part")
         if answer != "class":
             raise Refusal(f"answer must be class with series, as {path} holds; received {answer}")
         train = layouts.read_series(parts[0])
@@ -162,7 +162,7 @@ def from_path(
     if path.is_file():
         records = files.load(path, known=[*COLUMNS, *filter(None, (file_column, label_column))])
         if file_column is None and not _names_files(records.head(PEEK)):
-            _without_effect(options, ["label_column", "test_part"], "a long table")
+            _check_effect(options, ["label_column", "test_part"], "a long table")
             examples, channels = long_tables.read_long(path, records, label_column)
             return with_test_part(examples, str(path), test_part, None, answer, channels=channels)
         role = "transcript" if answer == "transcript" else "label"
@@ -184,13 +184,14 @@ def from_path(
             )
         found, taken = listed, ["speaker", *([] if listed.test else ["test_part"])]
     if found.kind(path) == "images":
-        _without_effect(options, [*taken, "image_steps", "image_size"], "images")
+        _check_effect(options, [*taken, "image_steps", "image_size"], "images")
         return _of_images(found, path, image_steps, image_size, test_part, answer)
-    _without_effect(options, [*taken, "rate", "trim"], "recordings")
+    _check_effect(options, [*taken, "rate", "trim"], "recordings")
     return _of_recordings(found, path, speaker, rate, trim, test_part, answer)
 
 
-def _without_effect(options: dict, taken: Sequence[str], what: str) -> None:
+def _check_effect(options: dict, taken: Sequence[str], what: str) -> None:
+    """Refuse options that are given and not taken."""
     for name, value in options.items():
         if value is not None and name not in taken:
             raise Refusal(f"{name} has no effect with {what}: leave it out; received {value!r}")

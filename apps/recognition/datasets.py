@@ -59,8 +59,10 @@ def prepare(data: Examples, settings: Settings, spectra: Spectra | None) -> Prep
         "unit": 1 if spectra is None else spectra.hop,
     }
     changed = {"seed": settings.seed, "stretch": settings.stretch}
-    same = "" if settings.validation_part else " of these, so that only the loss on them is known"
-    print(f"Training on {len(train):,} examples, validating on {len(validation):,}{same}")
+    validating = (
+        f"validating on {len(validation):,}" if settings.validation_part else "all validate"
+    )
+    print(f"Training on {len(train):,} examples, {validating}")
     if settings.answer == "class":
         names = class_names([example.answer for example in data.train])
         return Prepared(

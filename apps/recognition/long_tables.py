@@ -40,26 +40,16 @@ def read_long(
         Refusal: If a column is missing, or a value is no number.
     """
     names = list(records.head(1))
-    columns = {role: _named(names, usual) for role, usual in NAMES.items()}
-    if label_column is not None:
-        if label_column not in names:
-            raise Refusal(f"{path}: there is no column {label_column!r} among {names}")
-        columns["label"] = label_column
-    for role in ("case", "label"):
-        if columns[role] is None:
-            advice = " or name it by --label-column" if role == "label" else ""
-            raise Refusal(f"{path}: there is no column {role!r} among {names}: add it{advice}")
-    long = columns["channel"] is not None and columns["value"] is not None
-    roles = ("case", "label", *(["time"] if columns["time"] else []))
-    others = ("channel", "value") if long else ()
-    used: list[str] = [columns[role] for role in (*roles, *others)]  # type: ignore[misc]
-    channels = [name for name in names if name not in used] if not long else []
-    if not long and not channels:
+    columns = _columns(path, names, label_column)
+    is_long = "channel" in columns
+    channels = [] if is_long else [name for name in names if name not in columns.values()]
+    if not is_long and not channels:
         raise Refusal(f"{path}: there is no column of a channel among {names}: add one")
     cases: dict[str, dict[str, list[tuple[float, float]]]] = {}
     labels: dict[str, str] = {}
-    for number, (place, fields) in enumerate(records.select([*used, *channels])):
-        row = dict(zip((*roles, *others, *channels), map(as_text, fields), strict=True))
+    for number, (place, fields) in enumerate(records.select([*columns.values(), *channels])):
+        texts = [as_text(field) for field in fields]
+        row = dict(zip(columns, texts, strict=False))
         time = as_number(row["time"], place) if "time" in row else float(number)
         case = row["case"]
         before = labels.setdefault(case, row["label"])
@@ -68,22 +58,40 @@ def read_long(
                 f"{place}: the label of a case must be the same in all of its rows; case {case!r} "
                 f"has {before!r} and {row['label']!r}"
             )
-        measured = (
-            {row["channel"]: row["value"]} if long else {name: row[name] for name in channels}
-        )
+        if is_long:
+            measured = {row["channel"]: row["value"]}
+        else:
+            measured = dict(zip(channels, texts[len(columns) :], strict=True))
         for channel, value in measured.items():
             series = cases.setdefault(case, {}).setdefault(channel, [])
             series.append((time, as_number(value, place)))
-    every = sorted({channel for case in cases.values() for channel in case}) if long else channels
+    if is_long:
+        channels = sorted({channel for case in cases.values() for channel in case})
     examples = []
-    for case, series in cases.items():
+    for case, series_of in cases.items():
         where = f"{path}, case {case}"
-        if missing := [name for name in every if name not in series]:
+        if missing := [name for name in channels if name not in series_of]:
             raise Refusal(f"{where}: the channel {missing[0]!r} is missing: complete the case")
-        ordered = [sorted(series[name], key=lambda row: row[0]) for name in every]
+        ordered = [sorted(series_of[name], key=lambda row: row[0]) for name in channels]
         values = [np.array([value for _, value in rows], "float32") for rows in ordered]
         examples.append(Example(where, stacked(values, where), "", labels[case]))
-    return with_labels(examples, path), tuple(every)
+    return with_labels(examples, path), tuple(channels)
+
+
+def _columns(path: Path, names: Sequence[str], label_column: str | None) -> dict[str, str]:
+    """Return the column of each role that the table has, of channel and value both or neither."""
+    found = {role: name for role, usual in NAMES.items() if (name := _named(names, usual))}
+    if label_column is not None:
+        if label_column not in names:
+            raise Refusal(f"{path}: there is no column {label_column!r} among {names}")
+        found["label"] = label_column
+    for role in ("case", "label"):
+        if role not in found:
+            advice = " or name it by --label-column" if role == "label" else ""
+            raise Refusal(f"{path}: there is no column {role!r} among {names}: add it{advice}")
+    if {"channel", "value"} <= found.keys():
+        return found
+    return {role: name for role, name in found.items() if role not in ("channel", "value")}
 
 
 def as_text(value: Any) -> str:

@@ -45,10 +45,9 @@ INPUTS = {
 
 
 def answers_no_rows(method: Callable) -> Callable:
-    """Return a method of a recognizer that also answers no rows, with no rows.
+    """Make a method of a recognizer answer no rows with no rows.
 
-    TensorFlow's convolutions and its search of prefixes fail without a row. They are given one of
-    a single step.
+    TensorFlow's convolutions and its search of prefixes fail without a row, so they are given one.
     """
 
     @functools.wraps(method)

@@ -175,6 +175,11 @@ def test_long_tables(tmp_path, long):
     with pytest.raises(Refusal, match="there is no column 'label' among"):
         load(str(tmp_path / "x.csv"))
     assert len(load(str(tmp_path / "x.csv"), label_column="kind").test) == 3
+    if not long:  # a channel may have the name of another role
+        (tmp_path / "x.csv").write_text("\n".join([head.replace("x", "label"), *rows]), "utf-8")
+        found = load(str(tmp_path / "x.csv"), label_column="kind")
+        assert {e.answer for e in found.train} == {"a", "b"}
+        assert found.channels == ("label", "y")
 
 
 def test_a_channel_without_any_value_stays_missing():
