@@ -9,11 +9,12 @@ from apps.recognition.examples import Example
 from apps.recognition.exported import CLASSES, EVIDENCE, PROBABILITIES, Classifier
 from apps.recognition.networks import BLANK, FEATURES, LENGTH
 from apps.recognition.plots import plot_alignment, plot_evidence
+from apps.recognition.recognizer import Recognizer
 from apps.recognition.settings import Settings
 from apps.recognition.transcriber import LOG_PROBABILITY, TEXT, Transcriber
 
 
-def inputs_of(recognizer: Classifier | Transcriber, example: Example) -> dict[str, tf.Tensor]:
+def inputs_of(recognizer: Recognizer, example: Example) -> dict[str, tf.Tensor]:
     """Return the inputs of a recognizer for one example."""
     return {
         recognizer.name_of_input: tf.constant(example.values[None]),

@@ -33,7 +33,7 @@ from apps.recognition.cells import check_cell
 from apps.recognition.data import load
 from apps.recognition.datasets import make_spectra, prepare
 from apps.recognition.evaluation import evaluate_classes, evaluate_transcripts
-from apps.recognition.examples import Examples, limited
+from apps.recognition.examples import Examples
 from apps.recognition.exported import Classifier
 from apps.recognition.inputs import read_inputs, write_demo_inputs
 from apps.recognition.networks import build_model
@@ -45,7 +45,7 @@ from rnnlayers.optimizers import ClippingLogger
 DEMO = Demo(inputs=write_demo_inputs)
 
 CLASS_NAMES = "classes.txt"  # of a run: the names of the classes, in the order of their numbers
-SYMBOLS = "symbols.txt"  # of a run: the code point of a letter of transcripts a line
+SYMBOLS = "symbols.txt"  # of a run: the letters of transcripts as code points, one a line
 OF_THE_SOURCE = (  # settings that say how a source is read
     *("sample", "catalogue_name", "answer", "file_column", "label_column", "speaker"),
     *("image_steps", "image_size", "rate", "trim", "test_part"),
@@ -57,7 +57,7 @@ OF_THE_SOURCE = (  # settings that say how a source is read
 def load_examples(settings: Settings) -> Examples:
     """Load the examples of a run, as many as its settings allow."""
     data = load(settings.source, **{name: getattr(settings, name) for name in OF_THE_SOURCE})
-    return limited(data, settings.limit, settings.seed)
+    return data.limited(settings.limit, settings.seed)
 
 
 # Training
@@ -120,12 +120,15 @@ def load_recognizer(folder: Run) -> Classifier | Transcriber:
 
 def read_names(folder: Run, settings: Settings, model: keras.Model) -> list[str]:
     """Return the names of the classes of a run, or the letters of its transcripts."""
-    is_class = settings.answer == "class"
-    file, count = (CLASS_NAMES, 0) if is_class else (SYMBOLS, 1)
-    count, what = model.output_shape[-1] - count, "classes" if is_class else "letters"
-    lines = folder.read_lines(file)
-    codes = [line for line in lines if line.isdecimal() and int(line) <= sys.maxunicode]
-    names = lines if is_class else [chr(int(code)) for code in codes]
+    outputs = model.output_shape[-1]
+    if settings.answer == "class":
+        file, what, count = CLASS_NAMES, "classes", outputs
+        names = folder.read_lines(file)
+    else:
+        file, what, count = SYMBOLS, "letters", outputs - 1  # one is of the blank
+        codes = folder.read_lines(file)
+        known = (code for code in codes if code.isdecimal() and int(code) <= sys.maxunicode)
+        names = [chr(int(code)) for code in known]
     if len(set(names)) != count:
         raise Refusal(
             f"{folder.folder / file} must hold the {count} {what} of the model, one a line; "

@@ -62,7 +62,7 @@ def resampled_length(count: int, rate: int, wanted: int) -> int:
     return max(1, count * wanted // rate)
 
 
-def prepared(samples: np.ndarray, rate: int, wanted: int, trim: bool) -> np.ndarray:
+def at_rate(samples: np.ndarray, rate: int, wanted: int, trim: bool) -> np.ndarray:
     """Bring samples to another rate, and cut silence at both ends if that is asked for."""
     samples = resampled(samples, rate, wanted)
     return trimmed(samples, wanted) if trim else samples

@@ -65,8 +65,7 @@ class Padded:
         for indices in self.order():
             rows = [self.values[index] for index in indices]
             if rng is not None and self.stretch:
-                low, high = 1 - self.stretch, 1 / (1 - self.stretch)
-                rows = [stretched(row, np.exp(rng.uniform(*np.log((low, high))))) for row in rows]
+                rows = [stretched_at_random(row, self.stretch, rng) for row in rows]
             yield padded(rows, self.name, self.unit), self.targets[indices]
 
     def _random(self, purpose: int) -> np.random.Generator | None:
@@ -98,6 +97,12 @@ def padded(rows: Sequence[np.ndarray], name: str, unit: int) -> dict[str, np.nda
     for place, row in zip(values, rows, strict=True):
         place[: len(row)] = row
     return {name: values, "length": lengths}
+
+
+def stretched_at_random(values: np.ndarray, part: float, rng: np.random.Generator) -> np.ndarray:
+    """Return a series or recording that is longer or shorter by up to a part."""
+    most = -np.log(1 - part)
+    return stretched(values, np.exp(rng.uniform(-most, most)))
 
 
 def stretched(values: np.ndarray, factor: float) -> np.ndarray:

@@ -1,13 +1,14 @@
 """The recurrences of the library by the name of the option `--cell`."""
 
 import re
+from difflib import get_close_matches
 
 import keras
 
 import rnnlayers
 from apps.common.refusal import Refusal
 
-# Layers that a number of units does not make, or that do not learn from the inputs of a step alone.
+# Layers that cannot be the recurrence, and why.
 OTHERS = {
     "grud": "it reads the times between measurements",
     "echo_state": "it does not learn",
@@ -17,8 +18,8 @@ OTHERS = {
 COMMON = ("lstm", "gru", "elman", "peephole_lstm", "min_gru", "lru")  # for a message
 
 
-def names() -> dict[str, type]:
-    """Return the layers of the library by name: `lstm`, `peephole_lstm`, `min_gru`, ..."""
+def layers_by_name() -> dict[str, type]:
+    """Return the layers that can be the recurrence: `lstm`, `peephole_lstm`, `min_gru`, ..."""
     every = (getattr(rnnlayers, name) for name in rnnlayers.__all__)
     named = {
         re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", kind.__name__).lower(): kind
@@ -38,10 +39,8 @@ def check_cell(cell: str) -> None:
     """
     if cell in OTHERS:
         raise Refusal(f"cell cannot be {cell}, since {OTHERS[cell]}: choose another")
-    known = names()
+    known = layers_by_name()
     if cell not in known:
-        from difflib import get_close_matches
-
         near = get_close_matches(cell, known, len(COMMON)) or COMMON
         raise Refusal(
             f"cell must be one of the {len(known)} layers of the library, such as "
@@ -51,4 +50,4 @@ def check_cell(cell: str) -> None:
 
 def recurrent(cell: str, units: int) -> keras.Layer:
     """Create the layer of a cell, which returns its states of all steps."""
-    return names()[cell](units, return_sequences=True)
+    return layers_by_name()[cell](units, return_sequences=True)

@@ -1,4 +1,4 @@
-"""Connected words: recordings of single words joined to utterances, anew in each epoch."""
+"""Connected words: recordings of single words, joined at random to other utterances each epoch."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from apps.common.batches import feed
-from apps.recognition.batches import Padded, padded, signature, stretched
+from apps.recognition.batches import Padded, padded, signature, stretched_at_random
 from apps.recognition.examples import Example
 from apps.recognition.symbols import Alphabet
 
@@ -16,7 +16,7 @@ PAUSES = (-0.06, 0.3)  # seconds between two words; below zero they overlap
 HISS = (1e-4, 2e-3)  # the deviation of the noise under an utterance: no pause is quite silent
 
 
-def join(rng: np.random.Generator, recordings: Sequence[Example], rate: int) -> Example:
+def draw_utterance(rng: np.random.Generator, recordings: Sequence[Example], rate: int) -> Example:
     """Join recordings of one speaker, drawn at random, to an utterance."""
     first = recordings[rng.integers(len(recordings))]
     voices = [one for one in recordings if one.speaker == first.speaker]
@@ -41,14 +41,16 @@ def join(rng: np.random.Generator, recordings: Sequence[Example], rate: int) -> 
     )
 
 
-def utterances(recordings: Sequence[Example], count: int, seed: int, rate: int) -> list[Example]:
-    """Join recordings to utterances, always the same ones."""
+def draw_utterances(
+    recordings: Sequence[Example], count: int, seed: int, rate: int
+) -> list[Example]:
+    """Join recordings to utterances, always the same ones for a seed."""
     rng = np.random.default_rng(seed)
-    return [join(rng, recordings, rate) for _ in range(count)]
+    return [draw_utterance(rng, recordings, rate) for _ in range(count)]
 
 
 class Utterances(Padded):
-    """Utterances that are joined anew in each epoch, in padded batches.
+    """Utterances in padded batches, others in each epoch.
 
     Args:
         recordings: Recordings of single words.
@@ -80,16 +82,15 @@ class Utterances(Padded):
 
     def __iter__(self) -> Iterator[tuple[dict[str, np.ndarray], np.ndarray]]:
         rng = np.random.default_rng((self.seed, self.epoch))
-        # Drawn in groups, and batched by length within a group, so that there is little padding.
-        drawn = [join(rng, self.recordings, self.rate) for _ in range(self.count)]
+        # Of similar length in a batch, so that there is little padding.
+        drawn = [draw_utterance(rng, self.recordings, self.rate) for _ in range(self.count)]
         drawn.sort(key=lambda utterance: len(utterance.values))
         batches = [drawn[n : n + self.batch_size] for n in range(0, self.count, self.batch_size)]
         for place in rng.permutation(len(batches)):
             batch = batches[place]
             rows = [utterance.values for utterance in batch]
             if self.stretch:
-                factors = np.exp(rng.uniform(-1, 1, len(rows)) * -np.log(1 - self.stretch))
-                rows = [stretched(*row) for row in zip(rows, factors, strict=True)]
+                rows = [stretched_at_random(row, self.stretch, rng) for row in rows]
             yield (
                 padded(rows, self.name, self.unit),
                 self.alphabet.ids([utterance.answer for utterance in batch]),

@@ -1,6 +1,7 @@
 """Recordings, series of measurements and images: samples, the catalogue, and files of the user.
 
-`from_path` reads the layouts of `layouts.py` (series) and of `folders.py` (files).
+`from_path` reads the layouts of `layouts.py` and `long_tables.py` (series) and of `folders.py`
+(files).
 """
 
 import functools
@@ -11,20 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from apps.common.data import catalogue, door, files
-from apps.common.data.splits import stratified_split
 from apps.common.refusal import Refusal
-from apps.recognition import audio, images, layouts
-from apps.recognition.examples import (
-    Example,
-    Examples,
-    by_speaker,
-    check_classes,
-    check_same_classes,
-    check_series,
-    split,
-    without_missing,
-)
+from apps.recognition import audio, images, layouts, long_tables
+from apps.recognition.examples import Example, Examples
 from apps.recognition.folders import PEEK, Found, find_files, has_files, read_table
+from apps.recognition.parts import complete, with_test_part
 from apps.recognition.sample import digits, gestures
 from apps.recognition.settings import Answer
 from apps.recognition.speech_sample import RATE, spoken_digits
@@ -69,14 +61,14 @@ def from_sample(
     if name == "spoken":
         examples = spoken_digits(TAKES)
         origin = "the embedded sample spoken (a synthesizer, no people)"
-        return _parted(examples, origin, None, speaker, answer, rate=RATE)
+        return with_test_part(examples, origin, None, speaker, answer, rate=RATE)
     if name == "digits":
         examples = digits(image_steps == "pixels")
         origin = "scikit-learn's digits (8 x 8, handwritten)"
     else:
         examples = gestures(GESTURES)
         origin = "the embedded sample gestures (drawn by this project, no people)"
-    return _parted(examples, origin, None, None, answer)
+    return with_test_part(examples, origin, None, None, answer)
 
 
 def from_catalogue(
@@ -101,6 +93,8 @@ def from_catalogue(
     """
     name = catalogue_name or CATALOGUE_NAME
     found = catalogue.read_labelled(name)
+    if answer != "class" and found.rate is None:
+        raise Refusal(f"answer must be class with {name}, which has no sound; received {answer}")
     parts: dict[str, list[Example]] = {}
     for split_name, rows in found.parts.items():
         part = parts.setdefault(split_name, [])
@@ -108,7 +102,7 @@ def from_catalogue(
             place = f"{name} {split_name} {number}"
             if found.rate is not None:
                 samples = np.asarray(value, "float32").ravel() / 2**15
-                values = audio.prepared(samples, found.rate, rate or found.rate, trim)
+                values = audio.at_rate(samples, found.rate, rate or found.rate, trim)
             elif found.is_image:
                 grey = np.asarray(value, "float32").mean(axis=-1) / 255
                 values = images.as_steps(grey, image_steps == "pixels")
@@ -118,8 +112,8 @@ def from_catalogue(
     origin = f"{name} of the TensorFlow Datasets catalogue"
     used = rate or found.rate
     if "test" in parts:
-        return _complete(parts["train"], parts["test"], origin, used, answer)
-    return _parted(parts["train"], origin, None, None, answer, rate=used)
+        return complete(parts["train"], parts["test"], origin, used, answer)
+    return with_test_part(parts["train"], origin, None, None, answer, rate=used)
 
 
 def from_path(
@@ -158,19 +152,19 @@ def from_path(
     options |= {"trim": trim or None, "test_part": test_part}
     if parts := layouts.find_parts(path):
         taken = ["test_part"] if parts[1] is None else []
-        _without_effect(options, taken, f"series with{'out' * bool(taken)} a test part")
+        _check_effect(options, taken, f"series with{'out' * bool(taken)} a test part")
         if answer != "class":
             raise Refusal(f"answer must be class with series, as {path} holds; received {answer}")
         train = layouts.read_series(parts[0])
         if parts[1] is None:
-            return _parted(train, str(path), test_part, None, answer)
-        return _complete(train, layouts.read_series(parts[1]), str(path), None, answer)
+            return with_test_part(train, str(path), test_part, None, answer)
+        return complete(train, layouts.read_series(parts[1]), str(path), None, answer)
     if path.is_file():
         records = files.load(path, known=[*COLUMNS, *filter(None, (file_column, label_column))])
         if file_column is None and not _names_files(records.head(PEEK)):
-            _without_effect(options, ["label_column", "test_part"], "a long table")
-            examples, channels = layouts.read_long(path, records, label_column)
-            return _parted(examples, str(path), test_part, None, answer, channels=channels)
+            _check_effect(options, ["label_column", "test_part"], "a long table")
+            examples, channels = long_tables.read_long(path, records, label_column)
+            return with_test_part(examples, str(path), test_part, None, answer, channels=channels)
         role = "transcript" if answer == "transcript" else "label"
         found = Found(read_table(path, records, file_column, label_column, role))
         taken = ["file_column", "label_column", "speaker", "test_part"]
@@ -190,13 +184,14 @@ def from_path(
             )
         found, taken = listed, ["speaker", *([] if listed.test else ["test_part"])]
     if found.kind(path) == "images":
-        _without_effect(options, [*taken, "image_steps", "image_size"], "images")
+        _check_effect(options, [*taken, "image_steps", "image_size"], "images")
         return _of_images(found, path, image_steps, image_size, test_part, answer)
-    _without_effect(options, [*taken, "rate", "trim"], "recordings")
+    _check_effect(options, [*taken, "rate", "trim"], "recordings")
     return _of_recordings(found, path, speaker, rate, trim, test_part, answer)
 
 
-def _without_effect(options: dict, taken: Sequence[str], what: str) -> None:
+def _check_effect(options: dict, taken: Sequence[str], what: str) -> None:
+    """Refuse options that are given and not taken."""
     for name, value in options.items():
         if value is not None and name not in taken:
             raise Refusal(f"{name} has no effect with {what}: leave it out; received {value!r}")
@@ -236,8 +231,8 @@ def _of_images(
         for part in (found.train, found.test)
     )
     if not test:
-        return _parted(train, str(path), test_part, None, answer)
-    return _complete(train, test, str(path), None, answer)
+        return with_test_part(train, str(path), test_part, None, answer)
+    return complete(train, test, str(path), None, answer)
 
 
 def _of_recordings(
@@ -259,84 +254,14 @@ def _of_recordings(
         print(f"{path}: samples a second differ ({each}); all are brought to {used:,}")
     train, test = (
         [
-            Example(e.place, audio.prepared(samples, its, used, trim), e.speaker, e.answer)
+            Example(e.place, audio.at_rate(samples, its, used, trim), e.speaker, e.answer)
             for e, samples, its in part
         ]
         for part in read
     )
     if speaker is not None or not test:
-        return _parted([*train, *test], str(path), test_part, speaker, answer, rate=used)
-    return _complete(train, test, str(path), used, answer)
-
-
-def _parted(
-    examples: Sequence[Example],
-    where: str,
-    test_part: float | None,
-    speaker: str | None,
-    answer: Answer,
-    rate: int | None = None,
-    channels: tuple[str, ...] = (),
-) -> Examples:
-    """Return examples with a test part, which the source does not have."""
-    if rate is None:  # before the order is another, so that a message names the first of its file
-        channels = channels or _numbered_channels(examples)
-        check_series(examples, channels)
-    if speaker is not None:
-        train, test, where = by_speaker(examples, speaker, where)
-    else:
-        train, test, where = split(examples, where, test_part, answer == "transcript")
-    return _complete(train, test, where, rate, answer, channels)
-
-
-def _complete(
-    train: Sequence[Example],
-    test: Sequence[Example],
-    where: str,
-    rate: int | None,
-    answer: Answer,
-    channels: tuple[str, ...] = (),
-) -> Examples:
-    """Return checked examples, without missing values."""
-    if rate is None:
-        channels = channels or _numbered_channels(train)
-        for part in (train, test):
-            check_series(part, channels)
-        train, test = (without_missing(part, where) for part in (train, test))
-    data = Examples(train, test, where, rate=rate, channels=channels)
-    if answer != "transcript":
-        check_classes(train, where, 2)  # one each to train and to validate
-        check_same_classes(data)
-    return data
-
-
-def _numbered_channels(examples: Sequence[Example]) -> tuple[str, ...]:
-    return tuple(str(n + 1) for n in range(examples[0].values.shape[-1]))
-
-
-def with_validation(
-    data: Examples, part: float, seed: int, answer: Answer
-) -> tuple[list[Example], list[Example]]:
-    """Split the training examples into those that train and those that validate.
-
-    Where the part is 0, all of them do both.
-
-    Raises:
-        Refusal: If there are too few.
-    """
-    if not part:
-        return list(data.train), list(data.train)
-    if answer == "transcript":
-        count = round(part * len(data.train))
-        if not 0 < count < len(data.train):
-            raise Refusal(
-                f"validation_part must leave examples for training and for validation; {part} of "
-                f"{len(data.train)} is {count}: choose another part, or give more examples"
-            )
-        order = np.random.default_rng(seed).permutation(len(data.train))
-        shuffled = [data.train[place] for place in order]
-        return shuffled[count:], shuffled[:count]
-    return stratified_split(data.train, part, seed)
+        return with_test_part([*train, *test], str(path), test_part, speaker, answer, rate=used)
+    return complete(train, test, str(path), used, answer)
 
 
 # `load(source, **options)` calls the one of these functions that `source` names.

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from apps.recognition.batches import Padded, padded
-from apps.recognition.connected import Utterances, utterances
-from apps.recognition.data import with_validation
+from apps.recognition.connected import Utterances, draw_utterances
 from apps.recognition.examples import Example, Examples, class_names
 from apps.recognition.features import Spectra
 from apps.recognition.networks import FEATURES, SAMPLES, Statistics
+from apps.recognition.parts import with_validation
 from apps.recognition.settings import Settings
 from apps.recognition.symbols import Alphabet, check_lengths
 
@@ -59,8 +59,10 @@ def prepare(data: Examples, settings: Settings, spectra: Spectra | None) -> Prep
         "unit": 1 if spectra is None else spectra.hop,
     }
     changed = {"seed": settings.seed, "stretch": settings.stretch}
-    same = "" if settings.validation_part else " of these, so that only the loss on them is known"
-    print(f"Training on {len(train):,} examples, validating on {len(validation):,}{same}")
+    validating = (
+        f"validating on {len(validation):,}" if settings.validation_part else "all validate"
+    )
+    print(f"Training on {len(train):,} examples, {validating}")
     if settings.answer == "class":
         names = class_names([example.answer for example in data.train])
         return Prepared(
@@ -80,7 +82,7 @@ def prepare(data: Examples, settings: Settings, spectra: Spectra | None) -> Prep
             **options,
             **changed,
         )
-        validation = utterances(validation, VALIDATION_UTTERANCES, settings.seed, data.rate)
+        validation = draw_utterances(validation, VALIDATION_UTTERANCES, settings.seed, data.rate)
     else:
         train = check_lengths(
             train, alphabet, spectra, settings.stride, settings.stretch, settings.blanks

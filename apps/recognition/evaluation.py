@@ -13,13 +13,13 @@ from apps.common.reports import format_table, report
 from apps.common.runs import Run
 from apps.recognition import baselines
 from apps.recognition.batches import Padded
-from apps.recognition.connected import utterances
-from apps.recognition.data import with_validation
+from apps.recognition.connected import draw_utterances
 from apps.recognition.datasets import features_of, labelled, measure, standardized
 from apps.recognition.examples import Example, Examples
 from apps.recognition.exported import Classifier
 from apps.recognition.metrics import LOWER_IS_BETTER, recalls, scores, transcript_scores
 from apps.recognition.networks import FEATURES, Statistics, build_convolutional, compiled
+from apps.recognition.parts import with_validation
 from apps.recognition.plots import plot_confusion
 from apps.recognition.settings import Settings
 from apps.recognition.symbols import Alphabet, plain
@@ -37,17 +37,15 @@ def class_baselines(
     train: Part,
     validation: Part,
     test: Part,
-    statistics: Statistics,
     classes: int,
 ) -> dict[str, np.ndarray]:
     """Answer the test part by baselines.
 
     Args:
         settings: The settings of the run.
-        train: What they learn from: features, standardized but for the convolutional network.
+        train: What they learn from, standardized features.
         validation: What the epoch of the convolutional network is chosen on.
         test: What they answer.
-        statistics: The mean and variance of the training features.
         classes: The number of classes.
 
     Returns:
@@ -58,7 +56,7 @@ def class_baselines(
         "majority": baselines.majority(labels, classes, len(test[0])),
         "averaged_features": baselines.averaged_features(features, labels, test[0], classes),
         "nearest_neighbour": baselines.nearest_neighbour(features, labels, test[0], classes),
-        "convolutional": convolutional(settings, train, validation, test[0], statistics, classes),
+        "convolutional": convolutional(settings, train, validation, test[0], classes),
     }
 
 
@@ -67,14 +65,13 @@ def convolutional(
     train: Part,
     validation: Part,
     test: Sequence[np.ndarray],
-    statistics: Statistics,
     classes: int,
 ) -> np.ndarray:
     """Train a convolutional network as the run was trained, and answer by it."""
     keras.utils.set_random_seed(settings.seed)
-    count = len(statistics.mean)
-    already = Statistics(np.zeros(count, "float32"), np.ones(count, "float32"))
-    network = build_convolutional(settings, classes, already)
+    size = train[0][0].shape[1]
+    standardized_already = Statistics(np.zeros(size, "float32"), np.ones(size, "float32"))
+    network = build_convolutional(settings, classes, standardized_already)
     options = {"batch_size": settings.batch_size, "name": FEATURES}
     batches = Padded(*train, **options, seed=settings.seed, stretch=settings.stretch)
     loss = keras.losses.SparseCategoricalCrossentropy()
@@ -136,7 +133,7 @@ def evaluate_classes(run: Run, settings: Settings, classifier: Classifier, data:
         (standardized(features, statistics), labels)
         for features, (_, labels) in zip(read, parts, strict=True)
     ]
-    found = class_baselines(settings, *known, statistics, len(names))
+    found = class_baselines(settings, *known, len(names))
     labels = parts[2][1]
     table = table_of_classes(labels, probabilities, names)
     report(
@@ -161,7 +158,7 @@ def evaluate_transcripts(
     """
     test: Sequence[Example] = data.test
     if settings.answer == "connected":
-        test = utterances(test, TEST_UTTERANCES, TEST_SEED, transcriber.spectra.rate)
+        test = draw_utterances(test, TEST_UTTERANCES, TEST_SEED, transcriber.spectra.rate)
         print(f"Joined the test recordings to {len(test):,} utterances")
     said = [plain(example.answer) for example in test]
     if foreign := Alphabet(transcriber.symbols).foreign(said):

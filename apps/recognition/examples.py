@@ -2,15 +2,14 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from apps.common.data.splits import SPLIT_SEED, Splits, stratified_split
+from apps.common.data.splits import Splits
 from apps.common.refusal import Refusal
 
-TEST_PART = 0.2
 MAX_CLASSES = 1000
 SHOWN = 5  # names in a message
 
@@ -46,65 +45,6 @@ class Examples(Splits):
             low, high = min(lengths) / self.rate, max(lengths) / self.rate
             what = f"{low:.2f} to {high:.2f} s at {self.rate:,} samples a second"
         return f"{super().counts()}, {what}"
-
-
-def split(
-    examples: Sequence[Example], where: str, test_part: float | None, transcripts: bool
-) -> tuple[Sequence[Example], Sequence[Example], str]:
-    """Split off a test part, always the same.
-
-    Args:
-        examples: All examples.
-        where: Where they came from.
-        test_part: The part that tests; `TEST_PART` if None.
-        transcripts: Whether the answers are transcripts, so that there are no classes.
-
-    Returns:
-        Training examples, test examples, and the origin in words.
-
-    Raises:
-        Refusal: If there are too few.
-    """
-    part = TEST_PART if test_part is None else test_part
-    origin = (
-        f"{where}, without a test part: {part:.0%} chosen for testing, always the same "
-        f"(--test-part says otherwise)"
-    )
-    if transcripts:
-        count = round(part * len(examples))
-        if not 0 < count < len(examples):
-            raise Refusal(
-                f"{where}: {part} of {len(examples)} examples is {count}: give more examples, or "
-                f"another part by --test-part"
-            )
-        order = np.random.default_rng(SPLIT_SEED).permutation(len(examples))
-        shuffled = [examples[place] for place in order]
-        return shuffled[count:], shuffled[:count], origin
-    check_classes(examples, where, 3)  # one each to train, to validate and to test
-    train, test = stratified_split(examples, part, SPLIT_SEED)
-    return train, test, origin
-
-
-def by_speaker(
-    examples: Sequence[Example], speaker: str, where: str
-) -> tuple[list[Example], list[Example], str]:
-    """Split off the recordings of one speaker for testing.
-
-    Raises:
-        Refusal: If there is no such speaker, or no other.
-    """
-    names = sorted({example.speaker for example in examples} - {""})
-    if speaker not in names:
-        found = ", ".join(names[:SHOWN]) or "none, as the names of files must be label_speaker_take"
-        raise Refusal(
-            f"speaker must be one of the speakers of {where}: {found}; received {speaker}"
-        )
-    sides: tuple[list[Example], list[Example]] = ([], [])
-    for example in examples:
-        sides[example.speaker == speaker].append(example)
-    if not sides[0]:
-        raise Refusal(f"{where}: all recordings are of {speaker}: leave --speaker out")
-    return *sides, f"{where}, tested on the speaker {speaker}"
 
 
 def check_classes(examples: Sequence[Example], where: str, minimum: int) -> None:
@@ -202,9 +142,3 @@ def check_series(examples: Sequence[Example], channels: Sequence[str]) -> None:
                 f"{example.place}: values must be finite or missing; received "
                 f"{values[np.isinf(values)][0]}: correct it, or leave it empty"
             )
-
-
-def limited(data: Examples, limit: int | None, seed: int) -> Examples:
-    """Return at most `limit` training and test examples, with the proportions of classes."""
-    kept = data.limited(limit, seed)
-    return replace(data, train=kept.train, test=kept.test, origin=kept.origin)

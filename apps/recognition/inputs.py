@@ -11,6 +11,7 @@ from apps.common.refusal import Refusal
 from apps.recognition import audio, images, layouts
 from apps.recognition.examples import Example, interpolated
 from apps.recognition.features import Spectra
+from apps.recognition.long_tables import as_text
 from apps.recognition.sample import gestures
 from apps.recognition.settings import Settings
 
@@ -35,7 +36,7 @@ def read_inputs(
     """
     if spectra is not None:
         return [
-            Example(str(path), recording(path, settings, spectra.rate), "", "")
+            Example(str(path), read_recording(path, settings, spectra.rate), "", "")
             for path in find_files(inputs, audio.SUFFIXES)
         ]
     examples = []
@@ -65,10 +66,10 @@ def read_inputs(
     return [one._replace(values=interpolated(one.values)) for one in examples]
 
 
-def recording(path: Path, settings: Settings, rate: int) -> np.ndarray:
+def read_recording(path: Path, settings: Settings, rate: int) -> np.ndarray:
     """Read a recording as the run reads them, `(samples,)`."""
     samples, own = audio.read_audio(path.read_bytes(), path)
-    return audio.prepared(samples, own, rate, settings.trim)
+    return audio.at_rate(samples, own, rate, settings.trim)
 
 
 def read_csv(path: Path) -> np.ndarray:
@@ -82,7 +83,7 @@ def read_csv(path: Path) -> np.ndarray:
     names = list(records.head(1))
     rows = []
     for place, fields in records.select(names):
-        rows.append(layouts.as_numbers([str(value or "") for value in fields], place))
+        rows.append(layouts.as_numbers([as_text(value) for value in fields], place))
     if not rows:
         raise Refusal(f"{path}: expected a row for each step under the header; received none")
     return np.stack(rows)

@@ -5,20 +5,16 @@
 - `.arff` of Weka: a case a line, the label last; of several channels as one text in quotes;
 - `.tsv` of the UCR archive: the label first, then the values;
 - NumPy: `.npz` with `X` (cases, timesteps, channels) and `y` (cases);
-- a long table: a row for each case and time, with a column for each channel, or with columns of the
-  channel and the value;
 - UCI's Japanese Vowels: `ae.train` and `ae.test`, blocks of rows, each closed by a row of 1.0.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from apps.common.data import files
-from apps.common.data.records import Records
 from apps.common.refusal import Refusal
 from apps.recognition.examples import Example
 
@@ -26,13 +22,6 @@ MISSING = ("?", "", "nan", "na")
 # Blocks of each speaker, as the description of the data set has them.
 VOWELS = {"ae.train": (30,) * 9, "ae.test": (31, 35, 88, 44, 29, 24, 40, 50, 29)}
 END = 1.0  # of a block, in each column
-LONG = {  # usual names of the columns of a long table, in small letters and digits
-    "case": ("case", "caseid", "id", "instance", "instanceid", "series", "seriesid", "sample"),
-    "time": ("time", "timestamp", "timepoint", "step", "reading", "readingid", "t", "index"),
-    "channel": ("channel", "channelid", "dim", "dimid", "dimension", "variable"),
-    "value": ("value", "values", "measurement"),
-    "label": ("label", "class", "target", "gesture", "activity"),
-}
 
 
 def read_ts(path: Path) -> list[Example]:
@@ -59,8 +48,8 @@ def read_ts(path: Path) -> list[Example]:
             place = f"{path}, line {number}"
             *channels, label = line.split(":")
             values = [as_numbers(channel.split(","), place) for channel in channels]
-            examples.append(Example(place, _stacked(values, place), "", label.strip()))
-    return _some(examples, path)
+            examples.append(Example(place, stacked(values, place), "", label.strip()))
+    return with_labels(examples, path)
 
 
 def read_arff(path: Path) -> list[Example]:
@@ -83,8 +72,8 @@ def read_arff(path: Path) -> list[Example]:
             values, _, label = line.rpartition(",")
             channels = [values]
         numbers = [as_numbers(channel.split(","), place) for channel in channels]
-        examples.append(Example(place, _stacked(numbers, place), "", label.strip(" '\"")))
-    return _some(examples, path)
+        examples.append(Example(place, stacked(numbers, place), "", label.strip(" '\"")))
+    return with_labels(examples, path)
 
 
 def read_tsv(path: Path) -> list[Example]:
@@ -97,7 +86,7 @@ def read_tsv(path: Path) -> list[Example]:
         known = np.flatnonzero(~np.isnan(channel))  # shorter series end with missing values
         channel = channel[: known[-1] + 1] if len(known) else channel
         examples.append(Example(place, channel[:, None], "", label.strip()))
-    return _some(examples, path)
+    return with_labels(examples, path)
 
 
 def read_npz(path: Path) -> list[Example]:
@@ -129,7 +118,7 @@ def read_npz(path: Path) -> list[Example]:
         known = np.flatnonzero(~np.isnan(case).all(axis=1))
         case = case[: known[-1] + 1] if len(known) else case
         examples.append(Example(f"{path}, case {number}", case, "", str(label)))
-    return _some(examples, path)
+    return with_labels(examples, path)
 
 
 def read_vowels(path: Path) -> list[Example]:
@@ -162,69 +151,6 @@ def read_vowels(path: Path) -> list[Example]:
     ]
 
 
-def read_long(
-    path: Path, records: Records, label_column: str | None
-) -> tuple[list[Example], tuple[str, ...]]:
-    """Read a long table: a row for each case and time.
-
-    Args:
-        path: The file.
-        records: Its rows.
-        label_column: The column of the label; found by its name if None.
-
-    Returns:
-        The examples, and the names of the channels.
-
-    Raises:
-        Refusal: If a column is missing, or a value is no number.
-    """
-    names = list(records.head(1))
-    columns = {role: _named(names, usual) for role, usual in LONG.items()}
-    if label_column is not None:
-        if label_column not in names:
-            raise Refusal(f"{path}: there is no column {label_column!r} among {names}")
-        columns["label"] = label_column
-    for role in ("case", "label"):
-        if columns[role] is None:
-            advice = " or name it by --label-column" if role == "label" else ""
-            raise Refusal(f"{path}: there is no column {role!r} among {names}: add it{advice}")
-    long = columns["channel"] is not None and columns["value"] is not None
-    roles = ("case", "label", *(["time"] if columns["time"] else []))
-    others = ("channel", "value") if long else ()
-    used: list[str] = [columns[role] for role in (*roles, *others)]  # type: ignore[misc]
-    channels = [name for name in names if name not in used] if not long else []
-    if not long and not channels:
-        raise Refusal(f"{path}: there is no column of a channel among {names}: add one")
-    cases: dict[str, dict[str, list[tuple[float, float, str]]]] = {}
-    labels: dict[str, tuple[str, str]] = {}
-    for number, (place, fields) in enumerate(records.select([*used, *channels])):
-        row = dict(zip((*roles, *others, *channels), map(_text, fields), strict=True))
-        time = _number(row["time"], place) if "time" in row else float(number)
-        case = row["case"]
-        before, _ = labels.setdefault(case, (row["label"], place))
-        if before != row["label"]:
-            raise Refusal(
-                f"{place}: the label of a case must be the same in all of its rows; case {case!r} "
-                f"has {before!r} and {row['label']!r}"
-            )
-        measured = (
-            {row["channel"]: row["value"]} if long else {name: row[name] for name in channels}
-        )
-        for channel, value in measured.items():
-            series = cases.setdefault(case, {}).setdefault(channel, [])
-            series.append((time, _number(value, place), place))
-    every = sorted({channel for case in cases.values() for channel in case}) if long else channels
-    examples = []
-    for case, series in cases.items():
-        where = f"{path}, case {case}"
-        if missing := [name for name in every if name not in series]:
-            raise Refusal(f"{where}: the channel {missing[0]!r} is missing: complete the case")
-        ordered = [sorted(series[name], key=lambda row: row[0]) for name in every]
-        values = [np.array([value for _, value, _ in rows], "float32") for rows in ordered]
-        examples.append(Example(where, _stacked(values, where), "", labels[case][0]))
-    return _some(examples, path), tuple(every)
-
-
 READERS: dict[str, Callable[[Path], list[Example]]] = {
     ".ts": read_ts,
     ".arff": read_arff,
@@ -237,7 +163,7 @@ def find_parts(path: Path) -> tuple[Path, Path | None] | None:
     """Find the training and the test file of series.
 
     Args:
-        path: A folder, or a training file; `X_TEST.ts` beside `X_TRAIN.ts` is its test file.
+        path: A folder, or a training file; `X_TEST.ts` next to `X_TRAIN.ts` is its test file.
 
     Returns:
         The files, the second one None if there is no test part, or None if there are no series.
@@ -283,10 +209,11 @@ def read_series(path: Path) -> list[Example]:
 
 def as_numbers(words: Sequence[str], place: str) -> np.ndarray:
     """Return words as numbers, those that are missing as NaN, `(words,)`."""
-    return np.array([_number(word, place) for word in words], "float32")
+    return np.array([as_number(word, place) for word in words], "float32")
 
 
-def _number(word: str, place: str) -> float:
+def as_number(word: str, place: str) -> float:
+    """Return a word as a number, NaN if it is missing."""
     word = word.strip()
     if word.lower() in MISSING:
         return np.nan
@@ -296,11 +223,7 @@ def _number(word: str, place: str) -> float:
         raise Refusal(f"{place}: expected numbers; received {word!r:.40}") from None
 
 
-def _text(value: Any) -> str:
-    return "" if value is None else str(value).strip()
-
-
-def _stacked(channels: Sequence[np.ndarray], place: str) -> np.ndarray:
+def stacked(channels: Sequence[np.ndarray], place: str) -> np.ndarray:
     """Return channels `(timesteps,)` as a series `(timesteps, channels)`."""
     lengths = sorted({len(channel) for channel in channels})
     if len(lengths) != 1:
@@ -311,15 +234,8 @@ def _stacked(channels: Sequence[np.ndarray], place: str) -> np.ndarray:
     return np.stack(channels, axis=1)
 
 
-def _named(names: Sequence[str], usual: Sequence[str]) -> str | None:
-    plain: Iterator[tuple[str, str]] = (
-        ("".join(filter(str.isalnum, name.casefold())), name) for name in names
-    )
-    found = dict(plain)
-    return next((found[name] for name in usual if name in found), None)
-
-
-def _some(examples: list[Example], path: Path) -> list[Example]:
+def with_labels(examples: list[Example], path: Path) -> list[Example]:
+    """Return the examples of a file, or refuse them if there are none, or one has no label."""
     if not examples:
         raise Refusal(f"{path}: the file holds no cases")
     if empty := next((example for example in examples if not example.answer), None):

@@ -33,10 +33,10 @@ def recalls(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
 
 
 def transcript_scores(transcripts: Sequence[str], guesses: Sequence[str]) -> dict[str, float]:
-    """Score transcripts: errors in a hundred words or characters are 100 times these rates.
+    """Score transcripts by the rates of errors and by the part that is right as a whole.
 
-    A rate is the substitutions, deletions and insertions that turn what was said into the guess,
-    divided by the number of words or characters that were said.
+    A rate is the number of substitutions, deletions and insertions that turn what was said into the
+    guess, divided by the number of words or characters that were said.
     """
     said, guessed = list(transcripts), list(guesses)
     right = np.mean([one == other for one, other in zip(said, guessed, strict=True)])

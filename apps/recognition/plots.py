@@ -59,9 +59,9 @@ def plot_evidence(
             upper.plot(times, channel, label=label)
         upper.legend(loc="upper right")
     else:
-        picture(upper, features, end, "viridis")
+        draw_image(upper, features, end, "viridis")
     bound = np.abs(evidence).max() or 1
-    picture(lower, evidence, end, "RdBu_r", vmin=-bound, vmax=bound)
+    draw_image(lower, evidence, end, "RdBu_r", vmin=-bound, vmax=bound)
     upper.set(title=title, ylabel="channel or band")
     lower.yaxis.get_major_locator().set_params(integer=True)
     lower.set(
@@ -71,7 +71,7 @@ def plot_evidence(
     save_figure(figure, run.plots / f"{name}.png")
 
 
-def picture(axes, values: np.ndarray, end: float, colours: str, **options) -> None:
+def draw_image(axes, values: np.ndarray, end: float, colours: str, **options) -> None:
     """Draw numbers `(steps, rows)` as an image over time, the first row at the bottom."""
     extent = (0, end, -0.5, values.shape[1] - 0.5)
     axes.imshow(values.T, aspect="auto", origin="lower", extent=extent, cmap=colours, **options)
@@ -100,7 +100,7 @@ def plot_alignment(
     figure = Figure(figsize=(8, 5), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True)
     end = len(probabilities) * seconds
-    picture(upper, features, end, "viridis")
+    draw_image(upper, features, end, "viridis")
     times = (np.arange(len(probabilities)) + 0.5) * seconds
     lower.plot(times, probabilities[:, 0], color="lightgrey", label="blank")
     lower.plot(times, probabilities[:, 1:], linewidth=1)

@@ -32,15 +32,15 @@ GESTURES = {name: np.array(points, float) for name, points in CORNERS.items()} |
 
 
 def gestures(count: int, seed: int = SEED) -> list[Example]:
-    """Draw gestures, as many of each kind.
+    """Draw gestures, equally many of each kind.
 
     Args:
         count: The number of gestures.
         seed: The seed of the drawing.
 
     Returns:
-        Examples whose series is the place of the pen, `(timesteps, 2)`, at moments of equal
-        distance.
+        Examples whose series is the place of the pen, `(timesteps, 2)`, at equal
+        intervals of time.
     """
     rng = np.random.default_rng(seed)
     names = [*GESTURES]

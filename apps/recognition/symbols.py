@@ -8,7 +8,6 @@ from apps.common.refusal import Refusal
 from apps.recognition.examples import Example
 from apps.recognition.features import Spectra
 
-SHOWN = 10  # letters in a message
 MAX_SYMBOLS = 1000
 
 
@@ -63,10 +62,6 @@ class Alphabet:
         for row, numbers in zip(ids, rows, strict=True):
             row[: len(numbers)] = numbers
         return ids
-
-    def text(self, ids: Iterable[int]) -> str:
-        """Return numbers as a transcript."""
-        return "".join(self.symbols[number - 1] for number in ids if number > 0)
 
     def foreign(self, transcripts: Iterable[str]) -> list[str]:
         """Return the letters of transcripts that are not in the alphabet."""

@@ -12,20 +12,15 @@ from apps.common.cards import Card
 from apps.common.endpoint_checks import Requirement, Tensors, checked, sentence
 from apps.common.other_runtimes import NumericEndpoints
 from apps.recognition.decoding import Decoded, as_texts, follow_best, search_prefixes
-from apps.recognition.exported import (
-    CARD_DATA,
-    LOGITS,
-    TRAINED_ON,
-    Recordings,
-)
 from apps.recognition.networks import LENGTH, SAMPLES, with_explicit_states
+from apps.recognition.recognizer import CARD_DATA, TRAINED_ON, WAV, Recognizer, answers_no_rows
 
-TEXT, LOG_PROBABILITY = "text", "log_probability"
+TEXT, LOG_PROBABILITY, LOGITS = "text", "log_probability", "logits"
 STATE = "state_"  # with the number of a state, or the words below
 HEARD, LAST = f"{STATE}heard", f"{STATE}last"
 
 
-class Transcriber(Recordings):
+class Transcriber(Recognizer):
     """A network with the letters of its alphabet.
 
     Args:
@@ -59,6 +54,7 @@ class Transcriber(Recordings):
         """Transcribe recordings by the likeliest symbol of each step."""
         return follow_best(*self.logits(**inputs))
 
+    @answers_no_rows
     def __call__(self, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         """Transcribe recordings: `samples` `(batch, samples)` and `length` `(batch,)`."""
         found = search_prefixes(*self.logits(**inputs))
@@ -133,7 +129,7 @@ class Transcriber(Recordings):
         inputs = self.inputs()
         endpoints = {
             "serving_default": (checked(self, inputs, self.can_be_read), inputs),
-            "wav": self.file_endpoint(),
+            WAV: self.file_endpoint(),
         }
         if self.stream is not None:
             states = {
@@ -151,7 +147,7 @@ class Transcriber(Recordings):
 
     def probes(self) -> dict[str, dict[str, Any]]:
         """Return example inputs of each endpoint."""
-        probes = {"serving_default": self.probe(), "wav": self.probe_wav()}
+        probes = {"serving_default": self.probe(), WAV: self.probe_wav()}
         if self.stream is not None:
             samples = np.random.default_rng(1).normal(0, 0.1, (2, 4 * self.block))
             probes["step"] = {SAMPLES: samples.astype("float32"), **self.first_states(2)}

@@ -5,14 +5,39 @@ import tensorflow as tf
 from apps.recognition.audio import MARGIN, SILENCE
 
 EMPTY = "wav must hold samples; received a file without any"
-# The head of a WAV file of 16 bits, as TensorFlow decodes it. \C is any byte.
-HEAD = r"RIFF\C{4}WAVEfmt \C{4}\x01\x00\C{12}\x10\x00"
-HEAD_BYTES = 36
+# The header of a WAV file of 16 bits in integers. \C is any byte.
+HEADER = r"RIFF\C{4}WAVEfmt \C{4}\x01\x00\C{12}\x10\x00"
+HEADER_BYTES = 36
+FIRST_CHUNK = 12  # bytes before it
+CHUNK_HEADER = 8  # bytes: the name of a chunk, and its size
 
 
 def of_16_bits(wav: tf.Tensor) -> tf.Tensor:
     """Return which files `(batch,)` begin as a WAV file of 16 bits does, `(batch,)`."""
-    return tf.strings.regex_full_match(tf.strings.substr(wav, 0, HEAD_BYTES), HEAD)
+    matches = tf.strings.regex_full_match(tf.strings.substr(wav, 0, HEADER_BYTES), HEADER)
+    channels, rate = channels_and_rate(wav)
+    return matches & (channels > 0) & (rate > 0)
+
+
+def channels_and_rate(wav: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return how many channels and how many samples a second the headers of files name, int64."""
+    words = _words(tf.strings.substr(wav, 0, HEADER_BYTES), HEADER_BYTES)
+    return words[..., 11], words[..., 12] + 2**16 * words[..., 13]
+
+
+def most_samples(wav: tf.Tensor, rate: int) -> tf.Tensor:
+    """Return how many samples files `(batch,)` may have at another rate, all rows padded, int64."""
+    channels, own = channels_and_rate(wav)
+    frames = tf.cast(tf.strings.length(wav), tf.float64) / 2
+    channels, own = tf.cast(channels, tf.float64), tf.cast(own, tf.float64)
+    each = tf.math.divide_no_nan(frames * rate, channels * own)
+    longest = tf.reduce_max(tf.concat([each, [0.0]], axis=0))
+    return tf.cast(longest * tf.cast(tf.size(each), tf.float64), tf.int64)
+
+
+def _words(content: tf.Tensor, size: int) -> tf.Tensor:
+    """Return `size` bytes as numbers of two bytes each, zeros behind the end."""
+    return tf.cast(tf.io.decode_raw(content, tf.uint16, fixed_length=size), tf.int64)
 
 
 def decode(wav: tf.Tensor, rate: int, trim: bool) -> tuple[tf.Tensor, tf.Tensor]:
@@ -28,16 +53,44 @@ def decode(wav: tf.Tensor, rate: int, trim: bool) -> tuple[tf.Tensor, tf.Tensor]
     """
 
     def one(content: tf.Tensor) -> tf.Tensor:
-        channels, own = tf.audio.decode_wav(content)
+        channels = samples_of(content)
         some = tf.raw_ops.Assert(condition=tf.size(channels) > 0, data=[EMPTY])
         with tf.control_dependencies([] if some is None else [some]):
-            channels = tf.identity(channels)
-        samples = averaged(channels)
+            samples = averaged(channels)
+        _, own = channels_and_rate(content)
         samples = tf.cond(own == rate, lambda: samples, lambda: resampled(samples, own, rate))
         return trimmed(samples, rate) if trim else samples
 
     rows = tf.map_fn(one, wav, fn_output_signature=tf.RaggedTensorSpec([None], tf.float32, 0))
     return rows.to_tensor(), tf.cast(rows.row_lengths(), tf.int32)
+
+
+def samples_of(content: tf.Tensor) -> tf.Tensor:
+    """Return the samples of a WAV file of 16 bits, `(samples, channels)`, from -1 to 1.
+
+    They end with the file where its header says that there are more, as in a file that was written
+    to a pipe. `tf.audio.decode_wav` refuses those, and chunks of an odd number of bytes.
+    """
+    length = tf.cast(tf.strings.length(content), tf.int64)
+
+    def size(start: tf.Tensor) -> tf.Tensor:
+        words = _words(tf.strings.substr(content, tf.minimum(start + 4, length), 4), 4)
+        return words[0] + 2**16 * words[1]
+
+    def is_other(start: tf.Tensor) -> tf.Tensor:
+        name = tf.strings.substr(content, tf.minimum(start, length), 4)
+        return (start + CHUNK_HEADER < length) & (name != "data")
+
+    def after(start: tf.Tensor) -> list[tf.Tensor]:
+        held = size(start)
+        return [start + CHUNK_HEADER + held + held % 2]  # a chunk begins at an even place
+
+    (start,) = tf.while_loop(is_other, after, [tf.constant(FIRST_CHUNK, tf.int64)])
+    first = tf.minimum(start + CHUNK_HEADER, length)
+    channels, _ = channels_and_rate(content)
+    held = tf.minimum(size(start), length - first)
+    data = tf.strings.substr(content, first, held - held % (2 * channels))
+    return tf.reshape(tf.cast(tf.io.decode_raw(data, tf.int16), tf.float32) / 2**15, [-1, channels])
 
 
 def averaged(channels: tf.Tensor) -> tf.Tensor:

@@ -84,8 +84,7 @@ def test_recognition():
     check(load_recognizer(run).classify_features(**given), outputs)
 
 
-# Than these runs.
-NEWER = {"apps.forecasting>Calibration", "apps.recognition>LateClassification"}
+NEWER = {"apps.forecasting>Calibration", "apps.recognition>LateClassification"}  # than these runs
 
 
 @pytest.mark.parametrize("name", find_applications())

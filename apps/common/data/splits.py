@@ -5,6 +5,7 @@ import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Self
 
 import numpy as np
 from sklearn.model_selection import train_test_split
@@ -55,7 +56,7 @@ class Splits:
         train, validation = train_test_split(self.train, test_size=0.1, random_state=seed)
         return replace(self, train=train, validation=validation)
 
-    def limited(self, limit: int | None, seed: int) -> "Splits":
+    def limited(self, limit: int | None, seed: int) -> Self:
         """Return at most `limit` training and test examples, with the proportions of classes."""
         if limit is None:
             return self

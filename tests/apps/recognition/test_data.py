@@ -13,9 +13,10 @@ from PIL import Image
 from apps.common.data import catalogue
 from apps.common.refusal import Refusal
 from apps.recognition import data
-from apps.recognition.connected import PAUSES, WORDS, utterances
-from apps.recognition.data import load, with_validation
+from apps.recognition.connected import PAUSES, WORDS, draw_utterances
+from apps.recognition.data import load
 from apps.recognition.examples import class_names, interpolated
+from apps.recognition.parts import with_validation
 from apps.recognition.sample import GESTURES, digits, gestures
 from apps.recognition.speech_sample import RATE, SPEAKERS, spoken_digits
 
@@ -174,6 +175,11 @@ def test_long_tables(tmp_path, long):
     with pytest.raises(Refusal, match="there is no column 'label' among"):
         load(str(tmp_path / "x.csv"))
     assert len(load(str(tmp_path / "x.csv"), label_column="kind").test) == 3
+    if not long:  # a channel may have the name of another role
+        (tmp_path / "x.csv").write_text("\n".join([head.replace("x", "label"), *rows]), "utf-8")
+        found = load(str(tmp_path / "x.csv"), label_column="kind")
+        assert {e.answer for e in found.train} == {"a", "b"}
+        assert found.channels == ("label", "y")
 
 
 def test_a_channel_without_any_value_stays_missing():
@@ -273,6 +279,8 @@ def test_the_catalogue_has_recordings_images_and_series(monkeypatch):
         catalogue, "read_labelled", lambda name: catalogue.Labelled(parts, None, True)
     )
     found = load("tfds", catalogue_name="mnist")
+    with pytest.raises(Refusal, match="answer must be class with mnist, which has no sound; rec"):
+        load("tfds", catalogue_name="mnist", answer="connected")
     np.testing.assert_array_equal(found.train[0].values, np.ones((4, 4)))
 
 
@@ -356,7 +364,7 @@ def test_each_class_trains_and_validates():
 
 def test_joined_recordings_are_of_one_speaker_and_hold_their_words():
     recordings = spoken_digits(1)
-    found = utterances(recordings, 40, 1, RATE)
+    found = draw_utterances(recordings, 40, 1, RATE)
     by_name = {e.place: e for e in recordings}
     for utterance in found:
         words = [by_name[name] for name in utterance.place.split(" + ")]
@@ -368,7 +376,7 @@ def test_joined_recordings_are_of_one_speaker_and_hold_their_words():
         low, high = (spoken + gaps * seconds * RATE for seconds in PAUSES)
         assert low <= len(utterance.values) <= high
     assert len({u.answer for u in found}) > 35
-    again = utterances(recordings, 40, 1, RATE)
+    again = draw_utterances(recordings, 40, 1, RATE)
     np.testing.assert_array_equal(found[7].values, again[7].values)
 
 

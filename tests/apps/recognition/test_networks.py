@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from apps.common.refusal import Refusal
-from apps.recognition.cells import OTHERS, check_cell, names
+from apps.recognition.cells import OTHERS, check_cell, layers_by_name
 from apps.recognition.networks import (
     BLANK,
     LateClassification,
@@ -31,7 +31,11 @@ def batch(rows=3, steps=12):
 
 
 @pytest.mark.parametrize(
-    "cell", [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in sorted(names())]
+    "cell",
+    [
+        pytest.param(n, marks=() if n in QUICK else pytest.mark.slow)
+        for n in sorted(layers_by_name())
+    ],
 )
 @pytest.mark.parametrize("streaming", [False, True])
 def test_every_cell_of_the_library_recognizes(eagerly, cell, streaming):
