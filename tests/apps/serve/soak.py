@@ -145,8 +145,9 @@ class Hostile:
         _, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
             writer.write(content)
-            await asyncio.wait_for(writer.drain(), 10)
-            await asyncio.sleep(seconds)
+            with contextlib.suppress(TimeoutError):  # held back, it leaves
+                await asyncio.wait_for(writer.drain(), 10)
+                await asyncio.sleep(seconds)
         finally:
             writer.close()
 
