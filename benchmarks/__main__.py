@@ -14,7 +14,6 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
 
 if __name__ == "__main__":  # before TensorFlow starts, and not where a test imports this
@@ -25,7 +24,7 @@ from benchmarks.results import describe_machine, run, write
 from benchmarks.suite import Bench
 from benchmarks.suites import SUITES
 from benchmarks.timing import Plan
-from benchmarks.torch_process import VARIABLE, TorchProcess
+from benchmarks.torch_process import torch_if_there
 from tests.family import EVERY
 
 RESULTS = Path(__file__).parent / "results"
@@ -39,16 +38,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     plan = QUICK if arguments.quick else Plan(rounds=arguments.rounds)
     in_part = arguments.quick or arguments.only
     folder = arguments.to or (Path("runs/benchmarks") if in_part else RESULTS)
-    with ExitStack() as stack:
-        torch = None
-        if python := os.environ.get(VARIABLE):
-            try:
-                torch = stack.enter_context(TorchProcess(python))
-            except ValueError as error:
-                print(error, file=sys.stderr)
-                sys.exit(2)
-        else:
-            print(f"PyTorch is skipped: {VARIABLE} names no Python that has it")
+    with torch_if_there() as torch:
         cells = [name if name.endswith("Cell") else f"{name}Cell" for name in arguments.only]
         bench = Bench(plan, arguments.quick, torch, cells)
         machine = describe_machine(torch.facts if torch else {})  # before it is busy with this

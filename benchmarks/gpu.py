@@ -13,7 +13,6 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ if __name__ == "__main__":  # before TensorFlow starts, and not where a test imp
 
 import tensorflow as tf
 
+import rnnlayers
 from apps.common.applications import find_applications
 from benchmarks.__main__ import QUICK, RESULTS
 from benchmarks.contenders import LAYERS, TINY, Shape, Workload, draw, in_graph
@@ -30,7 +30,7 @@ from benchmarks.epoch_clock import time_epochs
 from benchmarks.results import describe_machine, run, write
 from benchmarks.suite import Bench, Check, Ratio, Row, Suite, all_at_most
 from benchmarks.timing import Plan, Timer
-from benchmarks.torch_process import VARIABLE, TorchProcess
+from benchmarks.torch_process import torch_if_there
 
 BATCH, TIMES, UNITS = 64, (100, 300, 1000), (128, 512, 1024)
 DTYPES = ("float32", "bfloat16")
@@ -58,7 +58,7 @@ def measure(bench: Bench, *, cpu: bool = False, applications: Sequence[str] = ()
 
 
 def contenders(bench: Bench, workload: Workload, cpu: bool) -> dict[str, Timer]:
-    """Return the timers of all that compute a workload here; the others are named and left out."""
+    """Return the timers of all that compute a workload here; the others are said and left out."""
     arrays = draw(workload)
 
     def layer(ours: bool, **options: Any) -> Timer:
@@ -69,25 +69,31 @@ def contenders(bench: Bench, workload: Workload, cpu: bool) -> dict[str, Timer]:
         bench.torch.prepare(workload, arrays)
         return bench.torch.time
 
-    makers: dict[str, Callable[[], Timer]] = {"compiled": lambda: layer(True, engine="compiled")}
+    def leave_out(name: str, reason: str) -> None:
+        bench.say(f"{name} does not run {workload.layer} in {workload.dtype}: {reason:.200}")
+
+    timers = {"compiled": layer(True, engine="compiled")}
     if not cpu:
-        makers["cudnn"] = lambda: layer(True, engine="cudnn")
-    if workload.layer == "Elman":  # Keras has no cuDNN for it
-        makers["keras"] = lambda: layer(False)
-    else:
-        makers["keras"] = lambda: layer(False, use_cudnn=False)
-        if not cpu:
-            makers["keras_cudnn"] = lambda: layer(False, use_cudnn=True)
+        # Another engine would run in its place, under its name.
+        asked = replace(workload, options={"engine": "cudnn"}).make_layer(ours=True)
+        explained = rnnlayers.explain_engine(asked, (None, *workload.shape[1:3]))
+        if "runs on the cudnn engine" in explained:
+            timers["cudnn"] = layer(True, engine="cudnn")
+        else:
+            leave_out("cudnn", explained.splitlines()[1])
+    has_cudnn = workload.layer != "Elman"  # of Keras' layers
+    timers["keras"] = layer(False, **({"use_cudnn": False} if has_cudnn else {}))
+    peers: dict[str, Callable[[], Timer]] = {}
+    if has_cudnn and not cpu:
+        peers["keras_cudnn"] = lambda: layer(False, use_cudnn=True)
     if bench.torch:
-        makers["torch"] = torch
-    timers = {}
-    for name, make in makers.items():
+        peers["torch"] = torch
+    for name, make in peers.items():
         try:
             timer = make()
             first = timer(1)
-        except (tf.errors.OpError, ValueError, RuntimeError, NotImplementedError) as error:
-            reason = str(error).strip().partition("\n")[0]
-            bench.say(f"{name} does not run {workload.layer} in {workload.dtype}: {reason:.200}")
+        except (tf.errors.OpError, ValueError, RuntimeError) as error:
+            leave_out(name, str(error).strip().partition("\n")[0])
         else:
             timers[name] = begun(timer, first)
     return timers
@@ -200,16 +206,7 @@ def main(argv: Sequence[str] | None = None, applications: Sequence[str] | None =
     plan = QUICK if arguments.quick else Plan()
     folder = arguments.to or (Path("runs/benchmarks") if arguments.quick else RESULTS)
     chosen = suite(arguments.cpu, find_applications() if applications is None else applications)
-    with ExitStack() as stack:
-        torch = None
-        if python := os.environ.get(VARIABLE):
-            try:
-                torch = stack.enter_context(TorchProcess(python, "cuda" if gpu else "cpu"))
-            except ValueError as error:
-                print(error, file=sys.stderr)
-                sys.exit(2)
-        else:
-            print(f"PyTorch is skipped: {VARIABLE} names no Python that has it")
+    with torch_if_there("cuda" if gpu else "cpu") as torch:
         bench = Bench(plan, arguments.quick, torch)
         machine = describe_machine(torch.facts if torch else {}, gpu)
         path = write(run("gpu", chosen, bench, shlex.join(words), machine), folder)

@@ -9,21 +9,22 @@ from onnx import TensorProto, helper
 
 from benchmarks.contenders import Arrays, Contender, Workload
 
-# ONNX's operators, and which gates of Keras' they have, in their order.
-OPERATORS = {"Elman": ("RNN", [0]), "LSTM": ("LSTM", [0, 3, 1, 2]), "GRU": ("GRU", [0, 1, 2])}
+# ONNX's operators, and the gates of our cells in their order.
+OPERATORS = {"Elman": ("RNN", "h"), "LSTM": ("LSTM", "iofg"), "GRU": ("GRU", "zrn")}
 OPSET, IR_VERSION = 22, 10
 
 
 def in_onnx_runtime(workload: Workload, arrays: Arrays) -> Contender:
     """Return a layer that ONNX Runtime runs, on as many threads as there are cores."""
-    operator, gates = OPERATORS[workload.layer]
+    operator, names = OPERATORS[workload.layer]
+    ours = workload.make_layer(ours=True).cell.gates
     batch, time, features, units = workload.shape
     kernel, recurrent_kernel, bias = arrays.weights
 
     def in_order(weight: np.ndarray) -> np.ndarray:
         """Return `(rows, gates * units)` as `(1, gates * units, rows)`, gates in ONNX's order."""
-        parts = np.split(weight, len(gates), axis=-1)
-        return np.concatenate([parts[gate] for gate in gates], axis=-1).T[None]
+        parts = dict(zip(ours, np.split(weight, len(ours), axis=-1), strict=True))
+        return np.concatenate([parts[name] for name in names], axis=-1).T[None]
 
     # Keras' LSTM and Elman have one bias; ONNX adds two.
     biases = bias if bias.ndim == 2 else np.stack([bias, np.zeros_like(bias)])

@@ -1,10 +1,12 @@
 """This side of PyTorch: starts the worker in its own environment and asks it."""
 
+import contextlib
 import json
 import os
 import subprocess
+import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -141,6 +143,26 @@ class TorchProcess:
             said = self._errors.read_text().strip() or "it said nothing"
             raise RuntimeError(f"PyTorch's worker ended at {do!r}: {said.splitlines()[-1]}")
         return json.loads(answer)
+
+
+@contextlib.contextmanager
+def torch_if_there(device: str = "cpu") -> Iterator[TorchProcess | None]:
+    """Start the worker where `VARIABLE` names a Python that has PyTorch, and say so if not.
+
+    Raises:
+        SystemExit: If it names another.
+    """
+    if not (python := os.environ.get(VARIABLE)):
+        print(f"PyTorch is skipped: {VARIABLE} names no Python that has it")
+        yield None
+        return
+    try:
+        torch = TorchProcess(python, device)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+    with torch:
+        yield torch
 
 
 def _advice(python: str, reason: str) -> str:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from apps.captioning.settings import Settings
-from apps.common.choices import Range
+from apps.common.choices import USUAL, Effort, Range
 from apps.common.tuning import search_settings
 
 SPACE = {
@@ -17,22 +17,13 @@ SPACE = {
 }
 
 
-def tune(
-    run: Path,
-    settings: Settings,
-    trials: int = 20,
-    timeout: float | None = None,
-    workers: int = 1,
-) -> None:
+def tune(run: Path, settings: Settings, effort: Effort = USUAL) -> None:
     """Search for better settings by the loss on validation data. The same command goes on.
 
     Args:
         run: The folder of the search. The run of a trial is in a folder inside it, and `best` leads
             to that of the best one.
         settings: The settings of the search. Those that differ from the defaults are not searched.
-        trials: The number of trainings in all. The first has the settings as they are.
-        timeout: Begin no training after this many seconds.
-        workers: Train in this many processes on this machine, each with a share of every batch.
+        effort: How long.
     """
-    settings.check()
-    search_settings(run, settings, SPACE, trials, timeout, workers)
+    search_settings(run, settings, SPACE, effort)

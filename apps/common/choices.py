@@ -1,5 +1,6 @@
 """What a search chooses from, and how: by Optuna, from what came of the trials before."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
@@ -18,6 +19,29 @@ class Range:
     high: float
     log: bool = False
 
+
+@dataclass(frozen=True)
+class Effort:
+    """How long a search goes on, as options of its command."""
+
+    trials: int = 20  # trainings in all; the first has the settings as they are
+    timeout: float | None = None  # seconds after which no training begins
+    workers: int = 1  # processes of each training on this machine, each with a share of every batch
+
+    def check(self) -> None:
+        """Refuse what is out of range.
+
+        Raises:
+            Refusal: If something is.
+        """
+        for name in ("trials", "workers"):
+            if (number := getattr(self, name)) < 1:
+                raise Refusal(f"{name} must be at least 1; received {number}")
+        if self.timeout is not None and not 0 < self.timeout < math.inf:
+            raise Refusal(f"timeout must be a number of seconds above 0; received {self.timeout}")
+
+
+USUAL = Effort()
 
 # For each setting that is searched a range, sizes in increasing order, or names.
 Space = Mapping[str, Range | Sequence[int] | Sequence[str]]

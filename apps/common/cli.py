@@ -45,9 +45,9 @@ def run_command(
     Args:
         commands: A function, or several by name, of which the first argument chooses one. Their
             arguments become options, and each field of a dataclass becomes one option. Docstrings
-            and the comments behind the fields become the help. A command with a dataclass also
-            takes `--config` with the settings file of a run, whose values become the defaults,
-            unless a field has that name.
+            and the comments behind the fields become the help. A command with a dataclass that has
+            no default also takes `--config` with the settings file of a run, whose values become
+            the defaults, unless a field has that name.
         argv: The arguments, without the program's name; those of the process if None.
         name: The module, as `python -m` takes it.
         description: The first lines of the help.
@@ -158,7 +158,11 @@ def _bound(command: Callable, config: Path | None) -> Callable:
     signature = inspect.signature(command)
     parameters = dict(signature.parameters)
     hints = get_type_hints(command, include_extras=True)
-    settings = [name for name in parameters if dataclasses.is_dataclass(hints.get(name))]
+    settings = [
+        name
+        for name, one in parameters.items()
+        if dataclasses.is_dataclass(hints.get(name)) and one.default is one.empty
+    ]
     if config is not None and not settings:
         raise Refusal(f"{CONFIG} has no effect with this command: leave it out")
     for name in settings:

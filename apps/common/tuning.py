@@ -25,7 +25,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from apps.common.choices import Chooser, Space
+from apps.common.choices import Chooser, Effort, Space
 from apps.common.files import clear_abandoned, replacing
 from apps.common.json_files import check_types, read_object
 from apps.common.locks import lock
@@ -120,9 +120,7 @@ class Search(Run):
         return best
 
 
-def search_settings(
-    run: Path, settings: Any, space: Space, trials: int, timeout: float | None, workers: int
-) -> None:
+def search_settings(run: Path, settings: Any, space: Space, effort: Effort) -> None:
     """Train with settings out of a space, and print what came of it.
 
     The first trial has the settings as they are. Those that differ from the defaults of their class
@@ -132,20 +130,15 @@ def search_settings(
         run: The folder of the search.
         settings: The settings, a dataclass of `apps.<application>.settings` with a `seed`.
         space: What is tried, by the name of the setting.
-        trials: The number of trials in all.
-        timeout: Begin no trial after this many seconds. If None, there is no limit.
-        workers: The number of processes of each training.
+        effort: How long.
 
     Raises:
         Refusal: If Optuna is missing, or the settings cannot be trained with at all. The failure of
             a later trial is noted with the trial.
         OSError: If the folder cannot be written.
     """
-    for name, number in {"trials": trials, "workers": workers}.items():
-        if number < 1:
-            raise Refusal(f"{name} must be at least 1; received {number}")
-    if timeout is not None and not 0 < timeout < math.inf:
-        raise Refusal(f"timeout must be a number of seconds above 0; received {timeout}")
+    settings.check()
+    effort.check()
     if is_one_of_several():
         raise Refusal("tune runs in one process: leave out TF_CONFIG, mpirun and srun")
     usual = type(settings)()
@@ -155,22 +148,22 @@ def search_settings(
             "tune has nothing to search: all settings that it would try differ from the defaults"
         )
     chooser = Chooser(space, settings)
-    end = time.monotonic() + (timeout or math.inf)
+    end = time.monotonic() + (effort.timeout or math.inf)
     with Search.begin(run, settings) as search:
         known = search.trials()
-        for number in range(1, trials + 1):
+        for number in range(1, effort.trials + 1):
             before = [(t.settings, t.loss) for t in known.values() if t.loss is not None]
             trial = known.get(number) or Trial(number, chooser.choose(number, before))
             if trial.state != "running":
                 continue
             if time.monotonic() > end:
-                print(f"Search: {timeout:g} seconds are over; the same command goes on")
+                print(f"Search: {effort.timeout:g} seconds are over; the same command goes on")
                 break
             known[number] = trial
             search.write_trials(known.values())
             words = ", ".join(f"{name} {value}" for name, value in trial.settings.items())
-            print(f"Trial {number} of {trials}: {words}", flush=True)
-            known[number] = _carry_out(search, trial, type(settings).__module__, workers)
+            print(f"Trial {number} of {effort.trials}: {words}", flush=True)
+            known[number] = _carry_out(search, trial, type(settings).__module__, effort.workers)
             search.write_trials(known.values())
         _report(search, known)
 

@@ -11,7 +11,7 @@ import pytest
 
 from apps.common import tuning
 from apps.common.applications import find_applications
-from apps.common.choices import Range
+from apps.common.choices import Effort, Range
 from apps.common.refusal import Refusal
 from apps.common.runs import Run
 from apps.common.tuning import Search, search_settings
@@ -27,7 +27,8 @@ def _alone(monkeypatch):
 
 
 def search(folder, trials=4, settings=None, space=SPACE, timeout=None, workers=1):
-    search_settings(folder, settings or Settings(), space, trials, timeout, workers)
+    effort = Effort(trials, timeout, workers)
+    search_settings(folder, settings or Settings(), space, effort)
 
 
 # What needs no Optuna
