@@ -102,8 +102,8 @@ def measure(bench: Bench) -> list[Row]:
     for member in members:
         if str(member) in ("PeepholeLSTMCell", "LayerNormLSTMCell"):
             timers = {
-                "ours": timed(train(make_layer(member, shape, engine="compiled"), shape)),
-                "LSTM": timed(train(make_layer(lstm, shape, engine="compiled"), shape)),
+                "ours": timed(train(make_layer(member, shape), shape)),
+                "LSTM": timed(train(make_layer(lstm, shape), shape)),
             }
             rows.append(bench.time(NEXT_TO_LSTM, str(member), timers))
     # A loop over so many steps takes seconds.
@@ -190,7 +190,7 @@ SUITE = Suite(
     "the layer as it chooses its engine, `compiled` and `stepwise` the same layer on these "
     "engines, `products` the matrix products of its steps alone on the compiled engine, `torch` "
     "the same cell of torchrecurrent, a loop in Python, or that of PyTorch itself; `LSTM` is our "
-    "LSTM on the compiled engine. Long sequences have T = 16384, 64 features and 64 units; "
+    "LSTM. Long sequences have T = 16384, 64 features and 64 units; "
     "`projection` is there the product of the inputs with the kernel and the two that give its "
     "gradients, in no loop at all; `stepwise`, whose time grows faster than the length, is there "
     "for one cell. Means are over the cells that have both numbers.",
