@@ -21,8 +21,9 @@ GOOD, HOSTILE = 48, 16  # clients
 WAITING = 0.1  # seconds at most for an answer on health, for 99 of 100
 TIMES = 3  # as long at most for a good answer as without the others, for 99 of 100
 NOISE = 0.25  # seconds that a busy machine may add
-# In five seconds a machine that turns to other work for a moment is one answer in a hundred. What
-# the short form has to find, answers that wait for a hostile one, takes seconds.
+# Five seconds hold a hundred answers on health, so 99 of 100 are all of them but one, and a machine
+# that turns to other work for a moment is in them. What the short form has to find, answers that
+# wait for a hostile one, takes seconds.
 NOISE_OF_SECONDS = 1.0
 LEVEL = 0.05  # of the memory, in the second half
 
@@ -65,7 +66,7 @@ def soak(models, log, seconds, settle):
         server.process.wait()
 
 
-def check(server, calm, seen, noise=NOISE):
+def check(server, calm, seen, noise=NOISE, waiting=WAITING):
     print(summary("without the hostile", calm), summary("with them", seen), sep="\n")
     print(sorted(seen.hostile.items()))
     for found in (calm, seen):
@@ -76,8 +77,9 @@ def check(server, calm, seen, noise=NOISE):
     assert "Traceback" not in server.log.read_text()
     # The machine may be busy with other tests, as the calm traffic shows.
     assert seen.percentile(0.99) <= TIMES * calm.percentile(0.99) + noise
-    waited = calm.percentile(0.99, calm.health)
-    assert seen.percentile(0.99, seen.health) <= max(WAITING, TIMES * waited)
+    for share, longest in ((0.9, WAITING), (0.99, waiting)):
+        waited = calm.percentile(share, calm.health)
+        assert seen.percentile(share, seen.health) <= max(longest, TIMES * waited)
     began = time.monotonic()
     server.stop()
     assert time.monotonic() - began < 6
@@ -93,7 +95,7 @@ def summary(name, seen):
 
 def test_good_traffic_goes_on_for_seconds(models, tmp_path):
     with soak(models, tmp_path / "log", 5, 0) as found:
-        check(*found, noise=NOISE_OF_SECONDS)
+        check(*found, noise=NOISE_OF_SECONDS, waiting=NOISE_OF_SECONDS)
 
 
 @pytest.mark.slow
