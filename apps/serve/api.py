@@ -88,6 +88,16 @@ def make_app(
     )
     page = assemble_page()
 
+    # Routes are tried in their order, so what is asked most comes first.
+    for verb, body in BODIES.items():
+        infer = _inference(models, reader, limits, verb)
+        for version_path, parameters in VERSION_PATHS.items():
+            codes = (400, 404, 408, 413, 415, 429, 500, 503, 504)
+            described = _described(
+                f"Make a model {verb}.", *codes, parameters=parameters, body=body
+            )
+            app.add_api_route(f"{MODEL}{version_path}:{verb}", infer, methods=["POST"], **described)
+
     @app.get("/", include_in_schema=False)
     async def index() -> Response:
         return Response(page, media_type="text/html; charset=utf-8", headers=PAGE_HEADERS)
@@ -151,13 +161,6 @@ def make_app(
         ):
             described = _described(summary, 400, 404, parameters=parameters)
             app.add_api_route(path, answer, methods=["GET"], **described)
-        for verb, body in BODIES.items():
-            codes = (400, 404, 408, 413, 415, 429, 500, 503, 504)
-            described = _described(
-                f"Make a model {verb}.", *codes, parameters=parameters, body=body
-            )
-            infer = _inference(models, reader, limits, verb)
-            app.add_api_route(f"{MODEL}{version_path}:{verb}", infer, methods=["POST"], **described)
 
     app.add_exception_handler(ServingError, lambda _, error: error_response(error))
     app.add_exception_handler(HTTPException, _no_such_route)

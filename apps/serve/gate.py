@@ -86,7 +86,9 @@ class Gate:
         except ClientDisconnect:
             pass
         except asyncio.CancelledError as error:
-            if GONE not in error.args:  # the server ends
+            if GONE in error.args:
+                status = CLIENT_GONE  # even if an answer had begun
+            else:  # the server ends
                 ended = ServingError("UNAVAILABLE", "The server ends before it has an answer")
                 await error_response(ended)(scope, receive, send_and_note)
         except Exception:

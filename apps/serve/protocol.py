@@ -1,12 +1,17 @@
 """HTTP/1.1 as TensorFlow Serving speaks it: no upgrades, and an end to connections that idle."""
 
 import asyncio
+from collections import deque
 from typing import Any
 
 import httptools
 import orjson
 from uvicorn.protocols.http.flow_control import service_unavailable
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 UPGRADE_HEADERS = (b"upgrade", b"http2-settings")
 MAX_HEAD = 64 * 2**10  # bytes of the head of a request, and of what may follow its body
@@ -63,7 +68,8 @@ class Protocol(HttpToolsProtocol):
     Uvicorn waits for all of this for ever. If there are too many connections, those that have
     waited longest are closed. Uvicorn refuses the new ones.
 
-    When a client leaves, the task that its request has put into `state` is cancelled.
+    When a client leaves, the task that its request has put into `state` is cancelled. If it has
+    sent other requests after that one, Uvicorn ends only the last.
 
     Args:
         connections: The connections of the server.
@@ -78,6 +84,7 @@ class Protocol(HttpToolsProtocol):
         self.unparsed = 0  # bytes since the last head or piece of a body ended
         self.too_large = False  # the head
         self.reading: asyncio.TimerHandle | None = None  # until the client reads on
+        self.unanswered: deque[RequestResponseCycle] = deque()  # the first one is at work
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request."""
@@ -91,8 +98,9 @@ class Protocol(HttpToolsProtocol):
         if self.timer is not None:
             self.timer.cancel()
         self.all.remove(self)
-        if self.cycle is not None and not self.cycle.response_complete:
-            task = self.cycle.scope["state"].get(TASK)
+        for request in self.unanswered:
+            request.disconnected = True
+            task = request.scope["state"].get(TASK)
             if task is not None:
                 task.cancel(GONE)
         super().connection_lost(exc)
@@ -161,6 +169,7 @@ class Protocol(HttpToolsProtocol):
                 self.app = service_unavailable
             self.scope["state"][CONNECTION] = self.transport
             super().on_headers_complete()
+            self.unanswered.append(self.cycle)
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of the body."""
@@ -175,6 +184,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Begin to wait for the next request, unless it is here already."""
+        self.unanswered.popleft()
         super().on_response_complete()
         if self.timeout_keep_alive_task is not None:
             # Uvicorn's own timer ends with the first byte of a head, this one with its last.

@@ -157,6 +157,17 @@ def test_who_leaves_while_sending_leaves_one_line(server):
     assert "Traceback" not in written
 
 
+def test_who_asks_ahead_and_leaves_without_reading_leaves_lines_of_requests(server):
+    before = len(server.log.read_text())
+    for _ in range(5):
+        with server.connect() as client:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" * 200)
+            time.sleep(0.1)  # the answers fill what the system keeps for this client
+    wait_for(lambda: server.log.read_text()[before:].count('"status":499') == 5)
+    events = [json.loads(line)["event"] for line in server.log.read_text()[before:].splitlines()]
+    assert set(events) == {"request"}
+
+
 def test_every_answer_says_what_it_is(server):
     """Browsers then take no answer for a page of another kind."""
     for method, path in (
