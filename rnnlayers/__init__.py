@@ -85,7 +85,6 @@ from rnnlayers.cells.standard import StandardForm, standard_form
 from rnnlayers.cells.weight_drop import WeightDropCell
 from rnnlayers.cells.zoneout import ZoneoutCell
 from rnnlayers.convert import accelerate
-from rnnlayers.engines.choose import explain_engine
 from rnnlayers.export import (
     UnsupportedOperatorError,
     export_litert,
@@ -107,6 +106,7 @@ from rnnlayers.layers.elman_family import (
     RecurrentHighway,
     UnICORNN,
 )
+from rnnlayers.layers.explain import explain_engine
 from rnnlayers.layers.gated_family import (
     BRC,
     DSGU,

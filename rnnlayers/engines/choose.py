@@ -165,6 +165,11 @@ def choose(
     raise AssertionError("the stepwise engine refuses nothing")
 
 
+def engines_for_both() -> list[str]:
+    """Return the names of the engines that can run both directions at once on this machine."""
+    return [name for name, engine in ENGINES.items() if engine.run_both and engine.is_there()]
+
+
 def choose_for_both(
     cells: tuple[Cell, Cell],
     asked: tuple[str, str],
@@ -182,19 +187,15 @@ def choose_for_both(
         training: Whether gradients will be computed.
 
     Returns:
-        The name of the engine, or None if each direction runs by itself, and the reason. The reason
-        is empty where no engine could do it.
+        The name of the engine, or None if each direction runs by itself, and the reason.
     """
-    able = [name for name, engine in ENGINES.items() if engine.run_both and engine.is_there()]
-    if not able:
-        return None, ""
     name, other = (
         choose(cell, engine, batch, time, training).engine
         for cell, engine in zip(cells, asked, strict=True)
     )
     if name != other:
         return None, f"one direction runs on {name} and the other on {other}"
-    if name not in able:
+    if name not in engines_for_both():
         return None, f"the {name} engine runs one direction at a time"
     refusal = ENGINES[name].refuses_both(*cells, Call(batch, time, training))
     return (name, "they are of one kind and size") if refusal is None else (None, refusal)
@@ -253,61 +254,3 @@ def check_engine(asked: Any, cell: Any = None) -> str:
             f"MinGRUCell; received a {type(cell).__name__}. Use 'auto'."
         )
     return asked
-
-
-def explain_engine(layer: Any, shape: tuple[int | None, ...], training: bool = True) -> str:
-    """Return in words which engine runs a layer inside a compiled model, and why.
-
-    Args:
-        layer: A `Recurrent` layer, such as `LSTM`, or a `Bidirectional` of two.
-        shape: Shape of its inputs, `(batch, timesteps, features)`, None for sizes that change.
-        training: Whether the call is part of training.
-
-    Returns:
-        A sentence, and then a line for each engine that would be preferred but refuses. Of both
-        directions, if an engine could run them at once, whether it does.
-
-    Raises:
-        ValueError: If no engine runs such a layer, or if the shape has another rank.
-
-    Example:
-
-    >>> print(explain_engine(rnnlayers.NAS(4, name="nas"), shape=(32, 100, 8)))
-    nas runs on the compiled engine: training is compiled with XLA; the number of steps is known.
-    Not on scan: the state of NASCell is not linear in the state before it.
-    Not on native: it has no NASCell.
-    """
-    if len(shape) != 3:
-        raise ValueError(
-            f"`shape` must be (batch, timesteps, features); received {shape}, which has "
-            f"{len(shape)} dimensions."
-        )
-    if hasattr(layer, "forward_layer"):
-        both = (layer.forward_layer, layer.backward_layer)
-        lines = [explain_engine(one, shape, training) for one in both]
-        cells, asked = (one.cell for one in both), (one.engine for one in both)
-        name, reason = _in_graph(choose_for_both, tuple(cells), tuple(asked), *shape[:2], training)
-        if reason:
-            how = "in one call" if name else "one after the other"
-            lines.append(f"{layer.name} runs both directions {how}: {reason}.")
-        return "\n".join(lines)
-    if not (isinstance(getattr(layer, "cell", None), Cell) and hasattr(layer, "engine")):
-        raise ValueError(
-            "`layer` must be a layer of one cell of this library, such as `rnnlayers.LSTM(64)`, or "
-            f"a `Bidirectional` of two; received {layer!r}."
-        )
-    choice = _in_graph(choose, layer.cell, layer.engine, *shape[:2], training)
-    lines = [f"{layer.name} runs on the {choice.engine} engine: {choice.reason}."]
-    lines += [f"Not on {name}: {reason}." for name, reason in choice.refusals]
-    return "\n".join(lines)
-
-
-def _in_graph(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Return what a function returns where a graph is traced."""
-    results: list[Any] = []
-
-    def trace() -> None:
-        results.append(function(*arguments))
-
-    tf.function(trace, autograph=False).get_concrete_function()
-    return results[0]

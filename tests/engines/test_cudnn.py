@@ -200,6 +200,14 @@ def test_whether_both_directions_run_at_once_is_explained():
     line = last_line(rnnlayers.GRU(4, dropout=0.5, **cudnn))
     assert "dropout gives each direction inputs of its own" in line
     assert "the stepwise engine runs one" in last_line(rnnlayers.GRU(4, engine="stepwise"))
+    for options, reason in {
+        ("stateful", True): "is stateful",
+        ("activity_regularizer", "l2"): "has an activity regularizer",
+        ("dtype", "bfloat16"): "computes with bfloat16, and not with float32",
+    }.items():
+        line = last_line(rnnlayers.GRU(4, **cudnn, **dict([options])), dtype="float32")
+        assert "one after the other" in line
+        assert reason in line
 
 
 @pytest.mark.slow
