@@ -139,6 +139,11 @@ def _make_endpoint(name: Any, entry: Any) -> Endpoint:
             f"{{'text': tf.TensorSpec([None], tf.string)}}. Received: {entry!r}."
         )
     function, signature = entry
+    if len({str(key).lower() for key in signature}) < len(signature):
+        raise ValueError(
+            f"endpoints[{name!r}]: the names of inputs must differ in more than capitals, since "
+            f"TensorFlow writes them in small letters. Received: {sorted(signature)}. Rename one."
+        )
     return Endpoint(
         name, function, {key: _make_spec(name, key, spec) for key, spec in signature.items()}
     )

@@ -121,7 +121,18 @@ def _convert(function: Any) -> bytes:
         if any(given.name in node.input for node in _nodes(model.graph)):
             constant = onnx.numpy_helper.from_array(np.asarray(values[given.name]), given.name)
             model.graph.initializer.append(constant)
+    # TensorFlow writes the names of inputs in small letters.
+    signature = function.structured_input_signature[1]
+    _rename(model.graph, {spec.name: name for name, spec in signature.items()})
     return model.SerializeToString()
+
+
+def _rename(graph: Any, names: Mapping[str, str]) -> None:
+    """Rename inputs of a graph, and where it or the graphs in it read them."""
+    for given in graph.input:
+        given.name = names.get(given.name, given.name)
+    for node in _nodes(graph):
+        node.input[:] = [names.get(name, name) for name in node.input]
 
 
 def _select(context: Any, node: Any, *_: Any) -> None:

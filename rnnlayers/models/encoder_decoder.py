@@ -289,9 +289,16 @@ class EncoderDecoder(keras.Model):
 
         def step(tokens: Tensor, states: Any) -> Any:
             logits, states, attention = self.decode_step(tokens, states, memory)
+            if attention is None and getattr(sampler, "coverage_penalty", False):
+                raise ValueError(
+                    "`sampler` has a `coverage_penalty`, which is about attention, but no layer of "
+                    f"the decoder of {self.name} attends to the sources. Search without it, or put "
+                    "an `AttentiveDecoder` into it."
+                )
             return (logits, states) if attention is None else (logits, states, attention)
 
-        start = tf.fill([tf.shape(encoded.values)[0]], self.start_token_id)
+        size = tf.shape(encoded.values)
+        start = tf.fill(size[:1], self.start_token_id)
         return decode(
             step,
             encoded.states,
@@ -301,7 +308,7 @@ class EncoderDecoder(keras.Model):
             pad_token_id=self.pad_token_id,
             max_length=max_length,
             forbidden_tokens=(*forbidden_tokens, self.start_token_id, self.pad_token_id),
-            source_mask=encoded.mask,
+            source_mask=tf.ones(size[:2], tf.bool) if encoded.mask is None else encoded.mask,
             **options,
         )
 

@@ -68,6 +68,7 @@ class TestDefaultEndpoint:
         ({"scale": (scale, [TEXT])}, "maps each input's name"),
         ({"scale": (scale, {})}, "maps each input's name"),
         ({"scale": (scale, {"lambda": TEXT})}, "Python identifier"),
+        ({"scale": (scale, {"Text": TEXT, "text": TEXT})}, "differ in more than capitals"),
         ({"scale": (scale, {"x": tf.TensorSpec(None)})}, "known rank"),
         ({"scale": (scale, {"x": keras.InputSpec(ndim=2)})}, "known rank"),
         ({"scale": (scale, {"x": (None, 2)})}, r"tf\.TensorSpec or keras\.InputSpec"),

@@ -205,6 +205,13 @@ def test_a_number_alone_is_an_input_too(runtime):
     np.testing.assert_allclose(found["outputs"], [[3, 3]])
 
 
+def test_names_keep_their_capitals(runtime):
+    signature = {"Speed": tf.TensorSpec([None, 2], tf.float32), "x": tf.TensorSpec([None, 2])}
+    run = runtime(tf.Module(), lambda Speed, x: {"Sum": Speed + x}, signature)
+    found = run(Speed=np.ones((1, 2), "float32"), x=np.ones((1, 2), "float32"))
+    np.testing.assert_array_equal(found["Sum"], [[2, 2]])
+
+
 def test_probes_for_one_by_one_must_be_of_one_size(tmp_path):
     spec = tf.TensorSpec([None, 2], tf.float32)
     endpoints = {"f": (lambda x, y: x + y, {"x": spec, "y": spec})}

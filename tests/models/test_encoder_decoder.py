@@ -231,6 +231,19 @@ def test_sources_may_be_anything():
     assert model((images, sample(2)[1])).shape == (2, 5, VOCABULARY)
     result = model.generate(images, max_length=4)
     assert result.extras.shape == (2, 1, result.tokens.shape[-1], 36)
+    sampler = BeamSearch(2, coverage_penalty=1.0)
+    encoded = model.encode(images)
+    everywhere = encoded._replace(mask=tf.ones((2, 36), tf.bool))
+    found, expected = (
+        model.generate_encoded(one, sampler, max_length=4) for one in (encoded, everywhere)
+    )
+    assert_same(found.scores, expected.scores)
+
+
+def test_a_coverage_penalty_needs_attention():
+    model = make_model(DECODERS["no attention"])
+    with refused("coverage_penalty", "AttentiveDecoder"):
+        model.generate(sample()[0], BeamSearch(2, coverage_penalty=1.0), max_length=4)
 
 
 # Scheduled sampling
