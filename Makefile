@@ -1,6 +1,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+SOURCES_IN_C = $(shell find rnnlayers tests -name '*.[ch]' -o -name '*.cc')
 
 .PHONY: help setup demo docs native test test-all test-native test-gpu coverage test-oldest lint format lock bench bench-gpu clean
 
@@ -55,11 +56,13 @@ test-oldest: ## Run the tests of the library on the oldest Keras and TensorFlow 
 lint: setup ## Check format, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/clang-format --dry-run --Werror $(SOURCES_IN_C)
 	$(BIN)/mypy
 
 format: setup ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+	$(BIN)/clang-format -i $(SOURCES_IN_C)
 
 lock: ## Pin the dependencies anew (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -1,4 +1,6 @@
-/* Answers one request to a SavedModel by TensorFlow's C API: predict MODEL OUTPUT... <request >answer
+/* Answers one request to a SavedModel by TensorFlow's C API.
+
+    predict MODEL OUTPUT... <request >answer
 
 A request and an answer are tensors, each a line "name:index dtype rank size..." and then its bytes;
 of strings, each its length as eight bytes before it. OUTPUT is "name:index". */
@@ -11,21 +13,21 @@ of strings, each its length as eight bytes before it. OUTPUT is "name:index". */
 
 #define MOST 16
 
-static void fail(const char *what) {
+static void fail(const char* what) {
   fprintf(stderr, "%s\n", what);
   exit(1);
 }
 
-static void check(TF_Status *status) {
+static void check(TF_Status* status) {
   if (TF_GetCode(status) != TF_OK) fail(TF_Message(status));
 }
 
-static void read_bytes(void *to, size_t count) {
+static void read_bytes(void* to, size_t count) {
   if (count != 0 && fread(to, 1, count, stdin) != count) fail("the request ends early");
 }
 
-static TF_Output find(TF_Graph *graph, char *name) {
-  char *colon = strrchr(name, ':');
+static TF_Output find(TF_Graph* graph, char* name) {
+  char* colon = strrchr(name, ':');
   if (colon == NULL) fail("a name has no index");
   *colon = '\0';
   TF_Output found = {TF_GraphOperationByName(graph, name), atoi(colon + 1)};
@@ -33,13 +35,13 @@ static TF_Output find(TF_Graph *graph, char *name) {
   return found;
 }
 
-static int64_t elements(const int64_t *shape, int rank) {
+static int64_t elements(const int64_t* shape, int rank) {
   int64_t count = 1;
   for (int i = 0; i < rank; i++) count *= shape[i];
   return count;
 }
 
-static TF_Tensor *read_tensor(char *name) {
+static TF_Tensor* read_tensor(char* name) {
   int dtype, rank;
   int64_t shape[MOST];
   if (scanf("%255s %d %d", name, &dtype, &rank) != 3) return NULL;
@@ -49,16 +51,16 @@ static TF_Tensor *read_tensor(char *name) {
   int64_t count = elements(shape, rank);
   if (dtype != TF_STRING) {
     size_t size = count * TF_DataTypeSize(dtype);
-    TF_Tensor *tensor = TF_AllocateTensor(dtype, shape, rank, size);
+    TF_Tensor* tensor = TF_AllocateTensor(dtype, shape, rank, size);
     read_bytes(TF_TensorData(tensor), size);
     return tensor;
   }
-  TF_Tensor *tensor = TF_AllocateTensor(dtype, shape, rank, count * sizeof(TF_TString));
-  TF_TString *strings = TF_TensorData(tensor);
+  TF_Tensor* tensor = TF_AllocateTensor(dtype, shape, rank, count * sizeof(TF_TString));
+  TF_TString* strings = TF_TensorData(tensor);
   for (int64_t i = 0; i < count; i++) {
     uint64_t length;
     read_bytes(&length, sizeof length);
-    char *bytes = malloc(length + 1);
+    char* bytes = malloc(length + 1);
     read_bytes(bytes, length);
     TF_StringInit(&strings[i]);
     TF_StringCopy(&strings[i], bytes, length);
@@ -67,7 +69,7 @@ static TF_Tensor *read_tensor(char *name) {
   return tensor;
 }
 
-static void write_tensor(const char *name, TF_Tensor *tensor) {
+static void write_tensor(const char* name, TF_Tensor* tensor) {
   int rank = TF_NumDims(tensor);
   int64_t shape[MOST];
   printf("%s %d %d", name, TF_TensorType(tensor), rank);
@@ -77,7 +79,7 @@ static void write_tensor(const char *name, TF_Tensor *tensor) {
     fwrite(TF_TensorData(tensor), 1, TF_TensorByteSize(tensor), stdout);
     return;
   }
-  TF_TString *strings = TF_TensorData(tensor);
+  TF_TString* strings = TF_TensorData(tensor);
   for (int64_t i = 0; i < elements(shape, rank); i++) {
     uint64_t length = TF_StringGetSize(&strings[i]);
     fwrite(&length, sizeof length, 1, stdout);
@@ -85,13 +87,13 @@ static void write_tensor(const char *name, TF_Tensor *tensor) {
   }
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char** argv) {
   if (argc < 3 || argc > 2 + MOST) fail("usage: predict MODEL OUTPUT... <request >answer");
-  TF_Status *status = TF_NewStatus();
-  TF_Graph *graph = TF_NewGraph();
-  const char *tags[] = {"serve"};
-  TF_Session *session = TF_LoadSessionFromSavedModel(TF_NewSessionOptions(), NULL, argv[1], tags,
-                                                     1, graph, NULL, status);
+  TF_Status* status = TF_NewStatus();
+  TF_Graph* graph = TF_NewGraph();
+  const char* tags[] = {"serve"};
+  TF_Session* session = TF_LoadSessionFromSavedModel(TF_NewSessionOptions(), NULL, argv[1], tags, 1,
+                                                     graph, NULL, status);
   check(status);
 
   TF_Output inputs[MOST], outputs[MOST];

@@ -2,6 +2,8 @@
 //
 // The gradients are compared along random directions with central differences of the plain loops.
 // `make test-native` builds this program with sanitizers, for each target.
+#include "kernels.h"
+
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -14,7 +16,6 @@
 #include <thread>
 #include <vector>
 
-#include "kernels.h"
 #include "pool.h"
 
 using namespace rnnlayers;
@@ -44,8 +45,8 @@ bool has_peepholes(CellKind cell) {
 }
 bool has_norms(CellKind cell) { return cell == CellKind::layer_norm_lstm; }
 bool is_lstm(CellKind cell) {
-  return cell == CellKind::lstm || has_norms(cell) || cell == CellKind::coupled_lstm || has_peepholes(cell) ||
-         has_projection(cell);
+  return cell == CellKind::lstm || has_norms(cell) || cell == CellKind::coupled_lstm ||
+         has_peepholes(cell) || has_projection(cell);
 }
 bool is_gru(CellKind cell) { return cell == CellKind::gru || cell == CellKind::gru_reset_before; }
 int gates_of(CellKind cell) {
@@ -75,12 +76,22 @@ struct Problem {
     const bool peepholes = has_peepholes(c.cell);
     const int64_t norms = has_norms(c.cell);
     const int64_t biases = c.bias ? G * U * (c.cell == CellKind::gru ? 2 : 1) : 0;
-    const int64_t sizes[] = {B * T * D, B * H, is_lstm(c.cell) ? B * U : 0, D * G * U, H * G * U,
-                             biases, peepholes ? U : 0, peepholes ? U : 0, peepholes ? U : 0,
-                             has_projection(c.cell) ? U * H : 0, norms * G * U, norms * G * U,
-                             norms * U, norms * U};
-    const double scales[] = {1, 1, 1, 1 / std::sqrt(D), 1 / std::sqrt(H), 1, 1, 1, 1,
-                             1 / std::sqrt(U), 1, 1, 1, 1};
+    const int64_t sizes[] = {B * T * D,
+                             B * H,
+                             is_lstm(c.cell) ? B * U : 0,
+                             D * G * U,
+                             H * G * U,
+                             biases,
+                             peepholes ? U : 0,
+                             peepholes ? U : 0,
+                             peepholes ? U : 0,
+                             has_projection(c.cell) ? U * H : 0,
+                             norms * G * U,
+                             norms * G * U,
+                             norms * U,
+                             norms * U};
+    const double scales[] = {
+        1, 1, 1, 1 / std::sqrt(D), 1 / std::sqrt(H), 1, 1, 1, 1, 1 / std::sqrt(U), 1, 1, 1, 1};
     for (int n = 0; n < 14; ++n) {
       numbers.all.emplace_back(sizes[n]);
       // Rounded to floats, so that both sides begin with the same numbers.
@@ -119,8 +130,8 @@ void normalize(Array& row) {
   for (double& x : row) x = (x - mean) / std::sqrt(variance);
 }
 
-// The layer by plain loops. The gradient stops where `truncate` says: there, the states are those of
-// `stopped`, an outcome of all steps, if it is given.
+// The layer by plain loops. The gradient stops where `truncate` says: there, the states are those
+// of `stopped`, an outcome of all steps, if it is given.
 Outcome reference(const Problem& p, const Numbers& in, std::vector<Array>* history = nullptr,
                   const std::vector<Array>* stopped = nullptr) {
   const Case& c = p.c;
@@ -266,9 +277,10 @@ Computed compute(const Problem& p, int threads) {
   l.mask_row = c.time, l.mask_step = 1;
   l.dropout = c.dropout ? dropout.data() : nullptr;
   if (!c.starts_at_zero) l.states[0] = in[1].data(), l.states[1] = pointer(in[2]);
-  l.weights = {in[3].data(), in[4].data(), pointer(in[5]),
-               {pointer(in[6]), pointer(in[7]), pointer(in[8])}, pointer(in[9]),
-               {pointer(in[10]), pointer(in[11]), pointer(in[12]), pointer(in[13])}};
+  l.weights = {
+      in[3].data(),   in[4].data(),
+      pointer(in[5]), {pointer(in[6]), pointer(in[7]), pointer(in[8])},
+      pointer(in[9]), {pointer(in[10]), pointer(in[11]), pointer(in[12]), pointer(in[13])}};
   l.reverse = c.reverse, l.truncate = c.truncate, l.remat = c.remat;
   l.threads = threads, l.pool = &Pool::shared();
 
@@ -293,14 +305,17 @@ Computed compute(const Problem& p, int threads) {
   std::vector<float> d_states[2] = {floats(p.d_states[0]), floats(p.d_states[1])};
   for (const Array& a : p.numbers.all) out.gradients.emplace_back(a.size(), NAN);
   auto& g = out.gradients;
-  kernels.backward(l, pointer(out.outputs), aligned,
-                   {c.outputs ? d_outputs.data() : nullptr, {d_states[0].data(), d_states[1].data()}},
-                   {g[0].data(), {c.starts_at_zero ? nullptr : g[1].data(),
-                                 c.starts_at_zero ? nullptr : pointer(g[2])},
-                   g[3].data(), g[4].data(),
-                    pointer(g[5]), {pointer(g[6]), pointer(g[7]), pointer(g[8])},
-                    pointer(g[9]),
-                    {pointer(g[10]), pointer(g[11]), pointer(g[12]), pointer(g[13])}});
+  kernels.backward(
+      l, pointer(out.outputs), aligned,
+      {c.outputs ? d_outputs.data() : nullptr, {d_states[0].data(), d_states[1].data()}},
+      {g[0].data(),
+       {c.starts_at_zero ? nullptr : g[1].data(), c.starts_at_zero ? nullptr : pointer(g[2])},
+       g[3].data(),
+       g[4].data(),
+       pointer(g[5]),
+       {pointer(g[6]), pointer(g[7]), pointer(g[8])},
+       pointer(g[9]),
+       {pointer(g[10]), pointer(g[11]), pointer(g[12]), pointer(g[13])}});
   std::free(aligned);
   return out;
 }
@@ -310,12 +325,12 @@ int failures = 0;
 void expect(bool holds, const Case& c, const char* what, double error) {
   if (holds) return;
   ++failures;
-  std::printf("cell %d batch %ld time %ld features %ld units %ld reverse %d masked %d dropout %d "
-              "bias %d outputs %d truncate %ld remat %ld: %s, error %g\n",
-              static_cast<int>(c.cell), static_cast<long>(c.batch), static_cast<long>(c.time),
-              static_cast<long>(c.features), static_cast<long>(c.units), c.reverse, c.masked,
-              c.dropout, c.bias, c.outputs, static_cast<long>(c.truncate),
-              static_cast<long>(c.remat), what, error);
+  std::printf(
+      "cell %d batch %ld time %ld features %ld units %ld reverse %d masked %d dropout %d "
+      "bias %d outputs %d truncate %ld remat %ld: %s, error %g\n",
+      static_cast<int>(c.cell), static_cast<long>(c.batch), static_cast<long>(c.time),
+      static_cast<long>(c.features), static_cast<long>(c.units), c.reverse, c.masked, c.dropout,
+      c.bias, c.outputs, static_cast<long>(c.truncate), static_cast<long>(c.remat), what, error);
 }
 
 double largest_difference(const std::vector<float>& a, const Array& b) {
@@ -387,7 +402,8 @@ void check_pool() {
               int64_t inner[3] = {};
               Pool::shared().run(
                   3, 2, [](void* of, int64_t i) { static_cast<int64_t*>(of)[i] = i + 1; }, inner);
-              (*static_cast<std::vector<int64_t>*>(context))[k] = k * (inner[0] + inner[1] + inner[2]);
+              (*static_cast<std::vector<int64_t>*>(context))[k] =
+                  k * (inner[0] + inner[1] + inner[2]);
             },
             &parts);
         for (int64_t part : parts) sums[n] += part;

@@ -1,8 +1,8 @@
 // The cells: a step forward and a step back, as equations on vectors of units.
 //
 // z are the kept vectors of a row. Before a step they hold what the inputs and the biases add;
-// `forward` adds the product with the state and leaves the gates in them; `backward` reads the gates
-// and writes dz, the gradients of what went into the gates. Masked rows keep their states.
+// `forward` adds the product with the state and leaves the gates in them; `backward` reads the
+// gates and writes dz, the gradients of what went into the gates. Masked rows keep their states.
 #pragma once
 
 #include <type_traits>
@@ -42,7 +42,7 @@ struct Step {
   int64_t c_stride;
   const float* c;
   float* c_next;
-  float* spare;  // as h
+  float* spare;     // as h
   int64_t outputs;  // size of h
 
   bool is_valid(int64_t row) const { return valid == nullptr || valid[row]; }
@@ -131,8 +131,7 @@ struct StepBack {
   template <class C>
   void add_product(const Panels& w) const {
     product<4>(
-        rows, Rows::of<C>(dz, units), w,
-        [](int64_t) { return [](int64_t, int) { return vf{}; }; },
+        rows, Rows::of<C>(dz, units), w, [](int64_t) { return [](int64_t, int) { return vf{}; }; },
         [&](int64_t panel) {
           return [=](int64_t row, const vf* sums) {
             for (int n = 0; n < 4; ++n) {
@@ -165,12 +164,12 @@ struct Relu {
 };
 
 struct NoSecond {
-  static constexpr bool second = false;     // whether a step multiplies by U a second time
-  static constexpr bool projects = false;   // whether it multiplies by a projection
-  static constexpr bool reads_h = false;    // whether `backward` reads the state before the step
+  static constexpr bool second = false;    // whether a step multiplies by U a second time
+  static constexpr bool projects = false;  // whether it multiplies by a projection
+  static constexpr bool reads_h = false;   // whether `backward` reads the state before the step
   static constexpr int bias_rows = 1;
   static constexpr int peepholes = 0;
-  static constexpr int scales = 0;          // vectors of units that scale and shift
+  static constexpr int scales = 0;  // vectors of units that scale and shift
   using second_state = Plain;
 };
 
@@ -182,11 +181,12 @@ struct Elman : NoSecond {
   static constexpr int gates = 1, kept = 1, states = 1;
 
   static void forward(const Step& s) {
-    s.multiply<state>(s.h_dropped, s.outputs, s.weights.state, [&](int64_t row, int64_t block, const vf* z) {
-                          const vf h = Activation::of(z[0]);
-                          if (s.keep) store(s.z_at(row, block), h);
-                          s.set_h(row, block, h);
-                        });
+    s.multiply<state>(s.h_dropped, s.outputs, s.weights.state,
+                      [&](int64_t row, int64_t block, const vf* z) {
+                        const vf h = Activation::of(z[0]);
+                        if (s.keep) store(s.z_at(row, block), h);
+                        s.set_h(row, block, h);
+                      });
   }
 
   static void backward(const StepBack& s) {
@@ -216,32 +216,33 @@ struct LSTMFamily : NoSecond {
   }
 
   static void forward(const Step& s) {
-    s.multiply<state>(s.h_dropped, s.outputs, s.weights.state, [&](int64_t row, int64_t block, const vf* z) {
-          const vf c_prev = s.c_at(row, block);
-          vf z_i = z[I], z_f = z[F], z_o = z[O];
-          if constexpr (Peepholes) {
-            z_i += peephole(s.weights, 0, block) * c_prev;
-            z_f += peephole(s.weights, 1, block) * c_prev;
-          }
-          const vf i = sigmoid(z_i), g = tanh(z[G]);
-          const vf f = Coupled ? 1.0f - i : sigmoid(z_f);
-          const vf c = f * c_prev + rounded(i * g);
-          if constexpr (Peepholes) z_o += peephole(s.weights, 2, block) * c;
-          const vf o = sigmoid(z_o);
-          if (s.keep) {
-            float* kept = s.z_at(row, block);
-            store(kept + I * V, i);
-            if constexpr (!Coupled) store(kept + F * V, f);
-            store(kept + G * V, g);
-            store(kept + O * V, o);
-          }
-          s.set_c(row, block, c);
-          if constexpr (Projects) {
-            store(s.spare + row * s.stride + block * V, o * tanh(c));
-          } else {
-            s.set_h(row, block, o * tanh(c));
-          }
-        });
+    s.multiply<state>(s.h_dropped, s.outputs, s.weights.state,
+                      [&](int64_t row, int64_t block, const vf* z) {
+                        const vf c_prev = s.c_at(row, block);
+                        vf z_i = z[I], z_f = z[F], z_o = z[O];
+                        if constexpr (Peepholes) {
+                          z_i += peephole(s.weights, 0, block) * c_prev;
+                          z_f += peephole(s.weights, 1, block) * c_prev;
+                        }
+                        const vf i = sigmoid(z_i), g = tanh(z[G]);
+                        const vf f = Coupled ? 1.0f - i : sigmoid(z_f);
+                        const vf c = f * c_prev + rounded(i * g);
+                        if constexpr (Peepholes) z_o += peephole(s.weights, 2, block) * c;
+                        const vf o = sigmoid(z_o);
+                        if (s.keep) {
+                          float* kept = s.z_at(row, block);
+                          store(kept + I * V, i);
+                          if constexpr (!Coupled) store(kept + F * V, f);
+                          store(kept + G * V, g);
+                          store(kept + O * V, o);
+                        }
+                        s.set_c(row, block, c);
+                        if constexpr (Projects) {
+                          store(s.spare + row * s.stride + block * V, o * tanh(c));
+                        } else {
+                          s.set_h(row, block, o * tanh(c));
+                        }
+                      });
     if constexpr (Projects) {
       product<4>(
           s.rows, s.left(s.spare, s.units.count), s.weights.second,
@@ -313,18 +314,19 @@ struct GRU : NoSecond {
   static constexpr bool reads_h = true;
 
   static void forward(const Step& s) {
-    s.multiply<state>(s.h_dropped, s.outputs, s.weights.state, [&](int64_t row, int64_t block, const vf* sums) {
-                          float* kept = s.z_at(row, block);
-                          const vf z = sigmoid(sums[0]), r = sigmoid(sums[1]), u = sums[2];
-                          const vf n = tanh(load(kept) + r * u);
-                          if (s.keep) {
-                            store(kept, n);
-                            store(kept + V, z);
-                            store(kept + 2 * V, r);
-                            store(kept + 3 * V, u);
-                          }
-                          s.set_h(row, block, n + z * (s.h_at(row, block) - n));
-                        });
+    s.multiply<state>(s.h_dropped, s.outputs, s.weights.state,
+                      [&](int64_t row, int64_t block, const vf* sums) {
+                        float* kept = s.z_at(row, block);
+                        const vf z = sigmoid(sums[0]), r = sigmoid(sums[1]), u = sums[2];
+                        const vf n = tanh(load(kept) + r * u);
+                        if (s.keep) {
+                          store(kept, n);
+                          store(kept + V, z);
+                          store(kept + 2 * V, r);
+                          store(kept + 3 * V, u);
+                        }
+                        s.set_h(row, block, n + z * (s.h_at(row, block) - n));
+                      });
   }
 
   static void backward(const StepBack& s) {
@@ -354,22 +356,24 @@ struct GRUResetBefore : NoSecond {
 
   static void forward(const Step& s) {
     float* r_h = s.spare;
-    s.multiply<state>(s.h_dropped, s.outputs, s.weights.state, [&](int64_t row, int64_t block, const vf* sums) {
-                          float* kept = s.z_at(row, block);
-                          const vf r = sigmoid(sums[1]);
-                          const int64_t at = row * s.stride + block * V;
-                          const vf product = r * load(s.h_dropped + at);
-                          store(r_h + at, product);
-                          store(kept, sigmoid(sums[0]));
-                          store(kept + V, r);
-                          store(kept + 3 * V, product);
-                        });
-    s.multiply<second_state>(r_h, s.units.count, s.weights.second, [&](int64_t row, int64_t block, const vf* sums) {
-                                 float* kept = s.z_at(row, block);
-                                 const vf n = tanh(sums[0]), z = load(kept);
-                                 store(kept + 2 * V, n);
-                                 s.set_h(row, block, n + z * (s.h_at(row, block) - n));
-                               });
+    s.multiply<state>(s.h_dropped, s.outputs, s.weights.state,
+                      [&](int64_t row, int64_t block, const vf* sums) {
+                        float* kept = s.z_at(row, block);
+                        const vf r = sigmoid(sums[1]);
+                        const int64_t at = row * s.stride + block * V;
+                        const vf product = r * load(s.h_dropped + at);
+                        store(r_h + at, product);
+                        store(kept, sigmoid(sums[0]));
+                        store(kept + V, r);
+                        store(kept + 3 * V, product);
+                      });
+    s.multiply<second_state>(r_h, s.units.count, s.weights.second,
+                             [&](int64_t row, int64_t block, const vf* sums) {
+                               float* kept = s.z_at(row, block);
+                               const vf n = tanh(sums[0]), z = load(kept);
+                               store(kept + 2 * V, n);
+                               s.set_h(row, block, n + z * (s.h_at(row, block) - n));
+                             });
   }
 
   static void backward(const StepBack& s) {

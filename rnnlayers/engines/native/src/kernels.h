@@ -38,13 +38,14 @@ struct Weights {
 struct Layer {
   CellKind cell;
   int64_t batch, time, features, units;
-  int64_t outputs;  // size of h: that of `units`, unless the cell projects it
+  int64_t outputs;      // size of h: that of `units`, unless the cell projects it
   const float* inputs;  // that of row b at step t begins at b * input_row + t * input_step
   int64_t input_row, input_step;
   const bool* mask;  // false at steps to skip, or null
   int64_t mask_row, mask_step;
   const float* dropout;  // (batch, outputs): what the recurrent dropout multiplies h with, or null
-  const float* states[2];  // before the first step: h (batch, outputs), c (batch, units); null: zeros
+  const float*
+      states[2];  // before the first step: h (batch, outputs), c (batch, units); null: zeros
   Weights weights;
   bool reverse;      // whether the last step is computed first
   int64_t truncate;  // the gradient stops every so many steps; 0: never
@@ -60,7 +61,7 @@ struct Results {
   float* kept;       // what `backward` needs, `kept_size` floats, or null
 };
 
-struct Upstream {      // gradients of the results
+struct Upstream {        // gradients of the results
   const float* outputs;  // null if there are none
   const float* states[2];
 };

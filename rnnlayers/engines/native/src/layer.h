@@ -4,8 +4,8 @@
 // steps in one product, and then takes those steps one by one. Back, spans of steps are taken one
 // after another. In each, tasks first run its steps for some rows, which makes dz; further tasks
 // then compute from dz the gradients of the inputs, by rows, and of the weights, by rows of the
-// weights. Where a few rows meet large weights, tasks share the columns of each step instead. No sum
-// is ever cut by tasks, so results do not depend on the number of threads.
+// weights. Where a few rows meet large weights, tasks share the columns of each step instead. No
+// sum is ever cut by tasks, so results do not depend on the number of threads.
 #pragma once
 
 #include "weights.h"
@@ -45,8 +45,9 @@ class Run {
     float* kept = to.kept;
     float* cells = keep ? kept + gates_size(l.time) : nullptr;
     float* history = keep && to.outputs == nullptr ? cells + cells_size(l.time) : nullptr;
-    const Span span{0, l.time, l.states[0], l.outputs, l.states[1], l.units,
-                    keep ? kept : nullptr, cells, history};
+    const Span span{0,           l.time,  l.states[0],           l.outputs,
+                    l.states[1], l.units, keep ? kept : nullptr, cells,
+                    history};
     run(span, weights, to, to.kept != nullptr && l.remat > 0 ? kept : nullptr);
   }
 
@@ -64,8 +65,8 @@ class Run {
     const int64_t remade = l.remat > 0 ? smaller(steps, l.time) : 0;
     const int64_t most = smaller(steps, l.time), projected = C::projects ? history_size(most) : 0;
     const int64_t row_sums = C::scales * c_stride;  // of a row of the batch
-    Memory memory(B * row_sums + 2 * B * stride + gates_size(most) + projected + gates_size(remade) +
-                  cells_size(remade) + history_size(remade));
+    Memory memory(B * row_sums + 2 * B * stride + gates_size(most) + projected +
+                  gates_size(remade) + cells_size(remade) + history_size(remade));
     float* sums = memory.take(B * row_sums);
     if (B * row_sums > 0) std::memset(sums, 0, sizeof(float) * B * row_sums);
     float* d_states[2] = {memory.take(B * stride), memory.take(B * stride)};
@@ -126,7 +127,9 @@ class Run {
   }
 
   int64_t gates_size(int64_t steps) const { return steps * l.batch * units.row(); }
-  int64_t cells_size(int64_t steps) const { return C::states == 2 ? steps * l.batch * c_stride : 0; }
+  int64_t cells_size(int64_t steps) const {
+    return C::states == 2 ? steps * l.batch * c_stride : 0;
+  }
   int64_t history_size(int64_t steps) const { return steps * l.batch * stride; }
   int64_t state_floats() const { return l.outputs + (C::states == 2 ? l.units : 0); }
   int64_t spans() const { return (l.time + l.remat - 1) / l.remat; }
@@ -179,8 +182,8 @@ class Run {
         split > 1 ? 1 : row_tasks(B * steps * (l.features + l.outputs) * C::gates * l.units);
     const int64_t rows = (B + tasks - 1) / tasks;
     const int64_t ahead = larger(1, smaller(steps, 48 / rows));  // steps whose inputs are projected
-    const int64_t floats = ahead * rows * (l.features + units.row()) + 4 * V +
-                           6 * rows * stride + round_up(ahead * rows * 2 + rows, V);
+    const int64_t floats = ahead * rows * (l.features + units.row()) + 4 * V + 6 * rows * stride +
+                           round_up(ahead * rows * 2 + rows, V);
     Memory memory(tasks * round_up(floats, V));
     each_task(l, tasks, [&](int64_t task) {
       float* scratch = memory.at(task * round_up(floats, V));
@@ -198,9 +201,8 @@ class Run {
     return larger(1, smaller(smaller(l.threads, units.blocks / group()), floats / WORTH_A_THREAD));
   }
 
-  void run_rows(const Span& span, const PackedWeights<C>& weights, const Results& to,
-                float* starts, int64_t begin, int64_t end, int64_t ahead, int64_t split,
-                float* scratch) const {
+  void run_rows(const Span& span, const PackedWeights<C>& weights, const Results& to, float* starts,
+                int64_t begin, int64_t end, int64_t ahead, int64_t split, float* scratch) const {
     const int64_t R = end - begin, B = l.batch, U = l.units, D = l.features, S = units.row();
     const int64_t H = l.outputs, groups = units.blocks / group();
     auto take = [&](int64_t floats) {
@@ -264,8 +266,8 @@ class Run {
                               groups * (part + 1) / split * group()};
           if (n == 0) project(weights, x, some * R, z_rows, blocks);
           C::forward(Step{R, units, blocks, weights.steps, span.gates != nullptr,
-                          l.mask ? valid : nullptr, z + n * z_step, stride,
-                          l.dropout ? dropped : h, h, h_next, c_stride, c_now, c_next, spare, H});
+                          l.mask ? valid : nullptr, z + n * z_step, stride, l.dropout ? dropped : h,
+                          h, h_next, c_stride, c_now, c_next, spare, H});
         };
         if (split > 1) {
           each_task(l, split, compute);
@@ -298,8 +300,8 @@ class Run {
   }
 
   // z = W x + b for some rows and blocks of units.
-  void project(const PackedWeights<C>& weights, const float* x, int64_t rows,
-               float* const* z_rows, const Blocks& blocks) const {
+  void project(const PackedWeights<C>& weights, const float* x, int64_t rows, float* const* z_rows,
+               const Blocks& blocks) const {
     using In = typename C::inputs;
     constexpr int REST = C::kept - In::count;  // kept vectors that begin with their bias alone
     if (weights.inputs.plain != nullptr) {
@@ -345,12 +347,11 @@ class Run {
   }
 
   void steps_back(const Span& span, const PackedWeights<C>& weights, const float* d_outputs,
-                  const float* outputs, float* dz, float* d_projected,
-                  float* const* d_states, float* sums) const {
+                  const float* outputs, float* dz, float* d_projected, float* const* d_states,
+                  float* sums) const {
     const int64_t B = l.batch;
     if (B == 0) return;
-    const int64_t tasks =
-        row_tasks(B * (span.last - span.first) * l.outputs * C::gates * l.units);
+    const int64_t tasks = row_tasks(B * (span.last - span.first) * l.outputs * C::gates * l.units);
     const int64_t rows = (B + tasks - 1) / tasks;
     const int64_t floats = 4 * rows * stride + round_up(rows, V);
     Memory memory(tasks * floats);
@@ -376,8 +377,7 @@ class Run {
     for (int64_t r = 0; r < R; ++r) {
       if (l.dropout) copy_padded(l.dropout + (begin + r) * H, H, dropout + r * stride, stride);
       if (C::states == 2) {
-        copy_padded(row_of(span.c, begin + r, span.c_stride), U, c_first + r * c_stride,
-                    c_stride);
+        copy_padded(row_of(span.c, begin + r, span.c_stride), U, c_first + r * c_stride, c_stride);
       }
     }
     for (int64_t step = span.last - 1; step >= span.first; --step) {
@@ -385,8 +385,7 @@ class Run {
       for (int64_t r = 0; r < R; ++r) {
         if (l.mask) valid[r] = is_valid(step, begin + r);
         if (d_outputs) {
-          const float* d =
-              d_outputs + (begin + r) * l.output_row + time_of(step) * l.output_step;
+          const float* d = d_outputs + (begin + r) * l.output_row + time_of(step) * l.output_step;
           for (int64_t u = 0; u < H; ++u) dh[r * stride + u] += d[u];
         }
         if (C::reads_h) {
@@ -395,10 +394,10 @@ class Run {
       }
       const float* c_next = C::states == 2 ? span.cells + row * c_stride : nullptr;
       const float* c = C::states == 2 && step > span.first ? c_next - B * c_stride : c_first;
-      C::backward(StepBack{R, units, weights.steps, l.mask ? valid : nullptr,
-                           span.gates + row * S, dz + row * S, stride, h, c_stride, c, c_next, dh,
-                           dc, l.dropout ? dropout : nullptr, spare, H,
-                           d_projected + row * stride, sums + begin * C::scales * c_stride});
+      C::backward(StepBack{R, units, weights.steps, l.mask ? valid : nullptr, span.gates + row * S,
+                           dz + row * S, stride, h, c_stride, c, c_next, dh, dc,
+                           l.dropout ? dropout : nullptr, spare, H, d_projected + row * stride,
+                           sums + begin * C::scales * c_stride});
       if (l.truncate > 0 && step > 0 && step % l.truncate == 0) {
         std::memset(dh, 0, sizeof(float) * R * stride);
         std::memset(dc, 0, sizeof(float) * R * stride);
@@ -458,16 +457,16 @@ class Run {
       float* scratch = memory.at(smaller(task, of_kernel + of_state + of_second - 1) * floats);
       if (n < of_kernel) {
         const int64_t first = cut(D, n, of_kernel), last = cut(D, n + 1, of_kernel);
-        add_outer_products<typename C::inputs>(first, last, rows, input_row, dz, units,
-                                               units.row(), C::gates, to.kernel,
+        add_outer_products<typename C::inputs>(first, last, rows, input_row, dz, units, units.row(),
+                                               C::gates, to.kernel,
                                                n == 0 && !C::scales ? to.bias : nullptr, scratch);
         return;
       }
       n -= of_kernel;
       if (n < of_state) {
         const int64_t first = cut(H, n, of_state), last = cut(H, n + 1, of_state);
-        add_outer_products<typename C::state>(first, last, rows, state_row, dz, units,
-                                              units.row(), C::gates, to.recurrent_kernel,
+        add_outer_products<typename C::state>(first, last, rows, state_row, dz, units, units.row(),
+                                              C::gates, to.recurrent_kernel,
                                               n == 0 ? bias_of_state : nullptr, scratch);
         return;
       }

@@ -17,9 +17,8 @@ struct Moments {
   Moments(const float* row, int vectors, int64_t step, const Units& units) {
     const float count = static_cast<float>(vectors * units.count);
     mean = sum(row, vectors, step, units, [](vf x) { return x; }) / count;
-    const float squares = sum(row, vectors, step, units, [this](vf x) {
-      return (x - mean) * (x - mean);
-    });
+    const float squares =
+        sum(row, vectors, step, units, [this](vf x) { return (x - mean) * (x - mean); });
     scale = 1.0f / std::sqrt(squares / count + EPSILON);
   }
 
@@ -93,7 +92,8 @@ struct LayerNormLSTM : NoSecond {
   static void forward(const Step& s) {
     s.multiply<state>(s.h_dropped, s.outputs, s.weights.state,
                       [&](int64_t row, int64_t block, const vf* sums) {
-                        for (int n = 0; n < 4; ++n) store(s.z_at(row, block) + (4 + n) * V, sums[n]);
+                        for (int n = 0; n < 4; ++n)
+                          store(s.z_at(row, block) + (4 + n) * V, sums[n]);
                       });
     for (int64_t row = 0; row < s.rows; ++row) {
       const Row of(s.z_at(row, 0), s.weights, s.units);
@@ -176,8 +176,10 @@ struct LayerNormLSTM : NoSecond {
       }
     }
     const float count = 4.0f * units;
-    const float mean_x = Moments::add_up(sum_x) / count, mean_x_y = Moments::add_up(sum_x_y) / count;
-    const float mean_u = Moments::add_up(sum_u) / count, mean_u_y = Moments::add_up(sum_u_y) / count;
+    const float mean_x = Moments::add_up(sum_x) / count,
+                mean_x_y = Moments::add_up(sum_x_y) / count;
+    const float mean_u = Moments::add_up(sum_u) / count,
+                mean_u_y = Moments::add_up(sum_u_y) / count;
     for (int64_t block = 0; block < blocks; ++block) {
       float* dz = s.dz_at(row, block);
       for (int gate = 0; gate < 4; ++gate) {

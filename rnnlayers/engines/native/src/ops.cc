@@ -40,19 +40,51 @@ constexpr CellEntry CELLS[] = {
 
 // The inputs of both operators, by number; those from OUTPUTS on are of the gradient's alone.
 enum Input {
-  INPUTS, MASK, DROPOUT, H, C, KERNEL, RECURRENT_KERNEL, BIAS, PEEPHOLE_I, PEEPHOLE_F, PEEPHOLE_O,
-  PROJECTION, KERNEL_GAIN, RECURRENT_GAIN, STATE_GAIN, STATE_SHIFT, OUTPUTS, KEPT, D_OUTPUTS, D_H, D_C, INPUT_COUNT
+  INPUTS,
+  MASK,
+  DROPOUT,
+  H,
+  C,
+  KERNEL,
+  RECURRENT_KERNEL,
+  BIAS,
+  PEEPHOLE_I,
+  PEEPHOLE_F,
+  PEEPHOLE_O,
+  PROJECTION,
+  KERNEL_GAIN,
+  RECURRENT_GAIN,
+  STATE_GAIN,
+  STATE_SHIFT,
+  OUTPUTS,
+  KEPT,
+  D_OUTPUTS,
+  D_H,
+  D_C,
+  INPUT_COUNT
 };
 constexpr const char* INPUT_NAMES[] = {
-    "inputs", "mask", "dropout", "h", "c", "kernel", "recurrent_kernel", "bias", "peephole_i",
-    "peephole_f", "peephole_o", "projection_kernel", "kernel_gain", "recurrent_gain", "state_gain",
-    "state_shift", "outputs", "kept", "d_outputs", "d_h", "d_c"};
+    "inputs",      "mask",           "dropout",          "h",
+    "c",           "kernel",         "recurrent_kernel", "bias",
+    "peephole_i",  "peephole_f",     "peephole_o",       "projection_kernel",
+    "kernel_gain", "recurrent_gain", "state_gain",       "state_shift",
+    "outputs",     "kept",           "d_outputs",        "d_h",
+    "d_c"};
 constexpr const char* RESULT_NAMES[] = {"results", "h_last", "c_last", "kept_for_gradients"};
-constexpr const char* GRADIENT_NAMES[] = {"g_inputs", "g_h", "g_c", "g_kernel",
-                                          "g_recurrent_kernel", "g_bias", "g_peephole_i",
-                                          "g_peephole_f", "g_peephole_o",
-                                          "g_projection_kernel", "g_kernel_gain",
-                                          "g_recurrent_gain", "g_state_gain", "g_state_shift"};
+constexpr const char* GRADIENT_NAMES[] = {"g_inputs",
+                                          "g_h",
+                                          "g_c",
+                                          "g_kernel",
+                                          "g_recurrent_kernel",
+                                          "g_bias",
+                                          "g_peephole_i",
+                                          "g_peephole_f",
+                                          "g_peephole_o",
+                                          "g_projection_kernel",
+                                          "g_kernel_gain",
+                                          "g_recurrent_gain",
+                                          "g_state_gain",
+                                          "g_state_shift"};
 
 class Status {
  public:
@@ -106,9 +138,9 @@ class Call {
     const Kernels& kernels = best_kernels();
     const int64_t B = layer_.batch, T = layer_.time, U = layer_.units, size = layer_.outputs;
     const bool sequences = settings_.return_sequences;
-    float* outputs = sequences ? allocate(0, {settings_.time_major ? T : B,
-                                              settings_.time_major ? B : T, size})
-                               : allocate(0, {0});
+    float* outputs =
+        sequences ? allocate(0, {settings_.time_major ? T : B, settings_.time_major ? B : T, size})
+                  : allocate(0, {0});
     float* h = allocate(1, {B, size});
     float* c = settings_.cell.states == 2 ? allocate(2, {B, U}) : allocate(2, {0});
     const int64_t count = settings_.keep ? kernels.kept_size(layer_, sequences) : 0;
@@ -361,8 +393,8 @@ void register_op(const char* name, int inputs, const char* const (&results)[Resu
     TF_OpDefinitionBuilderAddOutput(op, (std::string(result) + ": float").c_str());
   }
   for (const char* attribute :
-       {"cell: string", "time_major: bool", "reverse: bool", "return_sequences: bool",
-        "keep: bool", "truncate: int", "remat: int", "threads: int"}) {
+       {"cell: string", "time_major: bool", "reverse: bool", "return_sequences: bool", "keep: bool",
+        "truncate: int", "remat: int", "threads: int"}) {
     TF_OpDefinitionBuilderAddAttr(op, attribute);
   }
   TF_OpDefinitionBuilderSetShapeInferenceFunction(op, leave_shapes_open);

@@ -22,8 +22,8 @@ struct Columns {
   static constexpr int first = First;
   static constexpr int count = sizeof...(Gate);
   static constexpr int gate[] = {Gate...};
-  static constexpr int blocks = 4 / count;           // of units in a panel
-  static constexpr int vectors = blocks * count;     // in a panel
+  static constexpr int blocks = 4 / count;        // of units in a panel
+  static constexpr int vectors = blocks * count;  // in a panel
 };
 
 // Columns of a plain matrix.
@@ -132,11 +132,12 @@ inline void tile(const Rows& a, int64_t row, const float* panel, const Start& st
   for (int m = 0; m < M; ++m) end(row + m, sum[m]);
 }
 
-// Computes start(panel)(row, n) + the product, n being a vector of the panel, and hands N vectors of
-// each row to end(panel)(row, vectors). A sum runs over the depth in order, whatever the tiles are.
+// Computes start(panel)(row, n) + the product, n being a vector of the panel, and hands N vectors
+// of each row to end(panel)(row, vectors). A sum runs over the depth in order, whatever the tiles
+// are.
 template <int N, class Start, class End>
-void product(int64_t rows, const Rows& a, const Panels& w, const Start& start_of,
-             const End& end_of, int64_t first_panel = 0, int64_t last_panel = -1) {
+void product(int64_t rows, const Rows& a, const Panels& w, const Start& start_of, const End& end_of,
+             int64_t first_panel = 0, int64_t last_panel = -1) {
   const int64_t tiles = (rows + MAX_ROWS - 1) / MAX_ROWS;
   if (last_panel < 0) last_panel = w.count;
   for (int64_t panel = first_panel; panel < last_panel; ++panel) {
@@ -236,7 +237,8 @@ void step_product(int64_t rows, const Rows& a, const Panels& w, float* z, const 
 // Sums of outer products over rows: gradient[m, column] += sum_k left(k)[m] dz[k, column], for m
 // from `first` to `last`. Also adds the sums of the columns to `bias` if it is given.
 //
-// A row of dz is `stride` floats long. `left(k, spare)` returns a row of the left operand, null for zeros, and may use `spare` for it.
+// A row of dz is `stride` floats long. `left(k, spare)` returns a row of the left operand, null for
+// zeros, and may use `spare` for it.
 constexpr int64_t DEPTH = 96;  // rows at a time, so that a packed panel stays in the L1 cache
 
 inline int64_t outer_scratch(int64_t count, int64_t width) {

@@ -29,10 +29,11 @@ std::mutex making;
 Pool& Pool::shared() {
   if (Pool* made = pool.load(std::memory_order_acquire)) return *made;
   // The threads of a parent do not exist in a forked child, which makes its own.
-  static const int registered = pthread_atfork([] { making.lock(); }, [] { making.unlock(); }, [] {
-    pool.store(nullptr);
-    making.unlock();
-  });
+  static const int registered = pthread_atfork([] { making.lock(); }, [] { making.unlock(); },
+                                               [] {
+                                                 pool.store(nullptr);
+                                                 making.unlock();
+                                               });
   static_cast<void>(registered);
   std::lock_guard<std::mutex> lock(making);
   Pool* made = pool.load(std::memory_order_acquire);

@@ -15,7 +15,7 @@ namespace rnnlayers {
 namespace RNN_TARGET {
 
 #if defined(__AVX512F__)
-constexpr int V = 16;       // floats in a vector
+constexpr int V = 16;        // floats in a vector
 constexpr int MAX_ROWS = 6;  // of a register tile, whose columns are up to four vectors
 #elif defined(__AVX__)
 constexpr int V = 8;

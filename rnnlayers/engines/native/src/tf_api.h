@@ -39,8 +39,9 @@ TF_OpDefinitionBuilder* TF_NewOpDefinitionBuilder(const char* name);
 void TF_OpDefinitionBuilderAddAttr(TF_OpDefinitionBuilder*, const char* specification);
 void TF_OpDefinitionBuilderAddInput(TF_OpDefinitionBuilder*, const char* specification);
 void TF_OpDefinitionBuilderAddOutput(TF_OpDefinitionBuilder*, const char* specification);
-void TF_OpDefinitionBuilderSetShapeInferenceFunction(
-    TF_OpDefinitionBuilder*, void (*function)(TF_ShapeInferenceContext*, TSL_Status*));
+void TF_OpDefinitionBuilderSetShapeInferenceFunction(TF_OpDefinitionBuilder*,
+                                                     void (*function)(TF_ShapeInferenceContext*,
+                                                                      TSL_Status*));
 void TF_RegisterOpDefinition(TF_OpDefinitionBuilder*, TSL_Status*);
 void TF_ShapeInferenceContextSetUnknownShape(TF_ShapeInferenceContext*, TSL_Status*);
 
@@ -51,8 +52,8 @@ TF_KernelBuilder* TF_NewKernelBuilder(const char* op, const char* device,
 void TF_RegisterKernelBuilder(const char* name, TF_KernelBuilder*, TSL_Status*);
 void TF_OpKernelConstruction_GetAttrInt64(TF_OpKernelConstruction*, const char* name, int64_t*,
                                           TSL_Status*);
-void TF_OpKernelConstruction_GetAttrBool(TF_OpKernelConstruction*, const char* name,
-                                         unsigned char*, TSL_Status*);
+void TF_OpKernelConstruction_GetAttrBool(TF_OpKernelConstruction*, const char* name, unsigned char*,
+                                         TSL_Status*);
 void TF_OpKernelConstruction_GetAttrString(TF_OpKernelConstruction*, const char* name, char*,
                                            size_t max_length, TSL_Status*);
 void TF_OpKernelConstruction_GetAttrSize(TF_OpKernelConstruction*, const char* name,

@@ -11,8 +11,7 @@ namespace RNN_TARGET {
 template <class Body>
 void each_task(const Layer& l, int64_t tasks, const Body& body) {
   l.pool->run(
-      tasks, l.threads,
-      [](void* context, int64_t n) { (*static_cast<const Body*>(context))(n); },
+      tasks, l.threads, [](void* context, int64_t n) { (*static_cast<const Body*>(context))(n); },
       const_cast<Body*>(&body));
 }
 
@@ -25,9 +24,9 @@ void each_scale(Float* const* norms, Float* bias, int64_t units, const Body& bod
     int count;
   };
   int number = 0;
-  for (const Group& group : {Group{norms[NORM_OF_KERNEL], 4}, Group{norms[NORM_OF_STATE], 4},
-                             Group{bias, 4}, Group{norms[NORM_OF_CELL], 1},
-                             Group{norms[SHIFT_OF_CELL], 1}}) {
+  for (const Group& group :
+       {Group{norms[NORM_OF_KERNEL], 4}, Group{norms[NORM_OF_STATE], 4}, Group{bias, 4},
+        Group{norms[NORM_OF_CELL], 1}, Group{norms[SHIFT_OF_CELL], 1}}) {
     for (int n = 0; n < group.count; ++n, ++number) {
       if (group.first != nullptr) body(number, group.first + n * units);
     }
@@ -127,10 +126,10 @@ struct PackedWeights {
     float* to = memory.take(C::scales * steps.scales_stride);
     steps.scales = to;
     std::memset(to, 0, sizeof(float) * C::scales * steps.scales_stride);
-    each_scale<const float>(l.weights.norms, l.weights.bias, l.units,
-                            [&](int n, const float* from) {
-      std::memcpy(to + n * steps.scales_stride, from, sizeof(float) * l.units);
-    });
+    each_scale<const float>(
+        l.weights.norms, l.weights.bias, l.units, [&](int n, const float* from) {
+          std::memcpy(to + n * steps.scales_stride, from, sizeof(float) * l.units);
+        });
   }
 
   template <class Columns>
@@ -155,9 +154,8 @@ struct PackedWeights {
                    const Units& units) {
     const int64_t count = (rows + 4 * V - 1) / (4 * V), depth = units.blocks * Columns::count * V;
     const Panels to{memory.take(count * depth * 4 * V), count, depth};
-    each_panel(l, to, [&](int64_t p) {
-      pack_transposed<Columns>(kernel, rows, width, units, to, p);
-    });
+    each_panel(l, to,
+               [&](int64_t p) { pack_transposed<Columns>(kernel, rows, width, units, to, p); });
     return to;
   }
 };
