@@ -30,9 +30,10 @@ from apps.serve.settings import Batching, Limits, Settings
 
 SERVE = Path(__file__).parents[3] / "apps" / "serve"
 OLD_RUNS = Path(__file__).parents[1] / "old_runs"
-PAGE = (SERVE / "page" / "forms.js").read_text("utf-8")
+PAGE = "".join(path.read_text("utf-8") for path in sorted(SERVE.glob("page/*.js")))
 FORM = re.compile(
-    r"{ (?:signature: '(\w+)', )?inputs: (.*?), outputs: (.*?), optional: (.*?), form: (\w+) }"
+    r"{\s+(?:signature: '(\w+)',\s+)?inputs: (.*?),\s+outputs: (.*?),\s+optional: (.*?),\s+"
+    r"form: (\w+),?\s+}",
 )
 
 
@@ -141,7 +142,7 @@ def test_a_form_reads_the_outputs_that_it_lists_and_no_others(form):
     _, inputs, outputs, optional = forms()[form]
     source = source_of(form)
     read = set(re.findall(r"\bout\.(\w+)", source))
-    for names in re.findall(r"const {(.*?)} = await predict", source):
+    for names in re.findall(r"const {([^}]*?)} = await predict", source):
         read |= set(re.findall(r"(\w+)(?::|,|\s*$)", re.sub(r"\[.*?\]", "", names)))
     assert outputs <= read <= outputs | optional
     assert all(re.search(rf"\b{name}\b", source) for name in inputs | (optional - read))
