@@ -123,8 +123,11 @@ class LateClassification(keras.losses.Loss):
 def build_classifier(settings: Settings, classes: int, statistics: Statistics) -> keras.Model:
     """Build the network from features to the probabilities of classes, `(batch, classes)`."""
     inputs, steps, present = read_steps(settings, statistics)
-    states = states_of(settings, steps, present)
-    pooled = keras.layers.Dropout(settings.dropout)(max_and_mean(states, present))
+    pooled = max_and_mean(states_of(settings, steps, present), present)
+    if settings.fcn:
+        beside = max_and_mean(convolved(settings, steps, present), present)
+        pooled = ops.concatenate([pooled, beside], axis=-1)
+    pooled = keras.layers.Dropout(settings.dropout)(pooled)
     logits = keras.layers.Dense(classes, name=HEAD)(pooled)
     return keras.Model(inputs, ops.softmax(logits), name=NETWORK)
 
@@ -146,10 +149,8 @@ def build_transcriber(settings: Settings, symbols: int, statistics: Statistics) 
 def build_convolutional(settings: Settings, classes: int, statistics: Statistics) -> keras.Model:
     """Build a network of convolutions in the place of the recurrence, of about the same size."""
     inputs, steps, present = read_steps(settings, statistics)
-    # As many weights as the gates of a bidirectional recurrence: 8 units (inputs + units).
-    for _ in range(2):
-        steps = convolution(steps, present, 2 * settings.units, settings.kernel)
-    pooled = keras.layers.Dropout(settings.dropout)(max_and_mean(steps, present))
+    pooled = max_and_mean(convolved(settings, steps, present), present)
+    pooled = keras.layers.Dropout(settings.dropout)(pooled)
     logits = keras.layers.Dense(classes, name=HEAD)(pooled)
     return keras.Model(inputs, ops.softmax(logits), name=NETWORK)
 
@@ -191,6 +192,14 @@ def states_of(settings: Settings, steps: keras.KerasTensor, present: keras.Keras
         if not settings.streaming:
             layer = rnnlayers.Bidirectional(layer)
         steps = layer(steps, mask=present)
+    return steps
+
+
+def convolved(settings: Settings, steps: keras.KerasTensor, present: keras.KerasTensor):
+    """Return two convolutions of steps in the place of a recurrence, `(batch, steps, filters)`."""
+    # As many weights as the gates of a bidirectional recurrence: 8 units (inputs + units).
+    for _ in range(2):
+        steps = convolution(steps, present, 2 * settings.units, settings.kernel)
     return steps
 
 

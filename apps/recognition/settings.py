@@ -43,6 +43,8 @@ class Settings:
     center: tyro.conf.FlagCreatePairsOff[bool] = False  # subtract each example's mean by channel
     filters: int | None = None  # of two convolutions before the recurrence; 64, or 0 if streaming
     kernel: int = 5  # steps that a convolution sees
+    # two more convolutions beside the recurrence, pooled with it (LSTM-FCN, Karim et al. 2018)
+    fcn: tyro.conf.FlagCreatePairsOff[bool] = False
     stride: int = 1  # steps that become one before the recurrence
     cell: str = "lstm"  # the recurrence: lstm, gru, peephole_lstm, min_gru, ...
     units: int = 64  # units of each recurrence, in each direction
@@ -104,6 +106,11 @@ class Settings:
             raise Refusal(
                 f"filters must be 0 with streaming, since a convolution looks ahead; received "
                 f"{self.filters}"
+            )
+        if self.fcn and self.answer != "class":
+            raise Refusal(
+                f"fcn has no effect with answer {self.answer}, which is not pooled over the steps: "
+                "leave it out"
             )
         if self.delay and not self.streaming:
             raise Refusal(

@@ -54,7 +54,7 @@ def connected(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def spoken(tmp_path_factory):
-    options = ("--sample", "spoken", "--stride", "2", "--bands", "8")
+    options = ("--sample", "spoken", "--stride", "2", "--bands", "8", "--fcn")
     return trained(tmp_path_factory.mktemp("runs") / "spoken", *TINY, *options)
 
 
@@ -316,6 +316,7 @@ refused = functools.partial(commands.refused, call)
         ("workers", "0", "workers must be at least 1"),
         ("answer=connected --sample=spoken --streaming --filters=4", None, "looks ahead"),
         ("answer=connected --sample=spoken --streaming --center", None, "leave one of them out"),
+        ("answer=connected --sample=spoken --fcn", None, "fcn has no effect with answer conn"),
         ("utterances", "5", "leave it out"),
         ("sample", "speech", "one of gestures, digits, spoken; received 'speech'"),
         ("cell", "peephole", "such as peephole_lstm; received"),

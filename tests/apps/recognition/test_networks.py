@@ -61,10 +61,10 @@ def test_what_is_no_cell_is_refused():
             check_cell(cell)
 
 
-@pytest.mark.parametrize("filters", [0, 4])
+@pytest.mark.parametrize("options", [{"filters": 0}, {"filters": 4}, {"fcn": True}])
 @pytest.mark.parametrize("stride", [1, 2, 3])
-def test_padding_changes_nothing(eagerly, filters, stride):
-    options = settings(filters=filters, stride=stride)
+def test_padding_changes_nothing(eagerly, options, stride):
+    options = settings(**options, stride=stride)
     network = build_classifier(options, 5, STATISTICS)
     inputs = batch()
     together = network(inputs).numpy()
