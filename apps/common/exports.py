@@ -52,7 +52,7 @@ def export_run(
         tolerance: The largest difference allowed between the exported and the live model.
     """
     check_installed(also)
-
+    run.metrics()  # which refuses a damaged file, before the work rather than after it
     endpoints = checked_for_rows(endpoints)
 
     def finish(folder: Path) -> None:
