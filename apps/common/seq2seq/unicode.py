@@ -60,15 +60,18 @@ def _table(entries: dict[str, str]) -> tf.lookup.StaticHashTable:
     )
 
 
-def _characters() -> list[str]:
-    surrogates = range(0xD800, 0xE000)
-    return [chr(code) for code in range(1, sys.maxunicode + 1) if code not in surrogates]
+@functools.cache
+def _decomposed() -> list[str]:
+    """Return the characters that stand for others. All else is its own normal form."""
+    syllables = range(0xAC00, 0xD7A4)  # of Korean, which are composed by arithmetic
+    characters = map(chr, range(sys.maxunicode + 1))
+    return [c for c in characters if unicodedata.decomposition(c) or ord(c) in syllables]
 
 
 @functools.cache
 def _compatible() -> dict[str, str]:
     """Return the characters that NFKC replaces, with their replacements."""
-    pairs = ((character, unicodedata.normalize("NFKC", character)) for character in _characters())
+    pairs = ((character, unicodedata.normalize("NFKC", character)) for character in _decomposed())
     return {character: normal for character, normal in pairs if character != normal}
 
 
@@ -76,7 +79,7 @@ def _compatible() -> dict[str, str]:
 def _composed() -> dict[str, str]:
     """Return pairs of a letter and a mark, with the letter composed of them."""
     composed = {}
-    for character in _characters():
+    for character in _decomposed():
         *letter, mark = unicodedata.normalize("NFD", character)
         pair = unicodedata.normalize("NFC", "".join(letter)) + mark
         if letter and unicodedata.normalize("NFC", pair) == character:
