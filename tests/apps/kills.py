@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 SEED = 1  # of the moments
+SOON = 0.3  # seconds
 LOG = "{}.log"  # what the trainings of a run print
 
 
@@ -47,10 +48,22 @@ def finish(child: int) -> None:
         sys.exit(f"a training has ended with {os.waitstatus_to_exitcode(status)}")
 
 
-def kill_after(child: int, seconds: float) -> bool:
-    """Kill a training after a time, and return whether it was still there."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
+def newest(run: Path) -> str:
+    """Return the name of the last epoch that a run holds."""
+    return max((path.stem for path in run.glob("checkpoints/*.keras")), default="no epoch")
+
+
+def kill_after(child: int, seconds: float, run: Path | None = None) -> bool:
+    """Kill a training after a time, which counts from the next epoch of its run if that is given.
+
+    Returns:
+        Whether it was still there.
+    """
+    before = run and newest(run)
+    end = None if run else time.monotonic() + seconds
+    while end is None or time.monotonic() < end:
+        if end is None and newest(run) != before:
+            end = time.monotonic() + seconds
         number, status = os.waitpid(child, os.WNOHANG)
         if number:
             if status:
@@ -63,20 +76,30 @@ def kill_after(child: int, seconds: float) -> bool:
 
 
 def main(module: str, kills: str, folder: str, *options: str) -> None:
-    """Train with the `main` of a module once unbroken, and then again and again with kills."""
+    """Train with the `main` of a module once unbroken, and then again and again with kills.
+
+    Most of the time of a small training is its first step, which compiles. So every other kill
+    comes with the next epoch, while it is written or soon after.
+    """
     command, draw = importlib.import_module(module).main, random.Random(SEED)
     root, began = Path(folder), time.monotonic()
     finish(fork(command, root / "unbroken", options))
-    lasted, done, number = time.monotonic() - began, 0, 1
+    lasted, done, number, resumed = time.monotonic() - began, 0, 1, 0
     while done < int(kills):
         run = root / f"broken_{number}"
-        killed = kill_after(fork(command, run, options), draw.uniform(0.1, 0.9) * lasted)
-        done += killed
-        newest = max((path.stem for path in run.glob("checkpoints/*.keras")), default="no epoch")
-        print(f"{module}: {done} of {kills} kills, {run.name} has {newest}", flush=True)
-        number += (run / "model.keras").exists()
+        resumed += newest(run) != "no epoch"
+        child, moment = fork(command, run, options), draw.random()
+        if done % 2:
+            killed = kill_after(child, (0.1 + 0.8 * moment) * lasted)
+        else:
+            killed = kill_after(child, SOON * moment, run)
+        done, number = done + killed, number + (not killed)
+        print(f"{module}: {done} of {kills} kills, {run.name} has {newest(run)}", flush=True)
     if (root / f"broken_{number}").exists():
+        resumed += newest(root / f"broken_{number}") != "no epoch"
         finish(fork(command, root / f"broken_{number}", options))
+    if not resumed:
+        sys.exit("no training went on from an epoch: the kills came too early or too late")
 
 
 if __name__ == "__main__":
