@@ -9,14 +9,13 @@ from rnnlayers.cells.base import Cell
 from rnnlayers.engines.choose import choose
 from rnnlayers.layers.bidirectional import Bidirectional
 from rnnlayers.layers.both_directions import choose_for_both_layers
-from rnnlayers.layers.recurrent import Recurrent
 
 
 def explain_engine(layer: Any, shape: tuple[int | None, ...], training: bool = True) -> str:
     """Return in words which engine runs a layer inside a compiled model, and why.
 
     Args:
-        layer: A `Recurrent` layer, such as `LSTM`, or a `Bidirectional` of two.
+        layer: A layer of one cell, such as `LSTM`, or a `Bidirectional` of two.
         shape: Shape of its inputs, `(batch, timesteps, features)`, None for sizes that change.
         training: Whether the call is part of training.
 
@@ -48,7 +47,7 @@ def explain_engine(layer: Any, shape: tuple[int | None, ...], training: bool = T
             how = "in one call" if name else "one after the other"
             lines.append(f"{layer.name} runs both directions {how}: {reason}.")
         return "\n".join(lines)
-    if not isinstance(layer, Recurrent) or not isinstance(layer.cell, Cell):
+    if not (isinstance(getattr(layer, "cell", None), Cell) and hasattr(layer, "engine")):
         raise ValueError(
             "`layer` must be a layer of one cell of this library, such as `rnnlayers.LSTM(64)`, or "
             f"a `Bidirectional` of two; received {layer!r}."

@@ -50,7 +50,7 @@ def finish(child: int) -> None:
 
 def newest(run: Path) -> str:
     """Return the name of the last epoch that a run holds."""
-    return max((path.stem for path in run.glob("checkpoints/*.keras")), default="no epoch")
+    return max((path.stem for path in run.glob("checkpoints/epoch_*.keras")), default="no epoch")
 
 
 def kill_after(child: int, seconds: float, run: Path | None = None) -> bool:
