@@ -44,7 +44,7 @@ PAGES = {
             "cells.chunked",
             "cells.parts",
             "cells.standard",
-            "engines.choose",
+            "layers.explain",
         ),
     ),
 }
