@@ -50,13 +50,13 @@ def evaluate(layer, sequences, states=None, mask=None):
     return differentiate(layer, tf.constant(sequences), states, mask=mask)
 
 
-def assert_same(ours, theirs, dtype="float32"):
-    """Assert that two structures of arrays are the same to the rounding of a dtype."""
+def assert_same(ours, theirs, dtype="float32", times=1):
+    """Assert that two structures of arrays are the same to some times the rounding of a dtype."""
     ours, theirs = tf.nest.flatten(ours), tf.nest.flatten(theirs)
     assert len(ours) == len(theirs)
     for index, (our, their) in enumerate(zip(ours, theirs, strict=True)):
         our, their = (np.asarray(value, "float64") for value in (our, their))
-        atol = tolerance(their, dtype)
+        atol = times * tolerance(their, dtype)
         np.testing.assert_allclose(our, their, rtol=0, atol=atol, err_msg=f"value {index}")
 
 

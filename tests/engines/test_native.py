@@ -143,7 +143,10 @@ def test_any_size_and_any_mask(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(engine, "thread_count", lambda: threads)
         ours = gradients_of_a_run(run_native, cell, inputs, states, **options)
-    assert_same(ours, gradients_of_a_run(run_stepwise, cell, inputs, states, **options))
+    # Layer normalization of one or two units divides by as little as 0.03, and near 1 TensorFlow's
+    # tanh is less exact than ours. Anything that is wrong is wrong by far more.
+    theirs = gradients_of_a_run(run_stepwise, cell, inputs, states, **options)
+    assert_same(ours, theirs, times=30)
 
 
 @needs_binary
