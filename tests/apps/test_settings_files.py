@@ -13,6 +13,7 @@ from typing import Literal, get_args, get_origin, get_type_hints
 import pytest
 import tyro
 
+import rnnlayers
 from apps.common.applications import find_applications
 from apps.common.json_files import SHOWN
 from apps.common.refusal import Refusal
@@ -161,7 +162,9 @@ def test_a_run_with_wrong_settings_is_one_line_and_writes_nothing(
         ("forecasting", "series.json", '{"colour": "red"}'),
     ],
 )
-def test_other_files_of_a_run_that_are_damaged(tmp_path, capsys, name, file, content):
+def test_other_files_of_a_run_that_are_damaged(tmp_path, capsys, monkeypatch, name, file, content):
+    """They are refused before the work of the export, which takes long."""
+    monkeypatch.setattr(rnnlayers, "export_model", lambda *_, **__: pytest.fail("it has begun"))
     run = tmp_path / "run"
     shutil.copytree(RUNS / name, run)
     (run / file).write_text(content)
