@@ -44,6 +44,23 @@ CELLS = {
     ),
     "lstm-layer-norm": rnnlayers.LayerNormLSTMCell,
     "lstm-layer-norm-no-bias": functools.partial(rnnlayers.LayerNormLSTMCell, use_bias=False),
+    "lstm-original": rnnlayers.OriginalLSTMCell,
+    "irnn": rnnlayers.IRNNCell,
+    "minimal-gated": rnnlayers.MinimalGatedCell,
+    "ugrnn": rnnlayers.UGRNNCell,
+    "li-gru": rnnlayers.LiGRUCell,
+    "li-gru-tanh-no-bias": functools.partial(
+        rnnlayers.LiGRUCell, activation="tanh", use_bias=False
+    ),
+    "janet": functools.partial(rnnlayers.JANETCell, beta=0.5),
+    "light-recurrent": rnnlayers.LightRecurrentCell,
+    "star": rnnlayers.STARCell,
+    "atr": rnnlayers.ATRCell,
+    "sgrn": rnnlayers.SGRNCell,
+    "nbrc": rnnlayers.NBRCCell,
+    "cfn": rnnlayers.CFNCell,
+    "cfn-no-bias": functools.partial(rnnlayers.CFNCell, use_bias=False),
+    "ran": rnnlayers.RANCell,
 }
 each_cell = pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS.keys())
 ALL = {"return_sequences": True, "return_state": True}
@@ -374,7 +391,10 @@ class OwnStep(rnnlayers.LSTMCell):
     ("cell", "reason"),
     [
         (OwnStep(4), "it has no OwnStep"),
-        (rnnlayers.JANETCell(4), "it has no JANETCell"),
+        (rnnlayers.NASCell(4), "it has no NASCell"),
+        (rnnlayers.BRCCell(4), "it has no BRCCell"),
+        (rnnlayers.UGRNNCell(4, activation="sigmoid"), "activations"),
+        (rnnlayers.ATRCell(4, recurrent_activation="tanh"), "activations"),
         (rnnlayers.LSTMCell(4, activation="relu"), "activations"),
         (rnnlayers.LSTMCell(4, recurrent_activation="hard_sigmoid"), "activations"),
         (rnnlayers.GRUCell(4, activation=keras.layers.PReLU()), "activations"),

@@ -12,23 +12,34 @@ import tensorflow as tf
 from keras import ops
 
 from rnnlayers.cells.base import Cell
+from rnnlayers.cells.additive import CFNCell, RANCell, UGRNNCell
+from rnnlayers.cells.bistable import NBRCCell
 from rnnlayers.cells.elman import ElmanCell
+from rnnlayers.cells.elman_relatives import IRNNCell
 from rnnlayers.cells.gru import GRUCell
+from rnnlayers.cells.light_gated import (
+    ATRCell,
+    LightRecurrentCell,
+    LiGRUCell,
+    MinimalGatedCell,
+    STARCell,
+)
 from rnnlayers.cells.lstm import LSTMCell
-from rnnlayers.cells.lstm_relatives import CoupledLSTMCell
+from rnnlayers.cells.lstm_relatives import CoupledLSTMCell, JANETCell, OriginalLSTMCell
 from rnnlayers.cells.lstm_variants import LayerNormLSTMCell, PeepholeLSTMCell, ProjectedLSTMCell
 from rnnlayers.cells.parts import SideInputs
+from rnnlayers.cells.simple_gated import SGRNCell
 from rnnlayers.engines.native.library import find
 from rnnlayers.engines.native.operators import WEIGHTS, Settings, run_layer
 from rnnlayers.engines.target import Target, is_compiled_as_a_whole, is_saved, traced_for
 from rnnlayers.engines.threads import thread_count
 from rnnlayers.types import States, Tensor
 
-SIGMOID, TANH = keras.activations.sigmoid, keras.activations.tanh
+SIGMOID, TANH, RELU = keras.activations.sigmoid, keras.activations.tanh, keras.activations.relu
 
 
 def _elman(cell: Any) -> str | None:
-    names = {TANH: "elman_tanh", SIGMOID: "elman_sigmoid", keras.activations.relu: "elman_relu"}
+    names = {TANH: "elman_tanh", SIGMOID: "elman_sigmoid", RELU: "elman_relu"}
     return names.get(cell.activation)
 
 
@@ -37,6 +48,15 @@ def _gated(name: str) -> Callable[[Any], str | None]:
         return name if (cell.activation, cell.recurrent_activation) == (TANH, SIGMOID) else None
 
     return name_of
+
+
+def _update_gate(cell: Any) -> str | None:
+    names = {(TANH, SIGMOID): "ugrnn", (RELU, SIGMOID): "li_gru"}
+    return names.get((cell.activation, cell.recurrent_activation))
+
+
+def _atr(cell: Any) -> str | None:
+    return "atr" if cell.recurrent_activation == SIGMOID else None
 
 
 def _lstm_variant(cell: Any) -> str | None:
@@ -57,6 +77,19 @@ CELLS: dict[type[Cell], Callable[[Any], str | None]] = {
     PeepholeLSTMCell: _lstm_variant,
     ProjectedLSTMCell: _lstm_variant,
     LayerNormLSTMCell: _lstm_variant,
+    IRNNCell: _elman,
+    OriginalLSTMCell: _gated("original_lstm"),
+    MinimalGatedCell: _gated("minimal_gated"),
+    UGRNNCell: _update_gate,
+    LiGRUCell: _update_gate,
+    JANETCell: _gated("janet"),
+    LightRecurrentCell: _gated("light_recurrent"),
+    STARCell: _gated("star"),
+    ATRCell: _atr,
+    SGRNCell: _gated("sgrn"),
+    NBRCCell: _gated("nbrc"),
+    CFNCell: _gated("cfn"),
+    RANCell: _gated("ran"),
 }
 
 
@@ -125,6 +158,7 @@ def run_native(
         truncate=truncate or 0,
         remat=remat or -1,
         threads=thread_count(),
+        beta=getattr(cell, "beta", 0.0),
     )
     outputs, *after = run_layer(tensors, settings, training)
     return outputs if return_sequences else None, tuple(after[: len(cell.state_names)])

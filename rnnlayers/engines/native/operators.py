@@ -12,12 +12,22 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 from keras import ops
 
+from rnnlayers.cells.additive import CFNCell, RANCell, UGRNNCell
+from rnnlayers.cells.bistable import NBRCCell
 from rnnlayers.cells.elman import ElmanCell
 from rnnlayers.cells.gru import GRUCell
+from rnnlayers.cells.light_gated import (
+    ATRCell,
+    LightRecurrentCell,
+    LiGRUCell,
+    MinimalGatedCell,
+    STARCell,
+)
 from rnnlayers.cells.lstm import LSTMCell
-from rnnlayers.cells.lstm_relatives import CoupledLSTMCell
+from rnnlayers.cells.lstm_relatives import CoupledLSTMCell, JANETCell, OriginalLSTMCell
 from rnnlayers.cells.lstm_variants import LayerNormLSTMCell, PeepholeLSTMCell, ProjectedLSTMCell
 from rnnlayers.cells.parts import SideInputs
+from rnnlayers.cells.simple_gated import SGRNCell
 from rnnlayers.engines.derivatives import Tensors
 from rnnlayers.engines.gradients import with_gradient
 from rnnlayers.engines.native.library import Library, find
@@ -44,7 +54,20 @@ CELLS: dict[str, Callable[..., Any]] = {
     "projected_lstm": ProjectedLSTMCell,
     "projected_peephole_lstm": PeepholeLSTMCell,
     "layer_norm_lstm": LayerNormLSTMCell,
+    "original_lstm": OriginalLSTMCell,
+    "minimal_gated": MinimalGatedCell,
+    "ugrnn": UGRNNCell,
+    "li_gru": LiGRUCell,
+    "janet": JANETCell,
+    "light_recurrent": LightRecurrentCell,
+    "star": STARCell,
+    "atr": ATRCell,
+    "sgrn": SGRNCell,
+    "nbrc": NBRCCell,
+    "cfn": CFNCell,
+    "ran": RANCell,
 }
+TWO_STATES = {name for name in CELLS if name.endswith("lstm")} | {"ran"}
 
 
 class Settings(NamedTuple):
@@ -58,6 +81,7 @@ class Settings(NamedTuple):
         truncate: The gradient stops every so many steps; 0: never.
         remat: States are kept every so many steps; -1: by the length.
         threads: How many threads it may use.
+        beta: That of `JANETCell`; for other cells, 0.
     """
 
     cell: str
@@ -67,6 +91,7 @@ class Settings(NamedTuple):
     truncate: int
     remat: int
     threads: int
+    beta: float
 
 
 def run_layer(tensors: Sequence[Tensor | None], settings: Settings, training: bool) -> Tensors:
@@ -101,7 +126,7 @@ def _layer(tensors: Sequence[Tensor], settings: Settings, keep: bool) -> Tensors
         batch = second if settings.time_major else first
         h_before, c_before = (tensors[INPUTS.index(name)] for name in ("h", "c"))
         h.set_shape((batch, size) if _is_empty(h_before) else h_before.shape)
-        if "lstm" in settings.cell:
+        if settings.cell in TWO_STATES:
             c.set_shape((batch, _units(tensors)) if _is_empty(c_before) else c_before.shape)
     return tuple(results)
 
@@ -166,7 +191,7 @@ def _run_plain(tensors: dict[str, Tensor], settings: Settings) -> Tensors:
     inputs, dropout = tensors["inputs"], there["dropout"]
     if not settings.time_major:
         inputs = ops.transpose(inputs, (1, 0, 2))
-    cell = _cell_of(there, settings.cell)
+    cell = _cell_of(there, settings)
     zeros = cell.get_initial_state(ops.shape(inputs)[1])
     states = [there["h"], there["c"]][: len(zeros)]
     outputs, after = run_stepwise(
@@ -187,12 +212,14 @@ def _run_plain(tensors: dict[str, Tensor], settings: Settings) -> Tensors:
     return outputs, h, c
 
 
-def _cell_of(weights: dict[str, Any], name: str) -> Any:
+def _cell_of(weights: dict[str, Any], settings: Settings) -> Any:
     """Return a cell that has these tensors as its weights."""
     recurrent, projection = weights["recurrent_kernel"], weights["projection_kernel"]
     units = (recurrent if projection is None else projection).shape[0]
-    projected = {} if projection is None else {"projection": recurrent.shape[0]}
-    make = functools.partial(CELLS[name], units, dtype="float32", **projected)
+    options = {} if projection is None else {"projection": recurrent.shape[0]}
+    if settings.cell == "janet":
+        options["beta"] = settings.beta
+    make = functools.partial(CELLS[settings.cell], units, dtype="float32", **options)
     # It has a generator of random numbers, whose state must not belong to a graph or a scope that
     # is open here: these are a thread's own.
     with ThreadPoolExecutor(1) as elsewhere:

@@ -23,6 +23,8 @@ using Array = std::vector<double>;
 
 namespace {
 
+constexpr float BETA = 0.5f;  // of JANET
+
 std::mt19937 random_numbers(7);
 
 double draw() { return std::normal_distribution<double>()(random_numbers); }
@@ -43,15 +45,46 @@ bool has_projection(CellKind cell) {
 bool has_peepholes(CellKind cell) {
   return cell == CellKind::peephole_lstm || cell == CellKind::projected_peephole_lstm;
 }
+bool has_relu(CellKind cell) { return cell == CellKind::elman_relu || cell == CellKind::li_gru; }
 bool has_norms(CellKind cell) { return cell == CellKind::layer_norm_lstm; }
 bool is_lstm(CellKind cell) {
   return cell == CellKind::lstm || has_norms(cell) || cell == CellKind::coupled_lstm ||
-         has_peepholes(cell) || has_projection(cell);
+         cell == CellKind::original_lstm || has_peepholes(cell) || has_projection(cell);
 }
-bool is_gru(CellKind cell) { return cell == CellKind::gru || cell == CellKind::gru_reset_before; }
+bool has_two_states(CellKind cell) { return is_lstm(cell) || cell == CellKind::ran; }
 int gates_of(CellKind cell) {
-  if (cell == CellKind::coupled_lstm || is_gru(cell)) return 3;
-  return is_lstm(cell) ? 4 : 1;
+  switch (cell) {
+    case CellKind::elman_tanh:
+    case CellKind::elman_relu:
+    case CellKind::elman_sigmoid:
+    case CellKind::atr:
+    case CellKind::sgrn: return 1;
+    case CellKind::minimal_gated:
+    case CellKind::ugrnn:
+    case CellKind::li_gru:
+    case CellKind::janet:
+    case CellKind::light_recurrent:
+    case CellKind::star: return 2;
+    case CellKind::gru:
+    case CellKind::gru_reset_before:
+    case CellKind::coupled_lstm:
+    case CellKind::original_lstm:
+    case CellKind::nbrc:
+    case CellKind::cfn:
+    case CellKind::ran: return 3;
+    default: return 4;
+  }
+}
+// Of these, how many see the state.
+int state_gates_of(CellKind cell) {
+  switch (cell) {
+    case CellKind::light_recurrent:
+    case CellKind::star: return 1;
+    case CellKind::nbrc:
+    case CellKind::cfn:
+    case CellKind::ran: return 2;
+    default: return gates_of(cell);
+  }
 }
 // The size of h, now smaller and now larger than that of c.
 int64_t size_of_h(const Case& c) { return has_projection(c.cell) ? c.units / 2 + 5 : c.units; }
@@ -72,15 +105,15 @@ struct Problem {
 
   explicit Problem(const Case& c) : c(c) {
     const int64_t B = c.batch, T = c.time, D = c.features, U = c.units, G = gates_of(c.cell);
-    const int64_t H = size_of_h(c);
+    const int64_t H = size_of_h(c), S = state_gates_of(c.cell);
     const bool peepholes = has_peepholes(c.cell);
     const int64_t norms = has_norms(c.cell);
     const int64_t biases = c.bias ? G * U * (c.cell == CellKind::gru ? 2 : 1) : 0;
     const int64_t sizes[] = {B * T * D,
                              B * H,
-                             is_lstm(c.cell) ? B * U : 0,
+                             has_two_states(c.cell) ? B * U : 0,
                              D * G * U,
-                             H * G * U,
+                             H * S * U,
                              biases,
                              peepholes ? U : 0,
                              peepholes ? U : 0,
@@ -136,7 +169,7 @@ Outcome reference(const Problem& p, const Numbers& in, std::vector<Array>* histo
                   const std::vector<Array>* stopped = nullptr) {
   const Case& c = p.c;
   const int64_t B = c.batch, T = c.time, D = c.features, U = c.units, G = gates_of(c.cell);
-  const int64_t H = size_of_h(c);
+  const int64_t H = size_of_h(c), S = state_gates_of(c.cell);
   const Array &x = in.all[0], &W = in.all[3], &R = in.all[4], &bias = in.all[5], &P = in.all[9];
   Array h = in.all[1], s = in.all[2];
   Outcome out;
@@ -154,13 +187,15 @@ Outcome reference(const Problem& p, const Numbers& in, std::vector<Array>* histo
     Array h_next = h, s_next = s;
     for (int64_t b = 0; b < B; ++b) {
       if (!p.mask[b * T + t]) continue;
-      Array hd(H), from_x(G * U), from_h(G * U), shown(U);
+      Array hd(H), from_x(G * U), from_h(S * U), shown(U);
       for (int64_t u = 0; u < H; ++u) hd[u] = h[b * H + u] * p.dropout[b * H + u];
       for (int64_t k = 0; k < G * U; ++k) {
         from_x[k] = bias.empty() || has_norms(c.cell) ? 0 : bias[k];
         if (c.cell == CellKind::gru && !bias.empty()) from_h[k] = bias[G * U + k];
         for (int64_t d = 0; d < D; ++d) from_x[k] += x[p.at(b, t, D) + d] * W[d * G * U + k];
-        for (int64_t u = 0; u < H; ++u) from_h[k] += hd[u] * R[u * G * U + k];
+      }
+      for (int64_t k = 0; k < S * U; ++k) {
+        for (int64_t u = 0; u < H; ++u) from_h[k] += hd[u] * R[u * S * U + k];
       }
       if (has_norms(c.cell)) {
         normalize(from_x);
@@ -174,23 +209,60 @@ Outcome reference(const Problem& p, const Numbers& in, std::vector<Array>* histo
       for (int64_t u = 0; u < U; ++u) {
         double& new_h = shown[u];
         const double h_prev = is_lstm(c.cell) ? 0 : h[b * U + u];
+        auto mix = [&](double gate, double n) { return gate * h_prev + (1 - gate) * n; };
+        // What a product with the state after a reset by this gate adds to n.
+        auto reset_by = [&](int64_t gate, int64_t n) {
+          double sum = from_x[n * U + u];
+          for (int64_t v = 0; v < U; ++v) {
+            sum += sigmoid(z(gate, v)) * hd[v] * R[v * S * U + n * U + u];
+          }
+          return sum;
+        };
         switch (c.cell) {
           case CellKind::elman_tanh: new_h = std::tanh(z(0, u)); break;
           case CellKind::elman_relu: new_h = std::fmax(z(0, u), 0); break;
           case CellKind::elman_sigmoid: new_h = sigmoid(z(0, u)); break;
           case CellKind::gru: {
-            const double update = sigmoid(z(0, u)), reset = sigmoid(z(1, u));
-            const double n = std::tanh(from_x[2 * U + u] + reset * from_h[2 * U + u]);
-            new_h = update * h_prev + (1 - update) * n;
+            const double n = std::tanh(from_x[2 * U + u] + sigmoid(z(1, u)) * from_h[2 * U + u]);
+            new_h = mix(sigmoid(z(0, u)), n);
             break;
           }
-          case CellKind::gru_reset_before: {
-            double sum = from_x[2 * U + u];
-            for (int64_t v = 0; v < U; ++v) {
-              sum += sigmoid(z(1, v)) * hd[v] * R[v * G * U + 2 * U + u];
-            }
-            const double update = sigmoid(z(0, u));
-            new_h = update * h_prev + (1 - update) * std::tanh(sum);
+          case CellKind::gru_reset_before:
+            new_h = mix(sigmoid(z(0, u)), std::tanh(reset_by(1, 2)));
+            break;
+          case CellKind::minimal_gated:
+            new_h = mix(1 - sigmoid(z(0, u)), std::tanh(reset_by(0, 1)));
+            break;
+          case CellKind::ugrnn: new_h = mix(sigmoid(z(0, u)), std::tanh(z(1, u))); break;
+          case CellKind::li_gru: new_h = mix(sigmoid(z(0, u)), std::fmax(z(1, u), 0)); break;
+          case CellKind::janet:
+            new_h = sigmoid(z(0, u)) * h_prev + (1 - sigmoid(z(0, u) - BETA)) * std::tanh(z(1, u));
+            break;
+          case CellKind::light_recurrent:
+            new_h = mix(1 - sigmoid(z(0, u)), std::tanh(from_x[U + u]));
+            break;
+          case CellKind::star: {
+            const double k = sigmoid(from_x[U + u] + from_h[u]);
+            new_h = std::tanh(mix(1 - k, std::tanh(from_x[u])));
+            break;
+          }
+          case CellKind::atr:
+            new_h = sigmoid(z(0, u)) * from_x[u] + sigmoid(from_x[u] - from_h[u]) * h_prev;
+            break;
+          case CellKind::sgrn: new_h = std::tanh(mix(sigmoid(z(0, u)), from_x[u])); break;
+          case CellKind::nbrc: {
+            const double a = 1 + std::tanh(z(0, u));
+            new_h = mix(sigmoid(z(1, u)), std::tanh(from_x[2 * U + u] + a * h_prev));
+            break;
+          }
+          case CellKind::cfn:
+            new_h = sigmoid(z(0, u)) * std::tanh(h_prev) +
+                    sigmoid(z(1, u)) * std::tanh(from_x[2 * U + u]);
+            break;
+          case CellKind::ran: {
+            double& cell = s_next[b * U + u];
+            cell = sigmoid(z(0, u)) * from_x[2 * U + u] + sigmoid(z(1, u)) * s[b * U + u];
+            new_h = std::tanh(cell);
             break;
           }
           default: {
@@ -199,7 +271,8 @@ Outcome reference(const Problem& p, const Numbers& in, std::vector<Array>* histo
             const double c_prev = s[b * U + u];
             const double p_i = peep ? in.all[6][u] : 0, p_f = peep ? in.all[7][u] : 0;
             const double gate_i = sigmoid(z(0, u) + p_i * c_prev);
-            const double gate_f = coupled ? 1 - gate_i : sigmoid(z(1, u) + p_f * c_prev);
+            double gate_f = coupled ? 1 - gate_i : sigmoid(z(1, u) + p_f * c_prev);
+            if (c.cell == CellKind::original_lstm) gate_f = 1;
             const double cell = gate_f * c_prev + gate_i * std::tanh(z(G - 2, u));
             const double gate_o = sigmoid(z(G - 1, u) + (peep ? in.all[8][u] * cell : 0));
             s_next[b * U + u] = cell;
@@ -277,10 +350,13 @@ Computed compute(const Problem& p, int threads) {
   l.mask_row = c.time, l.mask_step = 1;
   l.dropout = c.dropout ? dropout.data() : nullptr;
   if (!c.starts_at_zero) l.states[0] = in[1].data(), l.states[1] = pointer(in[2]);
-  l.weights = {
-      in[3].data(),   in[4].data(),
-      pointer(in[5]), {pointer(in[6]), pointer(in[7]), pointer(in[8])},
-      pointer(in[9]), {pointer(in[10]), pointer(in[11]), pointer(in[12]), pointer(in[13])}};
+  l.weights = {in[3].data(),
+               in[4].data(),
+               pointer(in[5]),
+               {pointer(in[6]), pointer(in[7]), pointer(in[8])},
+               pointer(in[9]),
+               {pointer(in[10]), pointer(in[11]), pointer(in[12]), pointer(in[13])},
+               BETA};
   l.reverse = c.reverse, l.truncate = c.truncate, l.remat = c.remat;
   l.threads = threads, l.pool = &Pool::shared();
 
@@ -350,13 +426,13 @@ void check(const Case& c) {
   const double near = 1e-5;
   double error = largest_difference(got.outputs, expected.outputs);
   expect(error < near, c, "outputs", error);
-  for (int s = 0; s < (is_lstm(c.cell) ? 2 : 1); ++s) {
+  for (int s = 0; s < (has_two_states(c.cell) ? 2 : 1); ++s) {
     error = largest_difference(got.states[s], expected.states[s]);
     expect(error < near, c, "final states", error);
   }
   for (size_t n = 0; n < p.numbers.all.size(); ++n) {
     const size_t size = p.numbers.all[n].size();
-    if (size == 0 || c.cell == CellKind::elman_relu) continue;  // not smooth
+    if (size == 0 || has_relu(c.cell)) continue;  // not smooth
     if (c.starts_at_zero && (n == 1 || n == 2)) continue;
     Array direction(size);
     double length = 0, numbers = 0;
@@ -377,7 +453,9 @@ void check(const Case& c) {
     scale = std::sqrt(scale) + 1e-3 * std::sqrt(length);
     const std::string what = "gradient " + std::to_string(n);
     error = std::fabs(slope - numbers);
-    expect(error < 1e-4 * scale + 1e-6, c, what.c_str(), error / scale);
+    // Layer normalization of a few units divides by what may be small, at each of many steps.
+    const double relative = has_norms(c.cell) ? 1e-3 : 1e-4;
+    expect(error < relative * scale + 1e-6, c, what.c_str(), error / scale);
   }
   const Computed again = compute(p, 4);
   bool same = again.outputs == got.outputs && again.states[0] == got.states[0];
@@ -473,7 +551,7 @@ int main(int count, char**) {
       check(c);
     }
     // Columns that threads share.
-    const int64_t large[] = {0, 1450, 0, 840, 736};
+    const int64_t large[] = {0, 1450, 1030, 840, 736};
     if (!quick) check({cell, 2, 3, 5, large[gates_of(cell)], true, true, true, true, true});
     if (!quick) check({cell, 33, 12, 65, 130, false, true, true, true, true, false, 0, 0, 3});
   }

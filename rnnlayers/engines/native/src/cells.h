@@ -20,6 +20,7 @@ struct StepWeights {
   const float* peepholes[3];       // padded with zeros
   const float* scales;             // of layer normalization: vectors of units, padded with zeros
   int64_t scales_stride;
+  float beta;  // of JANET
 
   vf scale(int number, int64_t block) const {
     return load(scales + number * scales_stride + block * V);
@@ -173,6 +174,15 @@ struct NoSecond {
   using second_state = Plain;
 };
 
+// How many gates the recurrent kernel has: all that a product with the state makes.
+template <class C>
+constexpr int state_gates() {
+  int last = 0;
+  for (int gate : C::state::gate) last = gate > last ? gate : last;
+  for (int gate : C::second_state::gate) last = C::second && gate > last ? gate : last;
+  return last + 1;
+}
+
 // h = activation(W x + b + U h_prev)
 template <class Activation>
 struct Elman : NoSecond {
@@ -200,16 +210,21 @@ struct Elman : NoSecond {
 };
 
 // i, f, o = sigmoid(W x + b + U h_prev), g = tanh(...), c = f c_prev + i g, h = o tanh(c).
-// With peepholes, i and f also see p c_prev, and o sees p c. A coupled gate has f = 1 - i. With a
-// projection P, h = P (o tanh(c)).
-template <bool Coupled, bool Peepholes, bool Projects = false>
+// With peepholes, i and f also see p c_prev, and o sees p c. With a projection P, h = P (o
+// tanh(c)).
+enum class Forget { GATE, COUPLED, NEVER };  // f is a gate, 1 - i, or 1
+
+template <Forget Forgets, bool Peepholes = false, bool Projects = false>
 struct LSTMFamily : NoSecond {
-  using inputs = std::conditional_t<Coupled, Columns<0, 0, 1, 2>, Columns<0, 0, 1, 2, 3>>;
+  static constexpr bool has_f = Forgets == Forget::GATE, coupled = Forgets == Forget::COUPLED;
+  using inputs = std::conditional_t<has_f, Columns<0, 0, 1, 2, 3>, Columns<0, 0, 1, 2>>;
   using state = inputs;
-  static constexpr int gates = Coupled ? 3 : 4, kept = gates, states = 2;
+  static constexpr int gates = has_f ? 4 : 3, kept = gates, states = 2;
   static constexpr int peepholes = Peepholes ? 3 : 0;
   static constexpr bool projects = Projects;
   static constexpr int I = 0, F = 1, G = gates - 2, O = gates - 1;  // i, f, g, o or i, g, o
+
+  static vf forget(vf i, vf gate) { return has_f ? gate : coupled ? 1.0f - i : all(1.0f); }
 
   static vf peephole(const StepWeights& w, int number, int64_t block) {
     return load(w.peepholes[number] + block * V);
@@ -225,14 +240,14 @@ struct LSTMFamily : NoSecond {
                           z_f += peephole(s.weights, 1, block) * c_prev;
                         }
                         const vf i = sigmoid(z_i), g = tanh(z[G]);
-                        const vf f = Coupled ? 1.0f - i : sigmoid(z_f);
+                        const vf f = forget(i, sigmoid(z_f));
                         const vf c = f * c_prev + rounded(i * g);
                         if constexpr (Peepholes) z_o += peephole(s.weights, 2, block) * c;
                         const vf o = sigmoid(z_o);
                         if (s.keep) {
                           float* kept = s.z_at(row, block);
                           store(kept + I * V, i);
-                          if constexpr (!Coupled) store(kept + F * V, f);
+                          if constexpr (has_f) store(kept + F * V, f);
                           store(kept + G * V, g);
                           store(kept + O * V, o);
                         }
@@ -279,16 +294,16 @@ struct LSTMFamily : NoSecond {
       const float* kept = s.z_at(row, block);
       float* dz = s.dz_at(row, block);
       const vf i = load(kept + I * V), g = load(kept + G * V), o = load(kept + O * V);
-      const vf f = Coupled ? 1.0f - i : load(kept + F * V);
+      const vf f = forget(i, load(kept + F * V));
       const vf c_prev = s.c_at(row, block), shown = tanh(s.c_next_at(row, block));
       const vf dh = load(d_shown + row * s.stride + block * V);
       const vf dz_o = dh * shown * Sigmoid::slope(o);
       vf dc = load(s.dc_at(row, block)) + dh * o * Tanh::slope(shown);
       if constexpr (Peepholes) dc += dz_o * peephole(s.weights, 2, block);
-      const vf dz_i = dc * (Coupled ? g - c_prev : g) * Sigmoid::slope(i);
+      const vf dz_i = dc * (coupled ? g - c_prev : g) * Sigmoid::slope(i);
       const vf dz_f = dc * c_prev * Sigmoid::slope(f);
       store(dz + I * V, dz_i);
-      if constexpr (!Coupled) store(dz + F * V, dz_f);
+      if constexpr (has_f) store(dz + F * V, dz_f);
       store(dz + G * V, dc * i * Tanh::slope(g));
       store(dz + O * V, dz_o);
       dc *= f;
@@ -346,32 +361,37 @@ struct GRU : NoSecond {
   }
 };
 
-// As GRU, but n = tanh(W x + b + U (r h_prev)). Kept are z, r, n, r h_prev.
-struct GRUResetBefore : NoSecond {
-  using inputs = Columns<0, 0, 1, 2>;
-  using state = Columns<0, 0, 1>;
-  using second_state = Columns<2, 2>;
-  static constexpr int gates = 3, kept = 4, states = 1, second_operand = 3;
+// As GRU, but n = tanh(W x + b + U (r h_prev)). The minimal gated unit has one gate f, which resets
+// and, as 1 - f, updates. Kept are z, r, n, r h_prev, or f, n, f h_prev.
+template <bool Minimal>
+struct ResetBefore : NoSecond {
+  using inputs = std::conditional_t<Minimal, Columns<0, 0, 1>, Columns<0, 0, 1, 2>>;
+  using state = std::conditional_t<Minimal, Columns<0, 0>, Columns<0, 0, 1>>;
+  using second_state = std::conditional_t<Minimal, Columns<1, 1>, Columns<2, 2>>;
+  static constexpr int R = Minimal ? 0 : 1, N = R + 1, second_operand = R + 2;
+  static constexpr int gates = N + 1, kept = gates + 1, states = 1;
   static constexpr bool reads_h = true, second = true;
+
+  static vf update(const float* kept) { return Minimal ? 1.0f - load(kept) : load(kept); }
 
   static void forward(const Step& s) {
     float* r_h = s.spare;
     s.multiply<state>(s.h_dropped, s.outputs, s.weights.state,
                       [&](int64_t row, int64_t block, const vf* sums) {
                         float* kept = s.z_at(row, block);
-                        const vf r = sigmoid(sums[1]);
+                        const vf r = sigmoid(sums[R]);
                         const int64_t at = row * s.stride + block * V;
                         const vf product = r * load(s.h_dropped + at);
                         store(r_h + at, product);
-                        store(kept, sigmoid(sums[0]));
-                        store(kept + V, r);
-                        store(kept + 3 * V, product);
+                        if constexpr (!Minimal) store(kept, sigmoid(sums[0]));
+                        store(kept + R * V, r);
+                        store(kept + second_operand * V, product);
                       });
     s.multiply<second_state>(r_h, s.units.count, s.weights.second,
                              [&](int64_t row, int64_t block, const vf* sums) {
                                float* kept = s.z_at(row, block);
-                               const vf n = tanh(sums[0]), z = load(kept);
-                               store(kept + 2 * V, n);
+                               const vf n = tanh(sums[0]), z = update(kept);
+                               store(kept + N * V, n);
                                s.set_h(row, block, n + z * (s.h_at(row, block) - n));
                              });
   }
@@ -379,18 +399,22 @@ struct GRUResetBefore : NoSecond {
   static void backward(const StepBack& s) {
     s.each([&](int64_t row, int64_t block) {
       const float* kept = s.z_at(row, block);
-      const vf dh = load(s.dh_at(row, block)), z = load(kept), n = load(kept + 2 * V);
-      store(s.dz_at(row, block), dh * (s.h_at(row, block) - n) * Sigmoid::slope(z));
-      store(s.dz_at(row, block) + 2 * V, dh * (1.0f - z) * Tanh::slope(n));
-      store(s.dz_at(row, block) + 3 * V, vf{});
+      float* dz = s.dz_at(row, block);
+      const vf dh = load(s.dh_at(row, block)), z = update(kept), n = load(kept + N * V);
+      const vf d_z = dh * (s.h_at(row, block) - n);
+      store(dz, Minimal ? -d_z : d_z * Sigmoid::slope(z));  // of f, what the reset adds to below
+      store(dz + N * V, dh * (1.0f - z) * Tanh::slope(n));
       store(s.dh_at(row, block), dh * z);
     });
     float* d_r_h = s.spare;
     s.multiply(Rows::of<second_state>(s.dz, s.units), s.weights.second_back, d_r_h);
     s.each([&](int64_t row, int64_t block) {
-      const vf r = load(s.z_at(row, block) + V), dropout = s.dropout_at(row, block);
+      float* dz = s.dz_at(row, block);
+      const vf r = load(s.z_at(row, block) + R * V), dropout = s.dropout_at(row, block);
       const vf d = load(d_r_h + row * s.stride + block * V) * dropout;
-      store(s.dz_at(row, block) + V, d * s.h_at(row, block) * Sigmoid::slope(r));
+      vf d_r = d * s.h_at(row, block);
+      if constexpr (Minimal) d_r += load(dz);
+      store(dz + R * V, d_r * Sigmoid::slope(r));
       store(s.dh_at(row, block), load(s.dh_at(row, block)) + d * r);
     });
     s.add_product<state>(s.weights.state_back);

@@ -5,6 +5,7 @@
 
 #include "layer.h"
 #include "layer_norm.h"
+#include "mixed.h"
 
 namespace rnnlayers {
 namespace RNN_TARGET {
@@ -18,15 +19,28 @@ auto with_run(const Layer& l, const Body& body) {
     case CellKind::elman_relu: return body(Run<Elman<Relu>>(l));
     case CellKind::elman_sigmoid: return body(Run<Elman<Sigmoid>>(l));
     case CellKind::gru: return body(Run<GRU>(l));
-    case CellKind::gru_reset_before: return body(Run<GRUResetBefore>(l));
-    case CellKind::coupled_lstm: return body(Run<LSTMFamily<true, false>>(l));
-    case CellKind::peephole_lstm: return body(Run<LSTMFamily<false, true>>(l));
-    case CellKind::projected_lstm: return body(Run<LSTMFamily<false, false, true>>(l));
-    case CellKind::projected_peephole_lstm: return body(Run<LSTMFamily<false, true, true>>(l));
+    case CellKind::gru_reset_before: return body(Run<ResetBefore<false>>(l));
+    case CellKind::coupled_lstm: return body(Run<LSTMFamily<Forget::COUPLED>>(l));
+    case CellKind::original_lstm: return body(Run<LSTMFamily<Forget::NEVER>>(l));
+    case CellKind::peephole_lstm: return body(Run<LSTMFamily<Forget::GATE, true>>(l));
+    case CellKind::projected_lstm: return body(Run<LSTMFamily<Forget::GATE, false, true>>(l));
+    case CellKind::projected_peephole_lstm:
+      return body(Run<LSTMFamily<Forget::GATE, true, true>>(l));
     case CellKind::layer_norm_lstm: return body(Run<LayerNormLSTM>(l));
+    case CellKind::minimal_gated: return body(Run<ResetBefore<true>>(l));
+    case CellKind::ugrnn: return body(Run<Mixed<UpdateGate<Tanh>>>(l));
+    case CellKind::li_gru: return body(Run<Mixed<UpdateGate<Relu>>>(l));
+    case CellKind::janet: return body(Run<Mixed<JANET>>(l));
+    case CellKind::light_recurrent: return body(Run<Mixed<LightRecurrent>>(l));
+    case CellKind::star: return body(Run<Mixed<STAR>>(l));
+    case CellKind::atr: return body(Run<Mixed<ATR>>(l));
+    case CellKind::sgrn: return body(Run<Mixed<SGRN>>(l));
+    case CellKind::nbrc: return body(Run<Mixed<NBRC>>(l));
+    case CellKind::cfn: return body(Run<Mixed<CFN>>(l));
+    case CellKind::ran: return body(Run<RAN>(l));
     case CellKind::lstm: break;
   }
-  return body(Run<LSTMFamily<false, false>>(l));
+  return body(Run<LSTMFamily<Forget::GATE>>(l));
 }
 
 int64_t kept_size(const Layer& l, bool has_outputs) {

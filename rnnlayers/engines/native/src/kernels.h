@@ -15,12 +15,24 @@ enum class CellKind {
   gru,
   gru_reset_before,
   coupled_lstm,
+  original_lstm,
   peephole_lstm,
   projected_lstm,
   projected_peephole_lstm,
   layer_norm_lstm,
+  minimal_gated,
+  ugrnn,
+  li_gru,
+  janet,
+  light_recurrent,
+  star,
+  atr,
+  sgrn,
+  nbrc,
+  cfn,
+  ran,
 };
-constexpr int CELL_KINDS = 11;
+constexpr int CELL_KINDS = 23;
 
 // What scales and shifts in layer normalization.
 enum Norm { NORM_OF_KERNEL, NORM_OF_STATE, NORM_OF_CELL, SHIFT_OF_CELL, NORMS };
@@ -28,11 +40,12 @@ enum Norm { NORM_OF_KERNEL, NORM_OF_STATE, NORM_OF_CELL, SHIFT_OF_CELL, NORMS };
 // What a step multiplies with, row by row; what is null is absent.
 struct Weights {
   const float* kernel;            // (features, gates * units)
-  const float* recurrent_kernel;  // (outputs, gates * units)
+  const float* recurrent_kernel;  // (outputs, units times the gates that see the state)
   const float* bias;              // (gates * units), or two rows of it
   const float* peepholes[3];      // (units) each
   const float* projection;        // (units, outputs)
   const float* norms[NORMS];      // two of (gates * units), two of (units)
+  float beta;                     // of JANET
 };
 
 struct Layer {

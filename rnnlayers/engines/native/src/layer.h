@@ -55,7 +55,7 @@ class Run {
                 const Gradients& to) const {
     const int64_t B = l.batch, U = l.units, D = l.features, H = l.outputs, width = C::gates * U;
     std::memset(to.kernel, 0, sizeof(float) * D * width);
-    std::memset(to.recurrent_kernel, 0, sizeof(float) * H * width);
+    std::memset(to.recurrent_kernel, 0, sizeof(float) * H * state_gates<C>() * U);
     if (C::projects) std::memset(to.projection, 0, sizeof(float) * U * H);
     if (to.bias != nullptr) std::memset(to.bias, 0, sizeof(float) * C::bias_rows * width);
     for (int n = 0; n < C::peepholes; ++n) std::memset(to.peepholes[n], 0, sizeof(float) * U);
@@ -329,8 +329,9 @@ class Run {
             for (int n = 0; n < In::vectors; ++n) {
               store(z + (n / In::count * C::kept + n % In::count) * V, sums[n]);
             }
-            for (int rest = 0; rest < REST; ++rest) {
-              store(z + (In::count + rest) * V, load(bias + (In::count + rest) * V));
+            for (int n = 0; n < In::blocks * REST; ++n) {
+              const int64_t rest = (n / REST * C::kept + In::count + n % REST) * V;
+              store(z + rest, load(bias + rest));
             }
           };
         },
@@ -466,7 +467,7 @@ class Run {
       if (n < of_state) {
         const int64_t first = cut(H, n, of_state), last = cut(H, n + 1, of_state);
         add_outer_products<typename C::state>(first, last, rows, state_row, dz, units, units.row(),
-                                              C::gates, to.recurrent_kernel,
+                                              state_gates<C>(), to.recurrent_kernel,
                                               n == 0 ? bias_of_state : nullptr, scratch);
         return;
       }
@@ -479,8 +480,8 @@ class Run {
                                     1, to.projection, nullptr, scratch);
         } else {
           add_outer_products<typename C::second_state>(first, last, rows, second_row, dz, units,
-                                                       units.row(), C::gates, to.recurrent_kernel,
-                                                       nullptr, scratch);
+                                                       units.row(), state_gates<C>(),
+                                                       to.recurrent_kernel, nullptr, scratch);
         }
         return;
       }

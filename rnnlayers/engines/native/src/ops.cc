@@ -1,10 +1,12 @@
 // Two TensorFlow operators: a recurrent layer, and its gradients. A tensor that is absent is empty.
+#include <algorithm>
 #include <cstring>
 #include <initializer_list>
 #include <memory>
 #include <new>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "kernels.h"
 #include "memory.h"
@@ -17,25 +19,39 @@ namespace {
 // From this length on, states are kept about every so many steps only.
 constexpr int64_t LONG = 2000, SPAN = 125;
 
+// How many gates the kernel has, the recurrent kernel and the bias, and how many states there are.
 struct CellEntry {
   const char* name;
   CellKind kind;
-  int gates, states, bias_rows, peepholes;
+  int gates, state_gates, bias_gates, states;
+  int bias_rows = 1, peepholes = 0;
   bool projects = false, normalizes = false;
 };
 
 constexpr CellEntry CELLS[] = {
-    {"elman_tanh", CellKind::elman_tanh, 1, 1, 1, 0},
-    {"elman_relu", CellKind::elman_relu, 1, 1, 1, 0},
-    {"elman_sigmoid", CellKind::elman_sigmoid, 1, 1, 1, 0},
-    {"lstm", CellKind::lstm, 4, 2, 1, 0},
-    {"gru", CellKind::gru, 3, 1, 2, 0},
-    {"gru_reset_before", CellKind::gru_reset_before, 3, 1, 1, 0},
-    {"coupled_lstm", CellKind::coupled_lstm, 3, 2, 1, 0},
-    {"peephole_lstm", CellKind::peephole_lstm, 4, 2, 1, 3},
-    {"projected_lstm", CellKind::projected_lstm, 4, 2, 1, 0, true},
-    {"projected_peephole_lstm", CellKind::projected_peephole_lstm, 4, 2, 1, 3, true},
-    {"layer_norm_lstm", CellKind::layer_norm_lstm, 4, 2, 1, 0, false, true},
+    {"elman_tanh", CellKind::elman_tanh, 1, 1, 1, 1},
+    {"elman_relu", CellKind::elman_relu, 1, 1, 1, 1},
+    {"elman_sigmoid", CellKind::elman_sigmoid, 1, 1, 1, 1},
+    {"lstm", CellKind::lstm, 4, 4, 4, 2},
+    {"gru", CellKind::gru, 3, 3, 3, 1, 2},
+    {"gru_reset_before", CellKind::gru_reset_before, 3, 3, 3, 1},
+    {"coupled_lstm", CellKind::coupled_lstm, 3, 3, 3, 2},
+    {"original_lstm", CellKind::original_lstm, 3, 3, 3, 2},
+    {"peephole_lstm", CellKind::peephole_lstm, 4, 4, 4, 2, 1, 3},
+    {"projected_lstm", CellKind::projected_lstm, 4, 4, 4, 2, 1, 0, true},
+    {"projected_peephole_lstm", CellKind::projected_peephole_lstm, 4, 4, 4, 2, 1, 3, true},
+    {"layer_norm_lstm", CellKind::layer_norm_lstm, 4, 4, 4, 2, 1, 0, false, true},
+    {"minimal_gated", CellKind::minimal_gated, 2, 2, 2, 1},
+    {"ugrnn", CellKind::ugrnn, 2, 2, 2, 1},
+    {"li_gru", CellKind::li_gru, 2, 2, 2, 1},
+    {"janet", CellKind::janet, 2, 2, 2, 1},
+    {"light_recurrent", CellKind::light_recurrent, 2, 1, 2, 1},
+    {"star", CellKind::star, 2, 1, 2, 1},
+    {"atr", CellKind::atr, 1, 1, 1, 1},
+    {"sgrn", CellKind::sgrn, 1, 1, 1, 1},
+    {"nbrc", CellKind::nbrc, 3, 2, 3, 1},
+    {"cfn", CellKind::cfn, 3, 2, 2, 1},
+    {"ran", CellKind::ran, 3, 2, 3, 2},
 };
 
 // The inputs of both operators, by number; those from OUTPUTS on are of the gradient's alone.
@@ -117,6 +133,7 @@ struct Settings {
   CellEntry cell = CELLS[0];
   bool time_major = false, reverse = false, return_sequences = false, keep = false;
   int64_t truncate = 0, remat = 0, threads = 1;
+  float beta = 0.0f;  // of JANET
 };
 
 // One call of an operator.
@@ -163,10 +180,12 @@ class Call {
     to.states[0] = is_absent(H) ? (allocate(1, {0}), nullptr) : allocate(1, {B, size});
     to.states[1] = is_absent(C) ? (allocate(2, {0}), nullptr) : allocate(2, {B, U});
     to.kernel = allocate(3, {D, cell.gates * U});
-    to.recurrent_kernel = allocate(4, {size, cell.gates * U});
-    to.bias = data(BIAS) == nullptr ? (allocate(5, {0}), nullptr)
-              : cell.bias_rows == 2 ? allocate(5, {2, cell.gates * U})
-                                    : allocate(5, {cell.gates * U});
+    to.recurrent_kernel = allocate(4, {size, cell.state_gates * U});
+    float* d_bias = data(BIAS) == nullptr ? (allocate(5, {0}), nullptr)
+                    : cell.bias_rows == 2 ? allocate(5, {2, cell.bias_gates * U})
+                                          : allocate(5, {cell.bias_gates * U});
+    std::vector<float> d_wide_bias(wide_bias_.size());
+    to.bias = wide_bias_.empty() ? d_bias : d_wide_bias.data();
     for (int n = 0; n < 3; ++n) {
       to.peepholes[n] = cell.peepholes ? allocate(6 + n, {U}) : allocate(6 + n, {0});
     }
@@ -176,6 +195,7 @@ class Call {
     }
     best_kernels().backward(layer_, sequences ? data(OUTPUTS) : nullptr, data(KEPT),
                             {sequences ? data(D_OUTPUTS) : nullptr, {data(D_H), data(D_C)}}, to);
+    if (to.bias != d_bias) std::copy_n(to.bias, cell.bias_gates * U, d_bias);
   }
 
  private:
@@ -183,6 +203,7 @@ class Call {
   const Settings& settings_;
   Tensor tensors_[INPUT_COUNT], allocated_[14];
   Layer layer_{};
+  std::vector<float> wide_bias_;  // with zeros for the gates that have none, if there are such
 
   const TF_Tensor* tensor(Input n) const { return tensors_[n].get(); }
 
@@ -257,13 +278,19 @@ class Call {
     }
     const int64_t B = l.batch, D = l.features, U = l.units = TF_Dim(tensor(of_units), 0);
     const int64_t size = l.outputs = cell.projects ? TF_Dim(tensor(of_units), 1) : U;
-    expect(RECURRENT_KERNEL, {size, cell.gates * U});
+    expect(RECURRENT_KERNEL, {size, cell.state_gates * U});
     expect(KERNEL, {D, cell.gates * U});
     // Absent states are zeros.
     if (!is_absent(H)) expect(H, {B, size});
     if (!is_absent(C)) expect(C, {B, cell.states == 2 ? U : 0});
-    if (TF_TensorElementCount(tensor(BIAS)) != 0) {
-      expect_count(BIAS, cell.bias_rows * cell.gates * U);
+    l.weights.bias = data(BIAS);
+    if (l.weights.bias != nullptr) {
+      expect_count(BIAS, cell.bias_rows * cell.bias_gates * U);
+      if (cell.bias_gates < cell.gates) {
+        wide_bias_.assign(cell.gates * U, 0.0f);
+        std::copy_n(l.weights.bias, cell.bias_gates * U, wide_bias_.data());
+        l.weights.bias = wide_bias_.data();
+      }
     }
     for (Input n : {PEEPHOLE_I, PEEPHOLE_F, PEEPHOLE_O}) {
       if (cell.peepholes) expect(n, {U});
@@ -285,8 +312,8 @@ class Call {
     l.states[1] = data(C);
     l.weights.kernel = data(KERNEL);
     l.weights.recurrent_kernel = data(RECURRENT_KERNEL);
-    l.weights.bias = data(BIAS);
     l.weights.projection = data(PROJECTION);
+    l.weights.beta = settings_.beta;
     l.reverse = settings_.reverse;
     l.truncate = settings_.truncate;
     l.remat = settings_.remat;
@@ -349,6 +376,8 @@ void* create(TF_OpKernelConstruction* construction) {
     read_int("truncate", settings->truncate);
     read_int("remat", settings->remat);
     read_int("threads", settings->threads);
+    TF_OpKernelConstruction_GetAttrFloat(construction, "beta", &settings->beta, status);
+    status.check();
   } catch (const std::exception& error) {
     Status failed;
     TF_SetStatus(failed, TF_INVALID_ARGUMENT, error.what());
@@ -394,7 +423,7 @@ void register_op(const char* name, int inputs, const char* const (&results)[Resu
   }
   for (const char* attribute :
        {"cell: string", "time_major: bool", "reverse: bool", "return_sequences: bool", "keep: bool",
-        "truncate: int", "remat: int", "threads: int"}) {
+        "truncate: int", "remat: int", "threads: int", "beta: float"}) {
     TF_OpDefinitionBuilderAddAttr(op, attribute);
   }
   TF_OpDefinitionBuilderSetShapeInferenceFunction(op, leave_shapes_open);

@@ -54,6 +54,8 @@ void TF_OpKernelConstruction_GetAttrInt64(TF_OpKernelConstruction*, const char* 
                                           TSL_Status*);
 void TF_OpKernelConstruction_GetAttrBool(TF_OpKernelConstruction*, const char* name, unsigned char*,
                                          TSL_Status*);
+void TF_OpKernelConstruction_GetAttrFloat(TF_OpKernelConstruction*, const char* name, float*,
+                                          TSL_Status*);
 void TF_OpKernelConstruction_GetAttrString(TF_OpKernelConstruction*, const char* name, char*,
                                            size_t max_length, TSL_Status*);
 void TF_OpKernelConstruction_GetAttrSize(TF_OpKernelConstruction*, const char* name,

@@ -44,8 +44,10 @@ struct PackedWeights {
   PackedWeights(const Layer& l, const Units& units, bool forward, bool back)
       : memory(size(l, units, forward, back)) {
     const int64_t U = l.units, D = l.features, H = l.outputs, width = C::gates * U;
+    const int64_t state_width = state_gates<C>() * U;
     const float* recurrent = l.weights.recurrent_kernel;
     const Units of_outputs(H, 1, 4);
+    steps.beta = l.weights.beta;
     bias = memory.take(units.row());
     std::memset(bias, 0, sizeof(float) * units.row());
     if (l.weights.bias != nullptr && C::scales == 0) {
@@ -63,15 +65,16 @@ struct PackedWeights {
       inputs = steps.state = {nullptr, 0, D, l.weights.kernel, width};
       steps.state.depth = H;
       steps.state.plain = recurrent;
-      if (C::second) steps.second = {nullptr, 0, U, recurrent, width};
+      steps.state.width = state_width;
+      if (C::second) steps.second = {nullptr, 0, U, recurrent, state_width};
       if (C::projects) {
         steps.second = pack_all<Plain>(l, l.weights.projection, U, H, of_outputs);
       }
     } else if (forward) {
       inputs = pack_all<typename C::inputs>(l, l.weights.kernel, D, width, units);
-      steps.state = pack_all<typename C::state>(l, recurrent, H, width, units);
+      steps.state = pack_all<typename C::state>(l, recurrent, H, state_width, units);
       if (C::second) {
-        steps.second = pack_all<typename C::second_state>(l, recurrent, U, width, units);
+        steps.second = pack_all<typename C::second_state>(l, recurrent, U, state_width, units);
       }
       if (C::projects) {
         steps.second = pack_all<Plain>(l, l.weights.projection, U, H, of_outputs);
@@ -79,9 +82,10 @@ struct PackedWeights {
     }
     if (back) {
       inputs_back = pack_back<typename C::inputs>(l, l.weights.kernel, D, width, units);
-      steps.state_back = pack_back<typename C::state>(l, recurrent, H, width, units);
+      steps.state_back = pack_back<typename C::state>(l, recurrent, H, state_width, units);
       if (C::second) {
-        steps.second_back = pack_back<typename C::second_state>(l, recurrent, U, width, units);
+        steps.second_back =
+            pack_back<typename C::second_state>(l, recurrent, U, state_width, units);
       }
       if (C::projects) {
         steps.second_back = pack_back<Plain>(l, l.weights.projection, U, H, of_outputs);
