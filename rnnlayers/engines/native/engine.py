@@ -11,8 +11,8 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from rnnlayers.cells.base import Cell
 from rnnlayers.cells.additive import CFNCell, RANCell, UGRNNCell
+from rnnlayers.cells.base import Cell
 from rnnlayers.cells.bistable import NBRCCell
 from rnnlayers.cells.elman import ElmanCell
 from rnnlayers.cells.elman_relatives import IRNNCell
