@@ -12,24 +12,10 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 from keras import ops
 
-from rnnlayers.cells.additive import CFNCell, RANCell, UGRNNCell
-from rnnlayers.cells.bistable import NBRCCell
-from rnnlayers.cells.elman import ElmanCell
-from rnnlayers.cells.gru import GRUCell
-from rnnlayers.cells.light_gated import (
-    ATRCell,
-    LightRecurrentCell,
-    LiGRUCell,
-    MinimalGatedCell,
-    STARCell,
-)
-from rnnlayers.cells.lstm import LSTMCell
-from rnnlayers.cells.lstm_relatives import CoupledLSTMCell, JANETCell, OriginalLSTMCell
-from rnnlayers.cells.lstm_variants import LayerNormLSTMCell, PeepholeLSTMCell, ProjectedLSTMCell
 from rnnlayers.cells.parts import SideInputs
-from rnnlayers.cells.simple_gated import SGRNCell
 from rnnlayers.engines.derivatives import Tensors
 from rnnlayers.engines.gradients import with_gradient
+from rnnlayers.engines.native.kinds import MAKERS, TWO_STATES
 from rnnlayers.engines.native.library import Library, find
 from rnnlayers.engines.stepwise import run_stepwise
 from rnnlayers.types import Tensor
@@ -41,40 +27,12 @@ WEIGHTS = (
 INPUTS = ("inputs", "mask", "dropout", "h", "c", *WEIGHTS)  # of the operator, in its order
 DIFFERENTIABLE = ("inputs", "h", "c", *WEIGHTS)  # of these there are gradients, in this order
 
-# The cells by the names that the operators have for them.
-CELLS: dict[str, Callable[..., Any]] = {
-    "elman_tanh": functools.partial(ElmanCell, activation="tanh"),
-    "elman_relu": functools.partial(ElmanCell, activation="relu"),
-    "elman_sigmoid": functools.partial(ElmanCell, activation="sigmoid"),
-    "lstm": LSTMCell,
-    "gru": GRUCell,
-    "gru_reset_before": functools.partial(GRUCell, reset_after=False),
-    "coupled_lstm": CoupledLSTMCell,
-    "peephole_lstm": PeepholeLSTMCell,
-    "projected_lstm": ProjectedLSTMCell,
-    "projected_peephole_lstm": PeepholeLSTMCell,
-    "layer_norm_lstm": LayerNormLSTMCell,
-    "original_lstm": OriginalLSTMCell,
-    "minimal_gated": MinimalGatedCell,
-    "ugrnn": UGRNNCell,
-    "li_gru": LiGRUCell,
-    "janet": JANETCell,
-    "light_recurrent": LightRecurrentCell,
-    "star": STARCell,
-    "atr": ATRCell,
-    "sgrn": SGRNCell,
-    "nbrc": NBRCCell,
-    "cfn": CFNCell,
-    "ran": RANCell,
-}
-TWO_STATES = {name for name in CELLS if name.endswith("lstm")} | {"ran"}
-
 
 class Settings(NamedTuple):
     """The attributes of the operators.
 
     Args:
-        cell: A key of `CELLS`.
+        cell: A key of `MAKERS`.
         time_major: Whether the inputs are `(time, batch, features)`.
         reverse: Whether the last step is computed first.
         return_sequences: Whether the outputs of all steps are returned.
@@ -219,7 +177,7 @@ def _cell_of(weights: dict[str, Any], settings: Settings) -> Any:
     options = {} if projection is None else {"projection": recurrent.shape[0]}
     if settings.cell == "janet":
         options["beta"] = settings.beta
-    make = functools.partial(CELLS[settings.cell], units, dtype="float32", **options)
+    make = functools.partial(MAKERS[settings.cell], units, dtype="float32", **options)
     # It has a generator of random numbers, whose state must not belong to a graph or a scope that
     # is open here: these are a thread's own.
     with ThreadPoolExecutor(1) as elsewhere:

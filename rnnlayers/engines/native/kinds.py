@@ -1,0 +1,106 @@
+"""The cells of the native engine: which of its kernels runs a cell, and the cell of a kernel."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from rnnlayers.cells.additive import CFNCell, RANCell, UGRNNCell
+from rnnlayers.cells.base import Cell
+from rnnlayers.cells.bistable import NBRCCell
+from rnnlayers.cells.elman import ElmanCell
+from rnnlayers.cells.elman_relatives import IRNNCell
+from rnnlayers.cells.gru import GRUCell
+from rnnlayers.cells.light_gated import (
+    ATRCell,
+    LightRecurrentCell,
+    LiGRUCell,
+    MinimalGatedCell,
+    STARCell,
+)
+from rnnlayers.cells.lstm import LSTMCell
+from rnnlayers.cells.lstm_relatives import CoupledLSTMCell, JANETCell, OriginalLSTMCell
+from rnnlayers.cells.lstm_variants import LayerNormLSTMCell, PeepholeLSTMCell, ProjectedLSTMCell
+from rnnlayers.cells.simple_gated import SGRNCell
+
+SIGMOID, TANH, RELU = keras.activations.sigmoid, keras.activations.tanh, keras.activations.relu
+
+
+# The cells that the operators have by one name, with tanh and, for gates, sigmoid.
+ONE_FORM: dict[type[Cell], str] = {
+    LSTMCell: "lstm",
+    CoupledLSTMCell: "coupled_lstm",
+    OriginalLSTMCell: "original_lstm",
+    JANETCell: "janet",
+    RANCell: "ran",
+    MinimalGatedCell: "minimal_gated",
+    LightRecurrentCell: "light_recurrent",
+    STARCell: "star",
+    SGRNCell: "sgrn",
+    NBRCCell: "nbrc",
+    CFNCell: "cfn",
+}
+
+
+def _gated(name: str) -> Callable[[Any], str | None]:
+    def name_of(cell: Any) -> str | None:
+        return name if (cell.activation, cell.recurrent_activation) == (TANH, SIGMOID) else None
+
+    return name_of
+
+
+def _elman(cell: Any) -> str | None:
+    names = {TANH: "elman_tanh", SIGMOID: "elman_sigmoid", RELU: "elman_relu"}
+    return names.get(cell.activation)
+
+
+def _update_gate(cell: Any) -> str | None:
+    names = {(TANH, SIGMOID): "ugrnn", (RELU, SIGMOID): "li_gru"}
+    return names.get((cell.activation, cell.recurrent_activation))
+
+
+def _lstm_variant(cell: Any) -> str | None:
+    parts = {
+        "projected": cell.projection,
+        "peephole": cell.peephole,
+        "layer_norm": cell.layer_norm,
+    }
+    return _gated("_".join([*(name for name, there in parts.items() if there), "lstm"]))(cell)
+
+
+# By the class itself: a subclass may have another step.
+CELLS: dict[type[Cell], Callable[[Any], str | None]] = {
+    **{cell: _gated(name) for cell, name in ONE_FORM.items()},
+    ElmanCell: _elman,
+    IRNNCell: _elman,
+    GRUCell: lambda cell: _gated("gru" if cell.reset_after else "gru_reset_before")(cell),
+    UGRNNCell: _update_gate,
+    LiGRUCell: _update_gate,
+    ATRCell: lambda cell: "atr" if cell.recurrent_activation == SIGMOID else None,
+    PeepholeLSTMCell: _lstm_variant,
+    ProjectedLSTMCell: _lstm_variant,
+    LayerNormLSTMCell: _lstm_variant,
+}
+# For each name of the operators a cell that has its equations.
+MAKERS: dict[str, Callable[..., Any]] = {
+    **{name: cell for cell, name in ONE_FORM.items()},
+    "elman_tanh": ElmanCell,
+    "elman_relu": IRNNCell,
+    "elman_sigmoid": functools.partial(ElmanCell, activation="sigmoid"),
+    "gru": GRUCell,
+    "gru_reset_before": functools.partial(GRUCell, reset_after=False),
+    "ugrnn": UGRNNCell,
+    "li_gru": LiGRUCell,
+    "atr": ATRCell,
+    "peephole_lstm": PeepholeLSTMCell,
+    "projected_lstm": ProjectedLSTMCell,
+    "projected_peephole_lstm": PeepholeLSTMCell,
+    "layer_norm_lstm": LayerNormLSTMCell,
+}
+TWO_STATES = {name for name in MAKERS if name.endswith("lstm")} | {"ran"}
+
+
+def name_of(cell: Cell) -> str | None:
+    """Return the name that the operators have for a cell of `CELLS`, None for other activations."""
+    return CELLS[type(cell)](cell)
