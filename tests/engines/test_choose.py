@@ -22,9 +22,9 @@ def _without_the_native_engine(monkeypatch):
     monkeypatch.setenv("RNNLAYERS_NATIVE", "0")
 
 
-def is_compiled(layer, shape, training):
+def is_compiled(layer, shape, training, **arguments):
     """Return whether the graph of a call holds a part that XLA must compile."""
-    run = tf.function(lambda x: layer(x, training=training), autograph=False)
+    run = tf.function(lambda x: layer(x, training=training, **arguments), autograph=False)
     graph = run.get_concrete_function(tf.TensorSpec(shape)).graph.as_graph_def()
     nodes = [*graph.node, *(n for function in graph.library.function for n in function.node_def)]
     return any(node.attr["_XlaMustCompile"].b for node in nodes)
@@ -84,6 +84,23 @@ def test_the_old_name_of_the_compiled_engine_is_still_accepted():
     assert rnnlayers.explain_engine(layer, (2, 5, 3)).startswith("memory runs on the compiled")
 
 
+def test_each_layer_of_a_stack_is_explained():
+    stack = rnnlayers.Stack([rnnlayers.GRU(4, engine="compiled"), rnnlayers.LEM(4)], name="deep")
+    lines = rnnlayers.explain_engine(stack, (2, 5, 3)).splitlines()
+    lower, upper = (layer.name for layer in stack.layers)
+    assert lines[0].startswith(f"{lower} runs on the compiled engine: the layer was built with")
+    assert lines[1].startswith(f"{upper} runs on the compiled engine: training is compiled")
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_decoder_with_attention_is_explained(training):
+    cell = rnnlayers.AttentionCell(rnnlayers.GRUCell(4), "additive")
+    decoder = rnnlayers.AttentiveDecoder(cell, name="decoder")
+    sentence = rnnlayers.explain_engine(decoder, (2, 5, 3), training)
+    assert sentence.startswith("decoder runs on the compiled engine: ")
+    assert is_compiled(decoder, (2, 5, 3), training, memory=tf.ones((2, 7, 6)))
+
+
 def test_a_shape_of_another_rank_cannot_be_explained():
     with refused("`shape`", "(5, 3)"):
         rnnlayers.explain_engine(rnnlayers.GRU(4), (5, 3))
@@ -93,7 +110,7 @@ def test_a_shape_of_another_rank_cannot_be_explained():
     "layer",
     [
         keras.layers.Dense(4),
-        rnnlayers.Stack([rnnlayers.GRU(4)]),
+        keras.Sequential([rnnlayers.GRU(4)]),
         rnnlayers.Bidirectional(keras.layers.GRU(4, name="theirs")),
     ],
 )

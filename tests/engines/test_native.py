@@ -2,6 +2,7 @@
 
 import functools
 import os
+import re
 import threading
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 import rnnlayers
 from rnnlayers.engines.choose import choose
-from rnnlayers.engines.native import build, engine, library
+from rnnlayers.engines.native import build, engine, kinds, library
 from rnnlayers.engines.native.engine import native_refuses, run_native
 from rnnlayers.engines.stepwise import run_stepwise
 from rnnlayers.engines.target import portable
@@ -379,6 +380,13 @@ def test_fit_and_explain():
         losses.append(model.fit(x, y, **how).history["loss"])
     assert losses[0][0] != losses[0][1]
     np.testing.assert_allclose(*losses, rtol=1e-5)
+
+
+def test_the_documents_name_its_cells():
+    text = Path("docs/engines.md").read_text("utf-8")
+    _, _, names = text.partition("The native engine has ")
+    named = set(re.findall(r"`(\w+)`", names.partition("activations.")[0]))
+    assert named == {cell.__name__.removesuffix("Cell") for cell in kinds.CELLS}
 
 
 class OwnStep(rnnlayers.LSTMCell):
