@@ -106,14 +106,14 @@ def _compiled_reason(cell: Cell, call: Call) -> str:
 
 # In the order of preference.
 ENGINES: dict[str, Engine] = {
-    "scan": Engine(
-        run_scan, _scan_refuses, lambda cell, call: "its steps can be computed in parallel"
-    ),
     "native": Engine(
         run_native,
         _native_refuses,
         lambda cell, call: "one operator computes all steps, for any number of them",
         one_operator=True,
+    ),
+    "scan": Engine(
+        run_scan, _scan_refuses, lambda cell, call: "its steps can be computed in parallel"
     ),
     "cudnn": Engine(
         cudnn.run_cudnn,

@@ -34,8 +34,8 @@ def explain_engine(layer: Any, shape: tuple[int | None, ...], training: bool = T
 
     >>> print(explain_engine(rnnlayers.NAS(4, name="nas"), shape=(32, 100, 8)))
     nas runs on the compiled engine: training is compiled with XLA; the number of steps is known.
-    Not on scan: the state of NASCell is not linear in the state before it.
     Not on native: it has no NASCell.
+    Not on scan: the state of NASCell is not linear in the state before it.
     """
     if len(shape) != 3:
         raise ValueError(

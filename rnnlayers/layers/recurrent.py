@@ -200,8 +200,8 @@ class Recurrent(keras.Layer):
             return output, list(new)
         inputs, *states = (ops.cast(given, self.compute_dtype) for given in (inputs, *states))
         how = {"batch_major": True, "return_sequences": False}
-        _, new = run_on("native", self.cell, ops.expand_dims(inputs, 1), tuple(states), **how)
-        return new[0], list(new)
+        output, new = run_on("native", self.cell, ops.expand_dims(inputs, 1), tuple(states), **how)
+        return (new[0] if output is None else output), list(new)
 
     def _steps_are_native(self, inputs: Tensor, *states: Tensor) -> bool:
         """Return whether the native engine takes single steps, in one operator."""

@@ -142,12 +142,12 @@ class TimeLoop(NamedTuple):
         batch_major: bool,
     ) -> tuple[Tensor, States]:
         """Return the outputs of an engine as those of the layer, batch-major, and the states."""
-        if self.cell.reads:
+        if self.cell.reads and not batch_major:  # else the one operator has done so
             if mask is not None:
                 outputs = repeat_at_masked_steps(outputs, mask, reverse=self.reverse)
             if not self.return_sequences:
                 outputs = last_output(outputs, reverse=self.reverse)
-        elif not self.return_sequences:
+        elif not self.cell.reads and not self.return_sequences:
             outputs = states[0]
         if mask is not None:
             how = {"reverse": self.reverse, "over_time": self.return_sequences}

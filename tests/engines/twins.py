@@ -10,7 +10,7 @@ from tests.numbers import assert_same, differentiate
 # "scan" runs linear cells alone, and "native" and "cudnn" a few cells, which test_native.py and
 # test_cudnn.py compare.
 OF_EVERY_CELL = ("compiled", "stepwise")
-assert list(ENGINES) == ["scan", "native", "cudnn", *OF_EVERY_CELL], "compare a new engine here too"
+assert list(ENGINES) == ["native", "scan", "cudnn", *OF_EVERY_CELL], "compare a new engine here too"
 
 
 def twins(make, features=3, batch=None, engines=OF_EVERY_CELL, **options):

@@ -10,9 +10,10 @@ import tensorflow as tf
 from keras import ops
 
 from rnnlayers.cells.base import Cell
+from rnnlayers.cells.linear_units import SRUCell
 from rnnlayers.cells.lstm_variants import PeepholeLSTMCell
 from rnnlayers.cells.parts import SideInputs
-from rnnlayers.engines.native.kinds import CELLS, name_of
+from rnnlayers.engines.native.kinds import CELLS, READ_C, name_of
 from rnnlayers.engines.native.library import find
 from rnnlayers.engines.native.operators import WEIGHTS, Settings, run_layer
 from rnnlayers.engines.target import Target, is_compiled_as_a_whole, is_saved, traced_for
@@ -63,22 +64,17 @@ def run_native(
     """Run a cell over time; see `run_stepwise`.
 
     With `batch_major`, inputs and outputs are `(batch, time, ...)`; the mask is time-major still.
-    Initial states that are None are zeros.
+    Initial states that are None are zeros. The outputs of a cell that reads them are, at a masked
+    step, those before it, and without `return_sequences` the last one.
     """
     on_inputs, on_state = (None, None) if side is None else side.sequence
     if on_inputs is not None:
         inputs = inputs * (ops.transpose(on_inputs, (1, 0, 2)) if batch_major else on_inputs)
-    weights = [getattr(cell, name, None) for name in WEIGHTS]
-    states = (None, None) if initial_states is None else initial_states
-    tensors = (
-        inputs,
-        mask,
-        on_state,
-        *(states if len(states) == 2 else (*states, None)),
-        *(None if weight is None else weight.value for weight in weights),
-    )
+    name = name_of(cell) or ""
+    before: list[Tensor | None] = [*(initial_states or ()), None, None][:2]
+    tensors = (inputs, mask, on_state, *(before[::-1] if name in READ_C else before))
     settings = Settings(
-        name_of(cell) or "",
+        name,
         time_major=not batch_major,
         reverse=reverse,
         return_sequences=return_sequences,
@@ -87,5 +83,17 @@ def run_native(
         threads=thread_count(),
         beta=getattr(cell, "beta", 0.0),
     )
-    outputs, *after = run_layer(tensors, settings, training)
-    return outputs if return_sequences else None, tuple(after[: len(cell.state_names)])
+    outputs, h, c = run_layer((*tensors, *_weights_of(cell)), settings, training)
+    if name in READ_C:
+        return outputs if return_sequences else h, (c,)
+    return outputs if return_sequences else None, (h, c)[: len(cell.state_names)]
+
+
+def _weights_of(cell: Any) -> list[Tensor | None]:
+    """Return the weights of a cell in the order of `WEIGHTS`, None for those that it has not."""
+    weights = [getattr(cell, name, None) for name in WEIGHTS]
+    weights = [None if weight is None else weight.value for weight in weights]
+    if isinstance(cell, SRUCell) and cell.passes_inputs:  # which are a product with ones
+        ones = tf.eye(cell.units, dtype=cell.compute_dtype)
+        weights[0] = tf.concat([weights[0], ones], 1)
+    return weights

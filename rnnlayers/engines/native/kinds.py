@@ -19,10 +19,13 @@ from rnnlayers.cells.light_gated import (
     MinimalGatedCell,
     STARCell,
 )
+from rnnlayers.cells.linear_units import QRNNCell, SRUCell
 from rnnlayers.cells.lstm import LSTMCell
 from rnnlayers.cells.lstm_relatives import CoupledLSTMCell, JANETCell, OriginalLSTMCell
 from rnnlayers.cells.lstm_variants import LayerNormLSTMCell, PeepholeLSTMCell, ProjectedLSTMCell
+from rnnlayers.cells.min_gated import MinGRUCell, MinLSTMCell, positive
 from rnnlayers.cells.simple_gated import SGRNCell
+from rnnlayers.cells.typed import TRNNCell
 
 SIGMOID, TANH, RELU = keras.activations.sigmoid, keras.activations.tanh, keras.activations.relu
 
@@ -60,6 +63,10 @@ def _update_gate(cell: Any) -> str | None:
     return names.get((cell.activation, cell.recurrent_activation))
 
 
+def _if_activation(activation: Any, name: str) -> Callable[[Any], str | None]:
+    return lambda cell: name if cell.activation == activation else None
+
+
 def _lstm_variant(cell: Any) -> str | None:
     parts = {
         "projected": cell.projection,
@@ -81,6 +88,11 @@ CELLS: dict[type[Cell], Callable[[Any], str | None]] = {
     PeepholeLSTMCell: _lstm_variant,
     ProjectedLSTMCell: _lstm_variant,
     LayerNormLSTMCell: _lstm_variant,
+    MinGRUCell: _if_activation(positive, "min_gru"),
+    MinLSTMCell: _if_activation(positive, "min_lstm"),
+    TRNNCell: lambda cell: "trnn",
+    QRNNCell: _if_activation(TANH, "qrnn"),
+    SRUCell: _if_activation(TANH, "sru"),
 }
 # For each name of the operators a cell that has its equations.
 MAKERS: dict[str, Callable[..., Any]] = {
@@ -97,8 +109,22 @@ MAKERS: dict[str, Callable[..., Any]] = {
     "projected_lstm": ProjectedLSTMCell,
     "projected_peephole_lstm": PeepholeLSTMCell,
     "layer_norm_lstm": LayerNormLSTMCell,
+    "min_gru": MinGRUCell,
+    "min_lstm": MinLSTMCell,
+    "trnn": TRNNCell,
+    "qrnn": QRNNCell,
+    "sru": SRUCell,
 }
-TWO_STATES = {name for name in MAKERS if name.endswith("lstm")} | {"ran"}
+_CLASSES: dict[str, Any] = {
+    name: maker.func if isinstance(maker, functools.partial) else maker
+    for name, maker in MAKERS.items()
+}
+HAVE_C = {name for name, cell in _CLASSES.items() if "c" in cell.state_names}
+READ_C = {name for name, cell in _CLASSES.items() if cell.state_names == ("c",)}  # no state is h
+# Parts of the kernels of cells without a recurrent kernel.
+KERNEL_PARTS = {
+    name: len(cell.gates) for name, cell in _CLASSES.items() if cell.recurrent_gates == 0
+}
 
 
 def name_of(cell: Cell) -> str | None:

@@ -13,9 +13,10 @@ import tensorflow as tf
 from keras import ops
 
 from rnnlayers.cells.parts import SideInputs
+from rnnlayers.engines.arrays import repeat_at_masked_steps
 from rnnlayers.engines.derivatives import Tensors
 from rnnlayers.engines.gradients import with_gradient
-from rnnlayers.engines.native.kinds import MAKERS, TWO_STATES
+from rnnlayers.engines.native.kinds import HAVE_C, KERNEL_PARTS, MAKERS, READ_C
 from rnnlayers.engines.native.library import Library, find
 from rnnlayers.engines.stepwise import run_stepwise
 from rnnlayers.types import Tensor
@@ -78,14 +79,16 @@ def _layer(tensors: Sequence[Tensor], settings: Settings, keep: bool) -> Tensors
     if not tf.executing_eagerly():
         outputs, h, c, _ = results
         first, second, _ = tensors[0].shape
-        size = tensors[INPUTS.index("recurrent_kernel")].shape[0]
+        recurrent = tensors[INPUTS.index("recurrent_kernel")]
+        size = _units(tensors, settings) if _is_empty(recurrent) else recurrent.shape[0]
         if settings.return_sequences:
             outputs.set_shape((first, second, size))
         batch = second if settings.time_major else first
         h_before, c_before = (tensors[INPUTS.index(name)] for name in ("h", "c"))
         h.set_shape((batch, size) if _is_empty(h_before) else h_before.shape)
-        if settings.cell in TWO_STATES:
-            c.set_shape((batch, _units(tensors)) if _is_empty(c_before) else c_before.shape)
+        if settings.cell in HAVE_C:
+            units = _units(tensors, settings)
+            c.set_shape((batch, units) if _is_empty(c_before) else c_before.shape)
     return tuple(results)
 
 
@@ -149,9 +152,9 @@ def _run_plain(tensors: dict[str, Tensor], settings: Settings) -> Tensors:
     inputs, dropout = tensors["inputs"], there["dropout"]
     if not settings.time_major:
         inputs = ops.transpose(inputs, (1, 0, 2))
-    cell = _cell_of(there, settings)
+    cell = _cell_of(tensors, settings)
     zeros = cell.get_initial_state(ops.shape(inputs)[1])
-    states = [there["h"], there["c"]][: len(zeros)]
+    states = [there["c"]] if settings.cell in READ_C else [there["h"], there["c"]][: len(zeros)]
     outputs, after = run_stepwise(
         cell,
         inputs,
@@ -162,7 +165,10 @@ def _run_plain(tensors: dict[str, Tensor], settings: Settings) -> Tensors:
         return_sequences=settings.return_sequences,
         truncate=settings.truncate or None,
     )
-    if outputs is None:
+    if settings.cell in READ_C:
+        outputs, h = _repeated(outputs, there["mask"], settings)
+        after = (h, *after)
+    if not settings.return_sequences:
         outputs = _empty("float32")
     elif not settings.time_major:
         outputs = ops.transpose(outputs, (1, 0, 2))
@@ -170,23 +176,41 @@ def _run_plain(tensors: dict[str, Tensor], settings: Settings) -> Tensors:
     return outputs, h, c
 
 
-def _cell_of(weights: dict[str, Any], settings: Settings) -> Any:
+def _repeated(outputs: Tensor, mask: Tensor | None, settings: Settings) -> tuple[Tensor, Tensor]:
+    """Return the outputs, at masked steps those before them, and the last one.
+
+    Nothing depends on the outputs before the first step of a row, which the layer sets to zero.
+    """
+    if mask is not None:
+        outputs = repeat_at_masked_steps(outputs, mask, reverse=settings.reverse)
+    edges = [0, 1] if settings.reverse else [1, 0]  # zeros, where there is no step
+    padded = tf.pad(outputs, [edges, [0, 0], [0, 0]])
+    return outputs, padded[0 if settings.reverse else -1]
+
+
+def _cell_of(tensors: dict[str, Tensor], settings: Settings) -> Any:
     """Return a cell that has these tensors as its weights."""
-    recurrent, projection = weights["recurrent_kernel"], weights["projection_kernel"]
-    units = (recurrent if projection is None else projection).shape[0]
-    options = {} if projection is None else {"projection": recurrent.shape[0]}
+    options: dict[str, Any] = {}
+    if not _is_empty(tensors["projection_kernel"]):
+        options["projection"] = tensors["recurrent_kernel"].shape[0]
     if settings.cell == "janet":
         options["beta"] = settings.beta
+    units = _units(list(tensors.values()), settings)
     make = functools.partial(MAKERS[settings.cell], units, dtype="float32", **options)
     # It has a generator of random numbers, whose state must not belong to a graph or a scope that
     # is open here: these are a thread's own.
     with ThreadPoolExecutor(1) as elsewhere:
         cell = elsewhere.submit(make).result()
-    vars(cell).update({name: weights[name] for name in WEIGHTS})
+    weights = {name: None if _is_empty(tensors[name]) else tensors[name] for name in WEIGHTS}
+    # An SRU has all parts of its kernel here, whatever its inputs.
+    vars(cell).update(weights, passes_inputs=False)
     return cell
 
 
-def _units(tensors: Sequence[Tensor]) -> int | None:
+def _units(tensors: Sequence[Tensor], settings: Settings) -> int | None:
+    if parts := KERNEL_PARTS.get(settings.cell):
+        wide = tensors[INPUTS.index("kernel")].shape[1]
+        return None if wide is None else wide // parts
     projection = tensors[INPUTS.index("projection_kernel")]
     of_units = tensors[INPUTS.index("recurrent_kernel")] if _is_empty(projection) else projection
     return of_units.shape[0]

@@ -51,7 +51,11 @@ bool is_lstm(CellKind cell) {
   return cell == CellKind::lstm || has_norms(cell) || cell == CellKind::coupled_lstm ||
          cell == CellKind::original_lstm || has_peepholes(cell) || has_projection(cell);
 }
-bool has_two_states(CellKind cell) { return is_lstm(cell) || cell == CellKind::ran; }
+// Whether the output of a cell is no state, but made of its state c.
+bool reads_c(CellKind cell) { return cell == CellKind::qrnn || cell == CellKind::sru; }
+bool has_two_states(CellKind cell) {
+  return is_lstm(cell) || cell == CellKind::ran || reads_c(cell);
+}
 int gates_of(CellKind cell) {
   switch (cell) {
     case CellKind::elman_tanh:
@@ -64,14 +68,18 @@ int gates_of(CellKind cell) {
     case CellKind::li_gru:
     case CellKind::janet:
     case CellKind::light_recurrent:
-    case CellKind::star: return 2;
+    case CellKind::star:
+    case CellKind::min_gru:
+    case CellKind::trnn: return 2;
     case CellKind::gru:
     case CellKind::gru_reset_before:
     case CellKind::coupled_lstm:
     case CellKind::original_lstm:
     case CellKind::nbrc:
     case CellKind::cfn:
-    case CellKind::ran: return 3;
+    case CellKind::ran:
+    case CellKind::min_lstm:
+    case CellKind::qrnn: return 3;
     default: return 4;
   }
 }
@@ -83,12 +91,18 @@ int state_gates_of(CellKind cell) {
     case CellKind::nbrc:
     case CellKind::cfn:
     case CellKind::ran: return 2;
+    case CellKind::min_gru:
+    case CellKind::min_lstm:
+    case CellKind::trnn:
+    case CellKind::qrnn:
+    case CellKind::sru: return 0;
     default: return gates_of(cell);
   }
 }
 // The size of h, now smaller and now larger than that of c.
 int64_t size_of_h(const Case& c) { return has_projection(c.cell) ? c.units / 2 + 5 : c.units; }
 double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
+double positive(double x) { return x < 0 ? sigmoid(x) : x + 0.5; }
 
 // All that is differentiated, in this order: inputs, two states, kernel, recurrent kernel, bias,
 // three peepholes, projection, three gains and a shift.
@@ -205,7 +219,9 @@ Outcome reference(const Problem& p, const Numbers& in, std::vector<Array>* histo
           from_h[k] *= in.all[11][k];
         }
       }
-      auto z = [&](int64_t gate, int64_t u) { return from_x[gate * U + u] + from_h[gate * U + u]; };
+      auto z = [&](int64_t gate, int64_t u) {
+        return from_x[gate * U + u] + (gate < S ? from_h[gate * U + u] : 0);
+      };
       for (int64_t u = 0; u < U; ++u) {
         double& new_h = shown[u];
         const double h_prev = is_lstm(c.cell) ? 0 : h[b * U + u];
@@ -263,6 +279,27 @@ Outcome reference(const Problem& p, const Numbers& in, std::vector<Array>* histo
             double& cell = s_next[b * U + u];
             cell = sigmoid(z(0, u)) * from_x[2 * U + u] + sigmoid(z(1, u)) * s[b * U + u];
             new_h = std::tanh(cell);
+            break;
+          }
+          case CellKind::min_gru: new_h = mix(1 - sigmoid(z(0, u)), positive(z(1, u))); break;
+          case CellKind::min_lstm: {
+            const double f = sigmoid(z(0, u)), i = sigmoid(z(1, u));
+            new_h = f / (f + i) * h_prev + i / (f + i) * positive(z(2, u));
+            break;
+          }
+          case CellKind::trnn: new_h = mix(sigmoid(z(1, u)), z(0, u)); break;
+          case CellKind::qrnn: {
+            double& cell = s_next[b * U + u];
+            const double f = sigmoid(z(1, u));
+            cell = f * s[b * U + u] + (1 - f) * std::tanh(z(0, u));
+            new_h = sigmoid(z(2, u)) * cell;
+            break;
+          }
+          case CellKind::sru: {
+            double& cell = s_next[b * U + u];
+            const double f = sigmoid(z(0, u)), r = sigmoid(z(1, u));
+            cell = f * s[b * U + u] + (1 - f) * z(2, u);
+            new_h = r * std::tanh(cell) + (1 - r) * z(3, u);
             break;
           }
           default: {
@@ -387,7 +424,7 @@ Computed compute(const Problem& p, int threads) {
       {g[0].data(),
        {c.starts_at_zero ? nullptr : g[1].data(), c.starts_at_zero ? nullptr : pointer(g[2])},
        g[3].data(),
-       g[4].data(),
+       pointer(g[4]),
        pointer(g[5]),
        {pointer(g[6]), pointer(g[7]), pointer(g[8])},
        pointer(g[9]),

@@ -60,6 +60,14 @@ struct Step {
     step_product<C>(rows, left(of, size), w, z, units, blocks, finish);
   }
 
+  // Calls body(row, block) for all units.
+  template <class Body>
+  void each(const Body& body) const {
+    for (int64_t row = 0; row < rows; ++row) {
+      for (int64_t block = blocks.first; block < blocks.last; ++block) body(row, block);
+    }
+  }
+
   void set_h(int64_t row, int64_t block, vf next) const {
     store(h_next + row * stride + block * V, is_valid(row) ? next : h_at(row, block));
   }
@@ -72,6 +80,7 @@ struct Step {
 struct StepBack {
   int64_t rows;
   const Units& units;
+  Blocks blocks;  // as of `Step`; all of them where a product follows
   const StepWeights& weights;
   const bool* valid;
   const float* z;  // the gates
@@ -105,14 +114,15 @@ struct StepBack {
     return dropout == nullptr ? all(1.0f) : load(dropout + row * stride + block * V);
   }
 
-  // Calls body(row, block) for all units of valid rows, and sets dz of the others to zero.
+  // Calls body(row, block) for the units of valid rows, and sets dz of the others to zero.
   template <class Body>
   void each(const Body& body) const {
     for (int64_t row = 0; row < rows; ++row) {
       if (is_valid(row)) {
-        for (int64_t block = 0; block < units.blocks; ++block) body(row, block);
+        for (int64_t block = blocks.first; block < blocks.last; ++block) body(row, block);
       } else {
-        std::memset(dz_at(row, 0), 0, sizeof(float) * units.row());
+        const int64_t count = (blocks.last - blocks.first) * units.kept * V;
+        std::memset(dz_at(row, blocks.first), 0, sizeof(float) * count);
       }
     }
   }
@@ -165,6 +175,8 @@ struct Relu {
 };
 
 struct NoSecond {
+  static constexpr bool recurrent = true;  // whether a step multiplies the state by U at all
+  static constexpr bool h_is_state = true;
   static constexpr bool second = false;    // whether a step multiplies by U a second time
   static constexpr bool projects = false;  // whether it multiplies by a projection
   static constexpr bool reads_h = false;   // whether `backward` reads the state before the step

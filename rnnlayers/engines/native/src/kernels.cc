@@ -5,7 +5,7 @@
 
 #include "layer.h"
 #include "layer_norm.h"
-#include "mixed.h"
+#include "linear.h"
 
 namespace rnnlayers {
 namespace RNN_TARGET {
@@ -38,6 +38,11 @@ auto with_run(const Layer& l, const Body& body) {
     case CellKind::nbrc: return body(Run<Mixed<NBRC>>(l));
     case CellKind::cfn: return body(Run<Mixed<CFN>>(l));
     case CellKind::ran: return body(Run<RAN>(l));
+    case CellKind::min_gru: return body(Run<Mixed<MinGRU>>(l));
+    case CellKind::min_lstm: return body(Run<Mixed<MinLSTM>>(l));
+    case CellKind::trnn: return body(Run<Mixed<TRNN>>(l));
+    case CellKind::qrnn: return body(Run<Pooled<QRNN>>(l));
+    case CellKind::sru: return body(Run<Pooled<SRU>>(l));
     case CellKind::lstm: break;
   }
   return body(Run<LSTMFamily<Forget::GATE>>(l));

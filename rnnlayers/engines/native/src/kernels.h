@@ -31,8 +31,13 @@ enum class CellKind {
   nbrc,
   cfn,
   ran,
+  min_gru,
+  min_lstm,
+  trnn,
+  qrnn,
+  sru,
 };
-constexpr int CELL_KINDS = 23;
+constexpr int CELL_KINDS = 28;
 
 // What scales and shifts in layer normalization.
 enum Norm { NORM_OF_KERNEL, NORM_OF_STATE, NORM_OF_CELL, SHIFT_OF_CELL, NORMS };
@@ -40,7 +45,7 @@ enum Norm { NORM_OF_KERNEL, NORM_OF_STATE, NORM_OF_CELL, SHIFT_OF_CELL, NORMS };
 // What a step multiplies with, row by row; what is null is absent.
 struct Weights {
   const float* kernel;            // (features, gates * units)
-  const float* recurrent_kernel;  // (outputs, units times the gates that see the state)
+  const float* recurrent_kernel;  // (outputs, units times the gates that see the state), or null
   const float* bias;              // (gates * units), or two rows of it
   const float* peepholes[3];      // (units) each
   const float* projection;        // (units, outputs)
@@ -83,8 +88,8 @@ struct Gradients {
   float* inputs;
   float* states[2];  // null: not wanted
   float* kernel;
-  float* recurrent_kernel;
-  float* bias;  // null if there is none
+  float* recurrent_kernel;  // null if there is none
+  float* bias;              // null if there is none
   float* peepholes[3];
   float* projection;
   float* norms[NORMS];

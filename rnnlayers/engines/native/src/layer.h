@@ -55,7 +55,9 @@ class Run {
                 const Gradients& to) const {
     const int64_t B = l.batch, U = l.units, D = l.features, H = l.outputs, width = C::gates * U;
     std::memset(to.kernel, 0, sizeof(float) * D * width);
-    std::memset(to.recurrent_kernel, 0, sizeof(float) * H * state_gates<C>() * U);
+    if (C::recurrent) {
+      std::memset(to.recurrent_kernel, 0, sizeof(float) * H * state_gates<C>() * U);
+    }
     if (C::projects) std::memset(to.projection, 0, sizeof(float) * U * H);
     if (to.bias != nullptr) std::memset(to.bias, 0, sizeof(float) * C::bias_rows * width);
     for (int n = 0; n < C::peepholes; ++n) std::memset(to.peepholes[n], 0, sizeof(float) * U);
@@ -121,7 +123,7 @@ class Run {
 
   static constexpr int group() {
     int largest = C::inputs::blocks;
-    if (C::state::blocks > largest) largest = C::state::blocks;
+    if (C::recurrent && C::state::blocks > largest) largest = C::state::blocks;
     if (C::second && C::second_state::blocks > largest) largest = C::second_state::blocks;
     return largest;
   }
@@ -167,10 +169,57 @@ class Run {
     std::memset(to + count, 0, sizeof(float) * (padded - count));
   }
 
-  // On how many tasks to spread the rows of the batch for so many multiplications.
-  int64_t row_tasks(int64_t multiplications) const {
+  // On how many tasks to spread the steps for so many multiplications: by rows of the batch, and,
+  // where units do not see one another, by units too if the rows are few.
+  struct Tasks {
+    int64_t rows, units;
+    int64_t count() const { return rows * units; }
+  };
+  Tasks step_tasks(int64_t multiplications) const {
     constexpr int64_t WORTH_A_THREAD = 1 << 20;
-    return larger(1, smaller(smaller(l.threads, l.batch), multiplications / WORTH_A_THREAD));
+    const int64_t most = larger(1, smaller(l.threads, multiplications / WORTH_A_THREAD));
+    const int64_t rows = larger(1, smaller(most, l.batch));
+    const int64_t groups = units.blocks / group();
+    return {rows, C::recurrent ? 1 : larger(1, smaller(most / rows, groups))};
+  }
+
+  // The rows of a task, and its blocks of units: whole panels.
+  struct Part {
+    int64_t begin, end;
+    Blocks blocks;
+  };
+  Part part(const Tasks& tasks, int64_t task) const {
+    const int64_t row = task / tasks.units, unit = task % tasks.units;
+    const int64_t groups = units.blocks / group();
+    return {l.batch * row / tasks.rows,
+            l.batch * (row + 1) / tasks.rows,
+            {groups * unit / tasks.units * group(), groups * (unit + 1) / tasks.units * group()}};
+  }
+
+  // Where the part of a state begins that some blocks have, and how long it is, padded or not.
+  struct Slice {
+    int64_t first, count, padded;
+  };
+  Slice slice(const Blocks& blocks, int64_t size, int64_t padded) const {
+    if (blocks.first == 0 && blocks.last == units.blocks) return {0, size, padded};
+    const int64_t first = blocks.first * V, last = blocks.last * V;
+    return {first, larger(0, smaller(last, size) - first), last - first};
+  }
+  Slice of_h(const Blocks& blocks) const { return slice(blocks, l.outputs, stride); }
+  Slice of_c(const Blocks& blocks) const { return slice(blocks, l.units, c_stride); }
+
+  static void copy(const float* from, float* to, const Slice& slice) {
+    std::memcpy(to + slice.first, from + slice.first, sizeof(float) * slice.count);
+  }
+  static void copy_padded(const float* from, float* to, const Slice& slice) {
+    const float* begin = from == nullptr ? nullptr : from + slice.first;
+    copy_padded(begin, slice.count, to + slice.first, slice.padded);
+  }
+
+  // The multiplications of a step with one row, about: functions count as some.
+  int64_t step_size() const {
+    constexpr int64_t OF_FUNCTIONS = 16;
+    return (C::recurrent ? l.outputs : OF_FUNCTIONS) * C::gates * l.units;
   }
 
   void run(const Span& span, const PackedWeights<C>& weights, const Results& to,
@@ -178,17 +227,16 @@ class Run {
     const int64_t B = l.batch, steps = span.last - span.first;
     if (B == 0) return;
     const int64_t split = column_tasks();
-    const int64_t tasks =
-        split > 1 ? 1 : row_tasks(B * steps * (l.features + l.outputs) * C::gates * l.units);
-    const int64_t rows = (B + tasks - 1) / tasks;
+    const int64_t size = step_size() + l.features * C::gates * l.units;
+    const Tasks tasks = split > 1 ? Tasks{1, 1} : step_tasks(B * steps * size);
+    const int64_t rows = (B + tasks.rows - 1) / tasks.rows;
     const int64_t ahead = larger(1, smaller(steps, 48 / rows));  // steps whose inputs are projected
     const int64_t floats = ahead * rows * (l.features + units.row()) + 4 * V + 6 * rows * stride +
                            round_up(ahead * rows * 2 + rows, V);
-    Memory memory(tasks * round_up(floats, V));
-    each_task(l, tasks, [&](int64_t task) {
+    Memory memory(tasks.count() * round_up(floats, V));
+    each_task(l, tasks.count(), [&](int64_t task) {
       float* scratch = memory.at(task * round_up(floats, V));
-      run_rows(span, weights, to, starts, B * task / tasks, B * (task + 1) / tasks, ahead, split,
-               scratch);
+      run_part(span, weights, to, starts, part(tasks, task), ahead, split, scratch);
     });
   }
 
@@ -197,14 +245,15 @@ class Run {
   int64_t column_tasks() const {
     constexpr int64_t WORTH_A_THREAD = 1 << 20;
     const int64_t floats = l.outputs * C::gates * l.units;
-    if (C::second || C::projects || C::scales || l.batch >= MAX_ROWS) return 1;
+    if (!C::recurrent || C::second || C::projects || C::scales || l.batch >= MAX_ROWS) return 1;
     return larger(1, smaller(smaller(l.threads, units.blocks / group()), floats / WORTH_A_THREAD));
   }
 
-  void run_rows(const Span& span, const PackedWeights<C>& weights, const Results& to, float* starts,
-                int64_t begin, int64_t end, int64_t ahead, int64_t split, float* scratch) const {
-    const int64_t R = end - begin, B = l.batch, U = l.units, D = l.features, S = units.row();
-    const int64_t H = l.outputs, groups = units.blocks / group();
+  void run_part(const Span& span, const PackedWeights<C>& weights, const Results& to, float* starts,
+                const Part& part, int64_t ahead, int64_t split, float* scratch) const {
+    const int64_t begin = part.begin, R = part.end - begin, B = l.batch, U = l.units;
+    const int64_t D = l.features, S = units.row(), H = l.outputs, groups = units.blocks / group();
+    const Slice h_part = of_h(part.blocks), c_part = of_c(part.blocks);
     auto take = [&](int64_t floats) {
       float* taken = scratch;
       scratch += round_up(floats, V);
@@ -245,10 +294,8 @@ class Run {
           float* to_h = starts + step / l.remat * B * state_floats();
           float* to_c = to_h + B * H;
           for (int64_t r = 0; r < R; ++r) {
-            std::memcpy(to_h + (begin + r) * H, h + r * stride, sizeof(float) * H);
-            if (C::states == 2) {
-              std::memcpy(to_c + (begin + r) * U, c_now + r * c_stride, sizeof(float) * U);
-            }
+            copy(h + r * stride, to_h + (begin + r) * H, h_part);
+            if (C::states == 2) copy(c_now + r * c_stride, to_c + (begin + r) * U, c_part);
           }
         }
         if (l.dropout) {
@@ -261,9 +308,11 @@ class Run {
         if (span.cells && C::states == 2) {
           c_next = span.cells + ((step - span.first) * B + begin) * c_stride;
         }
-        auto compute = [&](int64_t part) {
-          const Blocks blocks{groups * part / split * group(),
-                              groups * (part + 1) / split * group()};
+        auto compute = [&](int64_t n_split) {
+          Blocks blocks = part.blocks;
+          if (split > 1) {
+            blocks = {groups * n_split / split * group(), groups * (n_split + 1) / split * group()};
+          }
           if (n == 0) project(weights, x, some * R, z_rows, blocks);
           C::forward(Step{R, units, blocks, weights.steps, span.gates != nullptr,
                           l.mask ? valid : nullptr, z + n * z_step, stride, l.dropout ? dropped : h,
@@ -278,11 +327,10 @@ class Run {
           const float* row = h_next + r * stride;
           if (to.outputs) {
             float* at = to.outputs + (begin + r) * l.output_row + time_of(step) * l.output_step;
-            std::memcpy(at, row, sizeof(float) * H);
+            copy(row, at, h_part);
           }
           if (span.history) {
-            float* at = span.history + ((step - span.first) * B + begin + r) * stride;
-            std::memcpy(at, row, sizeof(float) * stride);
+            copy_padded(row, span.history + ((step - span.first) * B + begin + r) * stride, h_part);
           }
         }
         std::swap(h, h_next);
@@ -290,11 +338,9 @@ class Run {
       }
     }
     for (int64_t r = 0; r < R; ++r) {
-      if (to.states[0]) {
-        std::memcpy(to.states[0] + (begin + r) * H, h + r * stride, sizeof(float) * H);
-      }
+      if (to.states[0]) copy(h + r * stride, to.states[0] + (begin + r) * H, h_part);
       if (to.states[1] && C::states == 2) {
-        std::memcpy(to.states[1] + (begin + r) * U, c_now + r * c_stride, sizeof(float) * U);
+        copy(c_now + r * c_stride, to.states[1] + (begin + r) * U, c_part);
       }
     }
   }
@@ -352,20 +398,22 @@ class Run {
                   float* sums) const {
     const int64_t B = l.batch;
     if (B == 0) return;
-    const int64_t tasks = row_tasks(B * (span.last - span.first) * l.outputs * C::gates * l.units);
-    const int64_t rows = (B + tasks - 1) / tasks;
+    const Tasks tasks = step_tasks(B * (span.last - span.first) * step_size());
+    const int64_t rows = (B + tasks.rows - 1) / tasks.rows;
     const int64_t floats = 4 * rows * stride + round_up(rows, V);
-    Memory memory(tasks * floats);
-    each_task(l, tasks, [&](int64_t task) {
-      rows_back(span, weights, d_outputs, outputs, dz, d_projected, d_states, sums,
-                B * task / tasks, B * (task + 1) / tasks, memory.at(task * floats));
+    Memory memory(tasks.count() * floats);
+    each_task(l, tasks.count(), [&](int64_t task) {
+      part_back(span, weights, d_outputs, outputs, dz, d_projected, d_states, sums,
+                part(tasks, task), memory.at(task * floats));
     });
   }
 
-  void rows_back(const Span& span, const PackedWeights<C>& weights, const float* d_outputs,
+  void part_back(const Span& span, const PackedWeights<C>& weights, const float* d_outputs,
                  const float* outputs, float* dz, float* d_projected, float* const* d_states,
-                 float* sums, int64_t begin, int64_t end, float* scratch) const {
-    const int64_t R = end - begin, B = l.batch, U = l.units, H = l.outputs, S = units.row();
+                 float* sums, const Part& part, float* scratch) const {
+    const int64_t begin = part.begin, R = part.end - begin, B = l.batch, U = l.units;
+    const int64_t H = l.outputs, S = units.row();
+    const Slice h_part = of_h(part.blocks);
     auto take = [&](int64_t floats) {
       float* taken = scratch;
       scratch += round_up(floats, V);
@@ -387,21 +435,26 @@ class Run {
         if (l.mask) valid[r] = is_valid(step, begin + r);
         if (d_outputs) {
           const float* d = d_outputs + (begin + r) * l.output_row + time_of(step) * l.output_step;
-          for (int64_t u = 0; u < H; ++u) dh[r * stride + u] += d[u];
+          float* to = dh + r * stride;
+          for (int64_t u = h_part.first; u < h_part.first + h_part.count; ++u) to[u] += d[u];
         }
         if (C::reads_h) {
-          copy_padded(h_before(span, outputs, step, begin + r), H, h + r * stride, stride);
+          copy_padded(h_before(span, outputs, step, begin + r), h + r * stride, h_part);
         }
       }
       const float* c_next = C::states == 2 ? span.cells + row * c_stride : nullptr;
       const float* c = C::states == 2 && step > span.first ? c_next - B * c_stride : c_first;
-      C::backward(StepBack{R, units, weights.steps, l.mask ? valid : nullptr, span.gates + row * S,
-                           dz + row * S, stride, h, c_stride, c, c_next, dh, dc,
-                           l.dropout ? dropout : nullptr, spare, H, d_projected + row * stride,
+      C::backward(StepBack{R, units, part.blocks, weights.steps, l.mask ? valid : nullptr,
+                           span.gates + row * S, dz + row * S, stride, h, c_stride, c, c_next, dh,
+                           dc, l.dropout ? dropout : nullptr, spare, H, d_projected + row * stride,
                            sums + begin * C::scales * c_stride});
       if (l.truncate > 0 && step > 0 && step % l.truncate == 0) {
-        std::memset(dh, 0, sizeof(float) * R * stride);
-        std::memset(dc, 0, sizeof(float) * R * stride);
+        for (int64_t r = 0; r < R; ++r) {
+          const int64_t at = r * stride + h_part.first;
+          // An output that is no state comes back from masked steps alone, which repeat it.
+          if (C::h_is_state) std::memset(dh + at, 0, sizeof(float) * h_part.padded);
+          std::memset(dc + at, 0, sizeof(float) * h_part.padded);
+        }
       }
     }
   }
@@ -427,10 +480,11 @@ class Run {
     const int64_t each = rows * (D + H) * width > (1 << 21) ? l.threads : 1;
     const int64_t of_inputs = larger(1, smaller(2 * each, rows / 48));
     const int64_t of_kernel = larger(1, smaller(each, D / MAX_ROWS));
-    const int64_t of_state = larger(1, smaller(each, H / MAX_ROWS));
+    const int64_t of_state = C::recurrent ? larger(1, smaller(each, H / MAX_ROWS)) : 0;
     const int64_t of_second = C::second || C::projects ? larger(1, smaller(each, U / MAX_ROWS)) : 0;
     const int64_t tasks = of_kernel + of_state + of_second + C::peepholes + of_inputs;
-    const int64_t most = larger(D / of_kernel, larger(H / of_state, U / larger(1, of_second)));
+    const int64_t most =
+        larger(D / of_kernel, larger(H / larger(1, of_state), U / larger(1, of_second)));
     const int64_t floats = outer_scratch(most + 2 * MAX_ROWS, larger(D, larger(H, U)));
     Memory memory((of_kernel + of_state + of_second) * floats);
 
@@ -464,7 +518,7 @@ class Run {
         return;
       }
       n -= of_kernel;
-      if (n < of_state) {
+      if (C::recurrent && n < of_state) {
         const int64_t first = cut(H, n, of_state), last = cut(H, n + 1, of_state);
         add_outer_products<typename C::state>(first, last, rows, state_row, dz, units, units.row(),
                                               state_gates<C>(), to.recurrent_kernel,

@@ -9,24 +9,30 @@ namespace RNN_TARGET {
 // A cell of one state, from its equations on the kept vectors z of some units:
 // `next(z, h_prev, weights)` returns h, and leaves in z what `back` reads;
 // `back(z, h_prev, dh, dz)` writes dz, and returns what of dh reaches h_prev without a product.
+// Where `state` is void there is no product.
 template <class Equations>
 struct Mixed : NoSecond {
+  static constexpr bool recurrent = !std::is_void_v<typename Equations::state>;
   using inputs = typename Equations::inputs;
-  using state = typename Equations::state;
+  using state = std::conditional_t<recurrent, typename Equations::state, Plain>;
   static constexpr int gates = Equations::gates, kept = Equations::kept, states = 1;
   static constexpr bool reads_h = true;
 
   static void forward(const Step& s) {
-    s.multiply<state>(s.h_dropped, s.outputs, s.weights.state,
-                      [&](int64_t row, int64_t block, const vf* sums) {
-                        float* at = s.z_at(row, block);
-                        vf z[kept];
-                        for (int n = 0; n < kept; ++n) z[n] = load(at + n * V);
-                        for (int n = 0; n < state::count; ++n) z[state::first + n] = sums[n];
-                        const vf h = Equations::next(z, s.h_at(row, block), s.weights);
-                        for (int n = 0; s.keep && n < kept; ++n) store(at + n * V, z[n]);
-                        s.set_h(row, block, h);
-                      });
+    const auto finish = [&](int64_t row, int64_t block, const vf* sums) {
+      float* at = s.z_at(row, block);
+      vf z[kept];
+      for (int n = 0; n < kept; ++n) z[n] = load(at + n * V);
+      for (int n = 0; recurrent && n < state::count; ++n) z[state::first + n] = sums[n];
+      const vf h = Equations::next(z, s.h_at(row, block), s.weights);
+      for (int n = 0; s.keep && n < kept; ++n) store(at + n * V, z[n]);
+      s.set_h(row, block, h);
+    };
+    if constexpr (recurrent) {
+      s.multiply<state>(s.h_dropped, s.outputs, s.weights.state, finish);
+    } else {
+      s.each([&](int64_t row, int64_t block) { finish(row, block, nullptr); });
+    }
   }
 
   static void backward(const StepBack& s) {
@@ -37,7 +43,7 @@ struct Mixed : NoSecond {
       store(s.dh_at(row, block), Equations::back(z, s.h_at(row, block), dh, dz));
       for (int n = 0; n < kept; ++n) store(s.dz_at(row, block) + n * V, dz[n]);
     });
-    s.add_product<state>(s.weights.state_back);
+    if constexpr (recurrent) s.add_product<state>(s.weights.state_back);
   }
 };
 

@@ -19,13 +19,16 @@ namespace {
 // From this length on, states are kept about every so many steps only.
 constexpr int64_t LONG = 2000, SPAN = 125;
 
-// How many gates the kernel has, the recurrent kernel and the bias, and how many states there are.
+// How many gates the kernel has, the recurrent kernel, or 0 if there is none, and the bias, and how
+// many states there are, counting an output that is none. The gates with a bias begin with
+// `first_bias`.
 struct CellEntry {
   const char* name;
   CellKind kind;
   int gates, state_gates, bias_gates, states;
   int bias_rows = 1, peepholes = 0;
   bool projects = false, normalizes = false;
+  int first_bias = 0;
 };
 
 constexpr CellEntry CELLS[] = {
@@ -52,6 +55,11 @@ constexpr CellEntry CELLS[] = {
     {"nbrc", CellKind::nbrc, 3, 2, 3, 1},
     {"cfn", CellKind::cfn, 3, 2, 2, 1},
     {"ran", CellKind::ran, 3, 2, 3, 2},
+    {"min_gru", CellKind::min_gru, 2, 0, 2, 1},
+    {"min_lstm", CellKind::min_lstm, 3, 0, 3, 1},
+    {"trnn", CellKind::trnn, 2, 0, 1, 1, 1, 0, false, false, 1},
+    {"qrnn", CellKind::qrnn, 3, 0, 3, 2},
+    {"sru", CellKind::sru, 4, 0, 2, 2},
 };
 
 // The inputs of both operators, by number; those from OUTPUTS on are of the gradient's alone.
@@ -180,7 +188,8 @@ class Call {
     to.states[0] = is_absent(H) ? (allocate(1, {0}), nullptr) : allocate(1, {B, size});
     to.states[1] = is_absent(C) ? (allocate(2, {0}), nullptr) : allocate(2, {B, U});
     to.kernel = allocate(3, {D, cell.gates * U});
-    to.recurrent_kernel = allocate(4, {size, cell.state_gates * U});
+    to.recurrent_kernel =
+        cell.state_gates ? allocate(4, {size, cell.state_gates * U}) : (allocate(4, {0}), nullptr);
     float* d_bias = data(BIAS) == nullptr ? (allocate(5, {0}), nullptr)
                     : cell.bias_rows == 2 ? allocate(5, {2, cell.bias_gates * U})
                                           : allocate(5, {cell.bias_gates * U});
@@ -195,7 +204,7 @@ class Call {
     }
     best_kernels().backward(layer_, sequences ? data(OUTPUTS) : nullptr, data(KEPT),
                             {sequences ? data(D_OUTPUTS) : nullptr, {data(D_H), data(D_C)}}, to);
-    if (to.bias != d_bias) std::copy_n(to.bias, cell.bias_gates * U, d_bias);
+    if (to.bias != d_bias) std::copy_n(to.bias + cell.first_bias * U, cell.bias_gates * U, d_bias);
   }
 
  private:
@@ -271,14 +280,18 @@ class Call {
     l.time = time_major ? first : second;
     l.batch = time_major ? second : first;
     l.features = TF_Dim(tensor(INPUTS), 2);
-    // The weight whose first dimension is that of the units.
-    const Input of_units = cell.projects ? PROJECTION : RECURRENT_KERNEL;
+    // The weight whose first dimension is that of the units, or whose second has all gates.
+    const Input of_units = cell.projects      ? PROJECTION
+                           : cell.state_gates ? RECURRENT_KERNEL
+                                              : KERNEL;
     if (TF_NumDims(tensor(of_units)) != 2 || TF_TensorElementCount(tensor(of_units)) < 1) {
       refuse(of_units, "a matrix");
     }
-    const int64_t B = l.batch, D = l.features, U = l.units = TF_Dim(tensor(of_units), 0);
+    const int64_t B = l.batch, D = l.features;
+    const int64_t U = l.units =
+        of_units == KERNEL ? TF_Dim(tensor(KERNEL), 1) / cell.gates : TF_Dim(tensor(of_units), 0);
     const int64_t size = l.outputs = cell.projects ? TF_Dim(tensor(of_units), 1) : U;
-    expect(RECURRENT_KERNEL, {size, cell.state_gates * U});
+    if (cell.state_gates) expect(RECURRENT_KERNEL, {size, cell.state_gates * U});
     expect(KERNEL, {D, cell.gates * U});
     // Absent states are zeros.
     if (!is_absent(H)) expect(H, {B, size});
@@ -288,7 +301,7 @@ class Call {
       expect_count(BIAS, cell.bias_rows * cell.bias_gates * U);
       if (cell.bias_gates < cell.gates) {
         wide_bias_.assign(cell.gates * U, 0.0f);
-        std::copy_n(l.weights.bias, cell.bias_gates * U, wide_bias_.data());
+        std::copy_n(l.weights.bias, cell.bias_gates * U, wide_bias_.data() + cell.first_bias * U);
         l.weights.bias = wide_bias_.data();
       }
     }
@@ -317,7 +330,8 @@ class Call {
     l.reverse = settings_.reverse;
     l.truncate = settings_.truncate;
     l.remat = settings_.remat;
-    if (l.remat < 0) l.remat = l.time < LONG ? 0 : equal_spans(l.time);
+    // Where no product depends on the state, making gates again would be half of the work.
+    if (l.remat < 0) l.remat = l.time < LONG || !cell.state_gates ? 0 : equal_spans(l.time);
     l.threads = static_cast<int>(settings_.threads);
     l.pool = &Pool::shared();
     read_mask();

@@ -72,7 +72,9 @@ struct PackedWeights {
       }
     } else if (forward) {
       inputs = pack_all<typename C::inputs>(l, l.weights.kernel, D, width, units);
-      steps.state = pack_all<typename C::state>(l, recurrent, H, state_width, units);
+      if (C::recurrent) {
+        steps.state = pack_all<typename C::state>(l, recurrent, H, state_width, units);
+      }
       if (C::second) {
         steps.second = pack_all<typename C::second_state>(l, recurrent, U, state_width, units);
       }
@@ -82,7 +84,9 @@ struct PackedWeights {
     }
     if (back) {
       inputs_back = pack_back<typename C::inputs>(l, l.weights.kernel, D, width, units);
-      steps.state_back = pack_back<typename C::state>(l, recurrent, H, state_width, units);
+      if (C::recurrent) {
+        steps.state_back = pack_back<typename C::state>(l, recurrent, H, state_width, units);
+      }
       if (C::second) {
         steps.second_back =
             pack_back<typename C::second_state>(l, recurrent, U, state_width, units);
@@ -99,14 +103,15 @@ struct PackedWeights {
 
   static int64_t size(const Layer& l, const Units& units, bool forward, bool back) {
     const int64_t D = l.features, U = l.units, H = l.outputs;
+    const int64_t of_state = C::recurrent ? H : 0;
     const int64_t second = C::second ? U : 0, wide_u = round_up(U, 4 * V);
     const int64_t wide = round_up(units.blocks, 4) * 4 * V;  // of all gates
     const int64_t wide_h = round_up(H, 4 * V);
     int64_t floats = units.row() + (C::peepholes + C::scales) * units.blocks * V;
-    if (forward && !stay(l)) floats += (D + H + second) * wide;
+    if (forward && !stay(l)) floats += (D + of_state + second) * wide;
     if (forward && C::projects) floats += U * wide_h;
     if (back) {
-      floats += (round_up(D, 4 * V) + wide_h + (second ? wide_u : 0)) * wide;
+      floats += (round_up(D, 4 * V) + (C::recurrent ? wide_h : 0) + (second ? wide_u : 0)) * wide;
       floats += C::projects ? wide_u * wide_h : 0;
     }
     return floats;
