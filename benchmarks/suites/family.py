@@ -177,7 +177,7 @@ def check(rows: Sequence[Row]) -> list[Check]:
             for case, bound in (("LayerNormLSTMCell", 1.6), ("PeepholeLSTMCell", 1.15))
         ),
         at_least(
-            "The smallest speed-up of a scan over the compiled loop, T = 16384",
+            "The smallest speed-up of a linear recurrence over its compiled loop, T = 16384",
             min(filter(None, (row.ratio("compiled", "ours") for row in of[SCAN])), default=None),
             20,
         ),

@@ -590,6 +590,11 @@ int main(int count, char**) {
     // Columns that threads share.
     const int64_t large[] = {0, 1450, 1030, 840, 736};
     if (!quick) check({cell, 2, 3, 5, large[gates_of(cell)], true, true, true, true, true});
+    // Units that threads share in all steps.
+    if (state_gates_of(cell) == 0) {
+      check({cell, 1, 400, 9, 130, true, true, false, true, true, false, 30, 0, 3});
+      check({cell, 1, 400, 9, 130, false, true, false, true, false, true, 0, 40, 3});
+    }
     if (!quick) check({cell, 33, 12, 65, 130, false, true, true, true, true, false, 0, 0, 3});
   }
   std::printf(failures ? "%d failures\n" : "all is well\n", failures);

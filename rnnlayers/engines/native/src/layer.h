@@ -308,10 +308,10 @@ class Run {
         if (span.cells && C::states == 2) {
           c_next = span.cells + ((step - span.first) * B + begin) * c_stride;
         }
-        auto compute = [&](int64_t n_split) {
+        auto compute = [&](int64_t piece) {
           Blocks blocks = part.blocks;
           if (split > 1) {
-            blocks = {groups * n_split / split * group(), groups * (n_split + 1) / split * group()};
+            blocks = {groups * piece / split * group(), groups * (piece + 1) / split * group()};
           }
           if (n == 0) project(weights, x, some * R, z_rows, blocks);
           C::forward(Step{R, units, blocks, weights.steps, span.gates != nullptr,
