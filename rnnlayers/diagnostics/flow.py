@@ -135,8 +135,8 @@ def gradient_flow(
     on. Masked steps count neither in `reach` nor in `growth`. For a layer that runs backwards, the
     steps are in the order of time too, and "back" is towards the end of the sequence.
 
-    A layer on the native engine, whose operators keep these gradients to themselves, runs on the
-    compiled engine here. The numbers are the same to rounding.
+    A layer on the native engine, whose operators keep these gradients to themselves, runs on
+    another engine here. The numbers are the same to rounding.
 
     Args:
         model: A built model with recurrent layers of this library. Stock layers of Keras are

@@ -44,10 +44,11 @@ class Recurrent(keras.Layer):
             does. ("fused", the old name of "compiled", is still accepted.)
         truncate: Truncated backpropagation through time: stop the gradient every `truncate` steps,
             counted from the first step that is computed. None never stops it.
-        remat: Rematerialisation, for long sequences: the compiled engine saves the states every
-            `remat` steps only, and computes the others again in the backward pass. It must divide
+        remat: Rematerialisation, for long sequences: the engine saves the states every `remat`
+            steps only, and computes the others again in the backward pass. It must divide
             `truncate`, and equals `truncate` by default. With neither, sequences of a known length
-            below 2000 steps save all states, and longer ones those of about every 125th step.
+            below 2000 steps save all states, and longer ones those of about every 125th step. Linear
+            recurrences save all states on the engines "native" and "scan".
         learn_initial_state: Whether the states before the first step are weights, `initial_h` and
             the like, `(size,)` each, that begin with zeros, instead of zeros.
         **kwargs: `name`, `dtype`, `trainable`, `activity_regularizer` of `keras.Layer`.

@@ -4,6 +4,7 @@ import functools
 import os
 import re
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -182,7 +183,8 @@ def test_any_size_and_any_mask(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(engine, "thread_count", lambda: threads)
         ours = gradients_of_a_run(run_native, cell, inputs, states, **options)
-    assume(not cell.reads or (return_sequences and not masked))  # which a layer repeats, or cuts
+    # A layer repeats the outputs of the stepwise engine at masked steps if the cell reads them.
+    assume(not cell.reads or (return_sequences and not masked))
     # Layer normalization of one or two units divides by as little as 0.03, and near 1 TensorFlow's
     # tanh is less exact than ours. Anything that is wrong is wrong by far more.
     theirs = gradients_of_a_run(run_stepwise, cell, inputs, states, **options)
@@ -419,6 +421,36 @@ def test_the_documents_name_its_cells():
     _, _, names = text.partition("The native engine has ")
     named = set(re.findall(r"`(\w+)`", names.partition("activations")[0]))
     assert named == {cell.__name__.removesuffix("Cell") for cell in kinds.CELLS}
+
+
+@each_cell
+def test_cells_whose_outputs_are_no_state_are_known(cell):
+    assert (kinds.name_of(cell(4)) in kinds.READ_C) == cell(4).reads
+
+
+@needs_binary
+@pytest.mark.parametrize("bias", [-44.0, -46.0, -60.0])
+def test_closed_gates_of_a_min_lstm(bias):
+    layers = native_twins(rnnlayers.MinLSTMCell)
+    for layer in layers:
+        layer.cell.bias.assign([bias] * 8 + [0.1] * 4)
+    assert_engines_agree(layers, training=True)
+
+
+@dataclass
+class Scaled:  # which has no hash
+    factor: float
+
+    def __call__(self, x):
+        return keras.ops.tanh(self.factor * x)
+
+
+@needs_binary
+@pytest.mark.parametrize("layer", ["Elman", "IRNN", "LiGRU", "UGRNN", "GRU", "MinGRU"])
+def test_an_activation_without_a_hash(layer):
+    layer = getattr(rnnlayers, layer)(3, activation=Scaled(2.0))
+    assert "activations" in native_refuses(layer.cell)
+    assert layer(sample()).shape == (6, 3)
 
 
 class OwnStep(rnnlayers.LSTMCell):

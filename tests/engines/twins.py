@@ -7,7 +7,7 @@ from rnnlayers.engines.choose import ENGINES
 from tests.cases import randomize, sample
 from tests.numbers import assert_same, differentiate
 
-# "scan" runs linear cells alone, and "native" and "cudnn" a few cells, which test_native.py and
+# "scan" runs linear cells alone, and "native" and "cudnn" some cells, which test_native.py and
 # test_cudnn.py compare.
 OF_EVERY_CELL = ("compiled", "stepwise")
 assert list(ENGINES) == ["native", "scan", "cudnn", *OF_EVERY_CELL], "compare a new engine here too"

@@ -11,6 +11,7 @@ from keras import ops
 
 from rnnlayers.cells.base import Cell
 from rnnlayers.cells.linear_units import SRUCell
+from rnnlayers.cells.lstm_relatives import JANETCell
 from rnnlayers.cells.lstm_variants import PeepholeLSTMCell
 from rnnlayers.cells.parts import SideInputs
 from rnnlayers.engines.native.kinds import CELLS, READ_C, name_of
@@ -81,7 +82,7 @@ def run_native(
         truncate=truncate or 0,
         remat=remat or -1,
         threads=thread_count(),
-        beta=getattr(cell, "beta", 0.0),
+        beta=cell.beta if isinstance(cell, JANETCell) else 0.0,
     )
     outputs, h, c = run_layer((*tensors, *_weights_of(cell)), settings, training)
     if name in READ_C:
@@ -93,7 +94,7 @@ def _weights_of(cell: Any) -> list[Tensor | None]:
     """Return the weights of a cell in the order of `WEIGHTS`, None for those that it has not."""
     weights = [getattr(cell, name, None) for name in WEIGHTS]
     weights = [None if weight is None else weight.value for weight in weights]
-    if isinstance(cell, SRUCell) and cell.passes_inputs:  # which are a product with ones
-        ones = tf.eye(cell.units, dtype=cell.compute_dtype)
-        weights[0] = tf.concat([weights[0], ones], 1)
+    if isinstance(cell, SRUCell) and cell.passes_inputs:  # the product with the identity
+        identity = tf.eye(cell.units, dtype=cell.compute_dtype)
+        weights[0] = tf.concat([weights[0], identity], 1)
     return weights

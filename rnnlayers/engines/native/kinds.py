@@ -1,4 +1,4 @@
-"""The cells of the native engine: which of its kernels runs a cell, and the cell of a kernel."""
+"""The cells of the native engine, by class and by the names that its operators have for them."""
 
 import functools
 from collections.abc import Callable
@@ -46,25 +46,25 @@ ONE_FORM: dict[type[Cell], str] = {
 }
 
 
-def _gated(name: str) -> Callable[[Any], str | None]:
+def _by_activations(*names: tuple[str, Any, Any]) -> Callable[[Any], str | None]:
+    """Return a function that names a cell by its activation and that of its gates; None is any.
+
+    An activation need not be hashable.
+    """
+
     def name_of(cell: Any) -> str | None:
-        return name if (cell.activation, cell.recurrent_activation) == (TANH, SIGMOID) else None
+        for name, activation, of_gates in names:
+            if (activation is None or cell.activation == activation) and (
+                of_gates is None or cell.recurrent_activation == of_gates
+            ):
+                return name
+        return None
 
     return name_of
 
 
-def _elman(cell: Any) -> str | None:
-    names = {TANH: "elman_tanh", SIGMOID: "elman_sigmoid", RELU: "elman_relu"}
-    return names.get(cell.activation)
-
-
-def _update_gate(cell: Any) -> str | None:
-    names = {(TANH, SIGMOID): "ugrnn", (RELU, SIGMOID): "li_gru"}
-    return names.get((cell.activation, cell.recurrent_activation))
-
-
-def _if_activation(activation: Any, name: str) -> Callable[[Any], str | None]:
-    return lambda cell: name if cell.activation == activation else None
+def _gated(name: str) -> Callable[[Any], str | None]:
+    return _by_activations((name, TANH, SIGMOID))
 
 
 def _lstm_variant(cell: Any) -> str | None:
@@ -76,6 +76,10 @@ def _lstm_variant(cell: Any) -> str | None:
     return _gated("_".join([*(name for name, there in parts.items() if there), "lstm"]))(cell)
 
 
+_elman = _by_activations(
+    ("elman_tanh", TANH, None), ("elman_sigmoid", SIGMOID, None), ("elman_relu", RELU, None)
+)
+_update_gate = _by_activations(("ugrnn", TANH, SIGMOID), ("li_gru", RELU, SIGMOID))
 # By the class itself: a subclass may have another step.
 CELLS: dict[type[Cell], Callable[[Any], str | None]] = {
     **{cell: _gated(name) for cell, name in ONE_FORM.items()},
@@ -84,17 +88,17 @@ CELLS: dict[type[Cell], Callable[[Any], str | None]] = {
     GRUCell: lambda cell: _gated("gru" if cell.reset_after else "gru_reset_before")(cell),
     UGRNNCell: _update_gate,
     LiGRUCell: _update_gate,
-    ATRCell: lambda cell: "atr" if cell.recurrent_activation == SIGMOID else None,
+    ATRCell: _by_activations(("atr", None, SIGMOID)),
     PeepholeLSTMCell: _lstm_variant,
     ProjectedLSTMCell: _lstm_variant,
     LayerNormLSTMCell: _lstm_variant,
-    MinGRUCell: _if_activation(positive, "min_gru"),
-    MinLSTMCell: _if_activation(positive, "min_lstm"),
-    TRNNCell: lambda cell: "trnn",
-    QRNNCell: _if_activation(TANH, "qrnn"),
-    SRUCell: _if_activation(TANH, "sru"),
+    MinGRUCell: _by_activations(("min_gru", positive, None)),
+    MinLSTMCell: _by_activations(("min_lstm", positive, None)),
+    TRNNCell: _by_activations(("trnn", None, None)),
+    QRNNCell: _by_activations(("qrnn", TANH, None)),
+    SRUCell: _by_activations(("sru", TANH, None)),
 }
-# For each name of the operators a cell that has its equations.
+# For each name of the operators a cell that has its equations: second derivatives come from it.
 MAKERS: dict[str, Callable[..., Any]] = {
     **{name: cell for cell, name in ONE_FORM.items()},
     "elman_tanh": ElmanCell,

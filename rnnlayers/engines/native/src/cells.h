@@ -174,12 +174,13 @@ struct Relu {
   static vf slope(vf y) { return y > 0.0f ? all(1.0f) : vf{}; }
 };
 
-struct NoSecond {
-  static constexpr bool recurrent = true;  // whether a step multiplies the state by U at all
-  static constexpr bool h_is_state = true;
-  static constexpr bool second = false;    // whether a step multiplies by U a second time
-  static constexpr bool projects = false;  // whether it multiplies by a projection
-  static constexpr bool reads_h = false;   // whether `backward` reads the state before the step
+// What most cells have in common.
+struct Defaults {
+  static constexpr bool recurrent = true;   // whether a step multiplies the state by U at all
+  static constexpr bool second = false;     // whether it does so a second time
+  static constexpr bool projects = false;   // whether it multiplies by a projection
+  static constexpr bool h_is_state = true;  // whether the next step sees h
+  static constexpr bool reads_h = false;    // whether `backward` reads the state before the step
   static constexpr int bias_rows = 1;
   static constexpr int peepholes = 0;
   static constexpr int scales = 0;  // vectors of units that scale and shift
@@ -189,6 +190,7 @@ struct NoSecond {
 // How many gates the recurrent kernel has: all that a product with the state makes.
 template <class C>
 constexpr int state_gates() {
+  if (!C::recurrent) return 0;
   int last = 0;
   for (int gate : C::state::gate) last = gate > last ? gate : last;
   for (int gate : C::second_state::gate) last = C::second && gate > last ? gate : last;
@@ -197,7 +199,7 @@ constexpr int state_gates() {
 
 // h = activation(W x + b + U h_prev)
 template <class Activation>
-struct Elman : NoSecond {
+struct Elman : Defaults {
   using inputs = Columns<0, 0>;
   using state = inputs;
   static constexpr int gates = 1, kept = 1, states = 1;
@@ -227,7 +229,7 @@ struct Elman : NoSecond {
 enum class Forget { GATE, COUPLED, NEVER };  // f is a gate, 1 - i, or 1
 
 template <Forget Forgets, bool Peepholes = false, bool Projects = false>
-struct LSTMFamily : NoSecond {
+struct LSTMFamily : Defaults {
   static constexpr bool has_f = Forgets == Forget::GATE, coupled = Forgets == Forget::COUPLED;
   using inputs = std::conditional_t<has_f, Columns<0, 0, 1, 2, 3>, Columns<0, 0, 1, 2>>;
   using state = inputs;
@@ -334,7 +336,7 @@ struct LSTMFamily : NoSecond {
 
 // z, r = sigmoid(W x + b + U h_prev + d), n = tanh(W x + b + r u) with u = U h_prev + d,
 // h = z h_prev + (1 - z) n. Kept are n, z, r, u.
-struct GRU : NoSecond {
+struct GRU : Defaults {
   using inputs = Columns<0, 2, 0, 1>;
   using state = Columns<1, 0, 1, 2>;
   static constexpr int gates = 3, kept = 4, states = 1, bias_rows = 2;
@@ -376,7 +378,7 @@ struct GRU : NoSecond {
 // As GRU, but n = tanh(W x + b + U (r h_prev)). The minimal gated unit has one gate f, which resets
 // and, as 1 - f, updates. Kept are z, r, n, r h_prev, or f, n, f h_prev.
 template <bool Minimal>
-struct ResetBefore : NoSecond {
+struct ResetBefore : Defaults {
   using inputs = std::conditional_t<Minimal, Columns<0, 0, 1>, Columns<0, 0, 1, 2>>;
   using state = std::conditional_t<Minimal, Columns<0, 0>, Columns<0, 0, 1>>;
   using second_state = std::conditional_t<Minimal, Columns<1, 1>, Columns<2, 2>>;

@@ -4,8 +4,9 @@
 // steps in one product, and then takes those steps one by one. Back, spans of steps are taken one
 // after another. In each, tasks first run its steps for some rows, which makes dz; further tasks
 // then compute from dz the gradients of the inputs, by rows, and of the weights, by rows of the
-// weights. Where a few rows meet large weights, tasks share the columns of each step instead. No
-// sum is ever cut by tasks, so results do not depend on the number of threads.
+// weights. Where a few rows meet large weights, tasks share the columns of each step instead; where
+// no product follows the inputs', those of all steps. No sum is ever cut by tasks, so results do
+// not depend on the number of threads.
 #pragma once
 
 #include "weights.h"
@@ -44,7 +45,8 @@ class Run {
     const bool keep = to.kept != nullptr && l.remat == 0;
     float* kept = to.kept;
     float* cells = keep ? kept + gates_size(l.time) : nullptr;
-    float* history = keep && to.outputs == nullptr ? cells + cells_size(l.time) : nullptr;
+    const bool has_history = keep && to.outputs == nullptr && needs_history;
+    float* history = has_history ? cells + cells_size(l.time) : nullptr;
     const Span span{0,           l.time,  l.states[0],           l.outputs,
                     l.states[1], l.units, keep ? kept : nullptr, cells,
                     history};
@@ -76,7 +78,7 @@ class Run {
     float* d_projected = memory.take(projected);
     float* gates = memory.take(gates_size(remade));
     float* cells = memory.take(cells_size(remade));
-    float* history = memory.take(history_size(remade));
+    float* history = needs_history ? memory.take(history_size(remade)) : nullptr;
     copy_rows(upstream.states[0], H, d_states[0], stride, H);
     if (C::states == 2) copy_rows(upstream.states[1], U, d_states[1], stride, U);
 
@@ -132,7 +134,9 @@ class Run {
   int64_t cells_size(int64_t steps) const {
     return C::states == 2 ? steps * l.batch * c_stride : 0;
   }
-  int64_t history_size(int64_t steps) const { return steps * l.batch * stride; }
+  // Whether what follows needs the first state of each step.
+  static constexpr bool needs_history = C::recurrent || C::reads_h;
+  int64_t history_size(int64_t steps) const { return needs_history ? steps * l.batch * stride : 0; }
   int64_t state_floats() const { return l.outputs + (C::states == 2 ? l.units : 0); }
   int64_t spans() const { return (l.time + l.remat - 1) / l.remat; }
   int64_t time_of(int64_t step) const { return l.reverse ? l.time - 1 - step : step; }
@@ -477,15 +481,18 @@ class Run {
     const int64_t rows = (span.last - span.first) * B, width = C::gates * U;
     if (rows == 0) return;
     // Each task streams through all of dz, so they should be few, and all of a size.
-    const int64_t each = rows * (D + H) * width > (1 << 21) ? l.threads : 1;
+    const int64_t seen = C::recurrent ? H : 0;  // of the state
+    const int64_t each = rows * (D + seen) * width > (1 << 21) ? l.threads : 1;
     const int64_t of_inputs = larger(1, smaller(2 * each, rows / 48));
     const int64_t of_kernel = larger(1, smaller(each, D / MAX_ROWS));
-    const int64_t of_state = C::recurrent ? larger(1, smaller(each, H / MAX_ROWS)) : 0;
+    const int64_t of_state = C::recurrent ? larger(1, smaller(each, seen / MAX_ROWS)) : 0;
     const int64_t of_second = C::second || C::projects ? larger(1, smaller(each, U / MAX_ROWS)) : 0;
     const int64_t tasks = of_kernel + of_state + of_second + C::peepholes + of_inputs;
+    const int64_t of_units = of_second > 0 ? U : 0;
     const int64_t most =
-        larger(D / of_kernel, larger(H / larger(1, of_state), U / larger(1, of_second)));
-    const int64_t floats = outer_scratch(most + 2 * MAX_ROWS, larger(D, larger(H, U)));
+        larger(D / of_kernel, larger(seen / larger(1, of_state), of_units / larger(1, of_second)));
+    const int64_t widest = larger(D, larger(seen, of_units));
+    const int64_t floats = outer_scratch(most + 2 * MAX_ROWS, widest);
     Memory memory((of_kernel + of_state + of_second) * floats);
 
     auto state_row = [&](int64_t k, float* spare) -> const float* {

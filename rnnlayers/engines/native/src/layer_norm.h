@@ -54,7 +54,7 @@ struct Moments {
 
 // i, f, o = sigmoid(...), g = tanh(...) of N(W x) gain + b + N(U h_prev) gain,
 // c = f c_prev + i g, h = o tanh(N(c) gain + shift). Kept are W x and U h_prev.
-struct LayerNormLSTM : NoSecond {
+struct LayerNormLSTM : Defaults {
   using inputs = Columns<0, 0, 1, 2, 3>;
   using state = Columns<4, 0, 1, 2, 3>;
   static constexpr int gates = 4, kept = 8, states = 2, scales = 14;

@@ -11,7 +11,7 @@ namespace RNN_TARGET {
 // `back(z, c_prev, c, dh, dc, dz)` writes dz, adds to dc what comes from h, and returns the
 // gradient of c_prev.
 template <class Equations>
-struct Pooled : NoSecond {
+struct Pooled : Defaults {
   using inputs = typename Equations::inputs;
   using state = Plain;
   static constexpr int gates = Equations::gates, kept = gates, states = 2;
@@ -80,9 +80,9 @@ struct MinLSTM {
 
   static vf back(const vf* z, vf h_prev, vf dh, vf* dz) {
     const vf f = z[0], i = z[1], n = z[2], share = 1.0f / (f + i);
-    const vf d = dh * (n - h_prev) * share * share;  // of i / (f + i), once more divided
-    dz[0] = -d * i * Sigmoid::slope(f);
-    dz[1] = d * f * Sigmoid::slope(i);
+    const vf d = dh * (n - h_prev) * (i * share) * (f * share);  // shares, since 1 / f may overflow
+    dz[0] = -d * (1.0f - f);
+    dz[1] = d * (1.0f - i);
     dz[2] = dh * i * share * Positive::slope(n);
     return dh * f * share;
   }

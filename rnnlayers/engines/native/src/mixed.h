@@ -1,4 +1,4 @@
-// Cells that mix the state before with a candidate, after one product with the state.
+// Cells that mix the state before with a candidate, after at most one product with the state.
 #pragma once
 
 #include "cells.h"
@@ -8,10 +8,11 @@ namespace RNN_TARGET {
 
 // A cell of one state, from its equations on the kept vectors z of some units:
 // `next(z, h_prev, weights)` returns h, and leaves in z what `back` reads;
-// `back(z, h_prev, dh, dz)` writes dz, and returns what of dh reaches h_prev without a product.
+// `back(z, h_prev, dh, dz)` writes dz, zeros to begin with, and returns what of dh reaches h_prev
+// without a product.
 // Where `state` is void there is no product.
 template <class Equations>
-struct Mixed : NoSecond {
+struct Mixed : Defaults {
   static constexpr bool recurrent = !std::is_void_v<typename Equations::state>;
   using inputs = typename Equations::inputs;
   using state = std::conditional_t<recurrent, typename Equations::state, Plain>;
@@ -214,7 +215,7 @@ struct CFN {
 
 // i, f = sigmoid(W x + b + U h_prev), g = W x + b, c = f c_prev + i g, h = tanh(c). Kept are i, f,
 // g.
-struct RAN : NoSecond {
+struct RAN : Defaults {
   using inputs = Columns<0, 0, 1, 2>;
   using state = Columns<0, 0, 1>;
   static constexpr int gates = 3, kept = 3, states = 2;

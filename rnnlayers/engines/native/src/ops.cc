@@ -26,9 +26,8 @@ struct CellEntry {
   const char* name;
   CellKind kind;
   int gates, state_gates, bias_gates, states;
-  int bias_rows = 1, peepholes = 0;
+  int bias_rows = 1, first_bias = 0, peepholes = 0;
   bool projects = false, normalizes = false;
-  int first_bias = 0;
 };
 
 constexpr CellEntry CELLS[] = {
@@ -40,10 +39,10 @@ constexpr CellEntry CELLS[] = {
     {"gru_reset_before", CellKind::gru_reset_before, 3, 3, 3, 1},
     {"coupled_lstm", CellKind::coupled_lstm, 3, 3, 3, 2},
     {"original_lstm", CellKind::original_lstm, 3, 3, 3, 2},
-    {"peephole_lstm", CellKind::peephole_lstm, 4, 4, 4, 2, 1, 3},
-    {"projected_lstm", CellKind::projected_lstm, 4, 4, 4, 2, 1, 0, true},
-    {"projected_peephole_lstm", CellKind::projected_peephole_lstm, 4, 4, 4, 2, 1, 3, true},
-    {"layer_norm_lstm", CellKind::layer_norm_lstm, 4, 4, 4, 2, 1, 0, false, true},
+    {"peephole_lstm", CellKind::peephole_lstm, 4, 4, 4, 2, 1, 0, 3},
+    {"projected_lstm", CellKind::projected_lstm, 4, 4, 4, 2, 1, 0, 0, true},
+    {"projected_peephole_lstm", CellKind::projected_peephole_lstm, 4, 4, 4, 2, 1, 0, 3, true},
+    {"layer_norm_lstm", CellKind::layer_norm_lstm, 4, 4, 4, 2, 1, 0, 0, false, true},
     {"minimal_gated", CellKind::minimal_gated, 2, 2, 2, 1},
     {"ugrnn", CellKind::ugrnn, 2, 2, 2, 1},
     {"li_gru", CellKind::li_gru, 2, 2, 2, 1},
@@ -57,7 +56,7 @@ constexpr CellEntry CELLS[] = {
     {"ran", CellKind::ran, 3, 2, 3, 2},
     {"min_gru", CellKind::min_gru, 2, 0, 2, 1},
     {"min_lstm", CellKind::min_lstm, 3, 0, 3, 1},
-    {"trnn", CellKind::trnn, 2, 0, 1, 1, 1, 0, false, false, 1},
+    {"trnn", CellKind::trnn, 2, 0, 1, 1, 1, 1},
     {"qrnn", CellKind::qrnn, 3, 0, 3, 2},
     {"sru", CellKind::sru, 4, 0, 2, 2},
 };
