@@ -47,8 +47,8 @@ class Recurrent(keras.Layer):
         remat: Rematerialisation, for long sequences: the engine saves the states every `remat`
             steps only, and computes the others again in the backward pass. It must divide
             `truncate`, and equals `truncate` by default. With neither, sequences of a known length
-            below 2000 steps save all states, and longer ones those of about every 125th step. Linear
-            recurrences save all states on the engines "native" and "scan".
+            below 2000 steps save all states, and longer ones those of about every 125th step.
+            Linear recurrences save all states on the engines "native" and "scan".
         learn_initial_state: Whether the states before the first step are weights, `initial_h` and
             the like, `(size,)` each, that begin with zeros, instead of zeros.
         **kwargs: `name`, `dtype`, `trainable`, `activity_regularizer` of `keras.Layer`.
