@@ -140,14 +140,15 @@ def draw(runs: Sequence[Mapping[str, Any]], tasks: Mapping[str, Task], path: Pat
         rows, columns, figsize=(4 * columns, 2.8 * rows), squeeze=False, layout="constrained"
     )
     for panel, name in zip(panels.flat, present, strict=False):
-        for cell in SHOWN:
+        for number, cell in enumerate(SHOWN):
             curves = [run["curve"] for run in runs if (run["task"], run["cell"]) == (name, cell)]
             marks = min(map(len, curves), default=0)
             if marks:
                 shares = [statistics.mean(curve[i][0] for curve in curves) for i in range(marks)]
                 scores = [statistics.mean(curve[i][1] for curve in curves) for i in range(marks)]
                 seconds = [share * tasks[name].seconds for share in shares]
-                panel.plot(seconds, scores, label=cell)
+                # One colour in all panels, whatever is missing in some.
+                panel.plot(seconds, scores, color=f"C{number}", label=cell)
         panel.axhline(tasks[name].guess, color="grey", linestyle=":", linewidth=1)
         panel.set_title(name)
         panel.set_xlabel("seconds of the processor")

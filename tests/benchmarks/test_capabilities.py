@@ -89,3 +89,28 @@ def test_the_page_shows_means_and_spreads_of_the_runs(tmp_path):
     assert "| LSTM | 48 | 62.5 ± 12.5 |" in lines
     assert "| LSTM | 18,866 | 5.5 |" in lines
     assert (tmp_path / "page" / "capabilities.png").stat().st_size > 1000
+
+
+def test_a_cell_has_one_colour_in_all_panels(tmp_path, monkeypatch):
+    figures = []
+    monkeypatch.setattr(page.plt, "close", figures.append)
+    named = tasks.all_tasks("some text to learn " * 200)
+    runs = [
+        # A training that diverged has no curve.
+        {
+            "task": task,
+            "cell": cell,
+            "curve": [] if (task, cell) == ("parity", "LSTM") else [[1, 1]],
+        }
+        for task in ("parity", "modular")
+        for cell in page.SHOWN
+    ]
+    page.draw(runs, named, tmp_path / "picture.png")
+    colours = [
+        {line.get_label(): line.get_color() for line in panel.get_lines()}
+        for panel in figures[0].axes
+    ]
+    assert "LSTM" not in colours[0]
+    assert all(
+        colours[1][cell] == colour for cell, colour in colours[0].items() if cell in page.SHOWN
+    )
