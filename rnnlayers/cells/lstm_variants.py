@@ -222,7 +222,7 @@ class LayerNormLSTMCell(PeepholeLSTMCell):
 
     Where all inputs so far are zeros, such as padding on the left without a mask, all that is
     normalized is zero too, and N divides by no more than the root of 1e-5. Each of these steps then
-    multiplies the gradient by some 10,000, so after about six of them it overflows. Mask such steps.
+    multiplies the gradient by some 10,000, so after about six of them it overflows. Mask them.
 
     Args:
         units: Positive integer, the size of the cell state.
