@@ -93,7 +93,9 @@ def main(module: str, kills: str, folder: str, *options: str) -> None:
             killed = kill_after(child, (0.1 + 0.8 * moment) * lasted)
         else:
             killed = kill_after(child, SOON * moment, run)
-        done, number = done + killed, number + (not killed)
+        # A kill may also come between the end of a training and that of its process.
+        finished = not killed or (run / "model.keras").exists()
+        done, number = done + killed, number + finished
         print(f"{module}: {done} of {kills} kills, {run.name} has {newest(run)}", flush=True)
     if (root / f"broken_{number}").exists():
         resumed += newest(root / f"broken_{number}") != "no epoch"
