@@ -417,7 +417,7 @@ def test_fit_and_explain():
 
 
 def test_the_documents_name_its_cells():
-    text = Path("docs/engines.md").read_text("utf-8")
+    text = (Path(__file__).parents[2] / "docs" / "engines.md").read_text("utf-8")
     _, _, names = text.partition("The native engine has ")
     named = set(re.findall(r"`(\w+)`", names.partition("activations")[0]))
     assert named == {cell.__name__.removesuffix("Cell") for cell in kinds.CELLS}

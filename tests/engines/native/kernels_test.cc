@@ -388,7 +388,7 @@ Computed compute(const Problem& p, int threads) {
   l.dropout = c.dropout ? dropout.data() : nullptr;
   if (!c.starts_at_zero) l.states[0] = in[1].data(), l.states[1] = pointer(in[2]);
   l.weights = {in[3].data(),
-               in[4].data(),
+               pointer(in[4]),
                pointer(in[5]),
                {pointer(in[6]), pointer(in[7]), pointer(in[8])},
                pointer(in[9]),
