@@ -66,7 +66,8 @@ def render(results: Mapping[str, Any]) -> str:
         "Every cell in the same network, with the same number of weights and the same seconds of "
         "the processor on each task. Scores are those of held-out data: "
         + (
-            "the mean over seeds and, behind ±, half the distance between the best and the worst."
+            "the mean over seeds and, behind ±, half the distance between the best and the worst. "
+            "The seconds are those of the first seed; the others train for as many steps as it did."
             if len({run["seed"] for run in runs}) > 1
             else "one seed, so small differences mean nothing."
         ),
@@ -92,16 +93,19 @@ def render(results: Mapping[str, Any]) -> str:
         scores = [_score(of_cell, name, tasks[name]["score"]) for name in present]
         lines.append(f"| {cell} | {units} | {' | '.join(scores)} |")
     lines += ["", "![Scores while they train](capabilities.png)", "", "## Training speed", ""]
-    lines += ["Milliseconds of the processor for a step with 32 sequences.", ""]
+    lines += ["Milliseconds of the processor for a step with 32 sequences, in the first seed.", ""]
+    # Other seeds may have run on another machine.
+    last_to_first = sorted(runs, key=lambda run: run["seed"], reverse=True)
+    first = {(run["cell"], run["task"]): run for run in last_to_first}
     lines += [f"| cell | weights | {' | '.join(present)} |"]
     lines += [f"| --- | ---: |{' ---: |' * len(present)}"]
     for cell in sorted({run["cell"] for run in runs}):
         of_cell = [run for run in runs if run["cell"] == cell]
         weights = _range(run["parameters"] for run in of_cell)
-        speeds = [
-            [run["ms_per_step"] for run in of_cell if run["task"] == name] for name in present
+        shown = [
+            f"{first[cell, name]['ms_per_step']:.3g}" if (cell, name) in first else "-"
+            for name in present
         ]
-        shown = [f"{statistics.median(s):.3g}" if s else "-" for s in speeds]
         lines.append(f"| {cell} | {weights} | {' | '.join(shown)} |")
     return "\n".join(lines) + "\n"
 

@@ -1,4 +1,4 @@
-"""One run: a network of one cell is trained on a task for so many seconds, and scored."""
+"""One run: a network of one cell is trained on a task for so long, and scored."""
 
 import time
 from typing import Any
@@ -77,7 +77,14 @@ def score_of(task: Task, answers: np.ndarray, outputs: np.ndarray, counts: np.nd
     return loss / float(np.log(2)) if task.score == "bits" else loss
 
 
-def train(name: str, task: Task, parameters: int, seed: int, share: float = 1.0) -> dict[str, Any]:
+def train(
+    name: str,
+    task: Task,
+    parameters: int,
+    seed: int,
+    share: float = 1.0,
+    goal: int | None = None,
+) -> dict[str, Any]:
     """Train one network and return its scores.
 
     Args:
@@ -86,10 +93,11 @@ def train(name: str, task: Task, parameters: int, seed: int, share: float = 1.0)
         parameters: The budget of weights.
         seed: Of weights and data.
         share: The part of the task's seconds that is used.
+        goal: Steps to train for, however long they take; default: as many as those seconds hold.
 
     Returns:
         `units`, `parameters`, `steps`, `ms_per_step` of the processor, `scores` by the names of
-        `task.test`, and `curve`: pairs of a share of the time and the first score then.
+        `task.test`, and `curve`: pairs of a share of the training and the first score then.
     """
     keras.utils.set_random_seed(seed)
     rng = np.random.default_rng(seed)
@@ -120,17 +128,18 @@ def train(name: str, task: Task, parameters: int, seed: int, share: float = 1.0)
 
     first = next(iter(task.test.values()))
     step(*map(tf.constant, batch))  # traces and compiles, outside the budget
-    budget, used, steps, curve = task.seconds * share, 0.0, 1, []
+    budget, used, steps, done, curve = task.seconds * share, 0.0, 1, 0.0, []
     began = time.process_time()
-    while used < budget:
-        optimizer.learning_rate.assign(LEARNING_RATE * (1 - used / budget))
+    while done < 1:
+        optimizer.learning_rate.assign(LEARNING_RATE * (1 - done))
         loss = step(*map(tf.constant, task.batch(rng, ROWS)))
         steps += 1
         used = time.process_time() - began
-        if used >= budget * (len(curve) + 1) / MARKS:
+        done = steps / goal if goal else used / budget
+        if done >= (len(curve) + 1) / MARKS:
             if not np.isfinite(loss):
                 break
-            curve.append((round(used / budget, 3), evaluate(first)))
+            curve.append((round(done, 3), evaluate(first)))
             began = time.process_time() - used  # what scoring took does not count
     return {
         "units": units,

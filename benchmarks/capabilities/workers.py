@@ -27,11 +27,11 @@ def start(text: str | None, mnist: str | None) -> None:
     _tasks.update(all_tasks(read_text(text), mnist))
 
 
-def run(job: tuple[str, str, int, int, float]) -> dict[str, Any]:
-    """Train one network, of a cell on a task with a seed, a number of weights, and a share.
+def run(job: tuple[str, str, int, int, float, int | None]) -> dict[str, Any]:
+    """Train one network: its cell, task, seed, number of weights, share and number of steps.
 
     See `train`.
     """
-    cell, task, seed, parameters, share = job
-    result = train(cell, _tasks[task], parameters, seed, share)
+    cell, task, seed, parameters, share, goal = job
+    result = train(cell, _tasks[task], parameters, seed, share, goal)
     return {"cell": cell, "task": task, "seed": seed, "share": share, **result}
