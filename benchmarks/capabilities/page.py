@@ -67,7 +67,8 @@ def render(results: Mapping[str, Any]) -> str:
         "the processor on each task. Scores are those of held-out data: "
         + (
             "the mean over seeds and, behind ±, half the distance between the best and the worst. "
-            "The seconds are those of the first seed; the others train for as many steps as it did."
+            "The seconds are those of the first seed; the others train for as many steps as it "
+            "did, or for the seconds where it diverged."
             if len({run["seed"] for run in runs}) > 1
             else "one seed, so small differences mean nothing."
         ),
