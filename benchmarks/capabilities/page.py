@@ -24,6 +24,8 @@ def write_page(
 ) -> None:
     """Write capabilities.json, .md and .png from all runs of a folder.
 
+    The file has the learning curves of the cells that the picture shows.
+
     Args:
         runs: The folder.
         tasks: The tasks by name; runs of others are left out.
@@ -42,9 +44,13 @@ def write_page(
         for name, task in tasks.items()
     }
     command = " ".join([COMMAND, *options])
-    everything = {"command": command, "machine": machine, "tasks": abouts, "runs": kept}
+    # The picture has the curves of a few cells; those of all would be most of the file.
+    shown = [
+        {key: run[key] for key in run if key != "curve" or run["cell"] in SHOWN} for run in kept
+    ]
+    everything = {"command": command, "machine": machine, "tasks": abouts, "runs": shown}
     with replacing(folder / "capabilities.json") as path:
-        path.write_text(json.dumps(everything, indent=1))
+        path.write_text(json.dumps(everything))
     with replacing(folder / "capabilities.md") as path:
         path.write_text(render(everything))
     with replacing(folder / "capabilities.png") as path:

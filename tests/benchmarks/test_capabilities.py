@@ -101,21 +101,37 @@ def test_a_training_ends_at_its_goal_of_steps_or_of_seconds():
         assert np.isfinite(result["scores"]["test"])
 
 
+def write_run(folder, cell, seed, score):
+    run = {
+        **{"cell": cell, "task": "digits", "seed": seed, "share": 1.0, "units": 48},
+        **{"parameters": 18_866, "steps": 9, "ms_per_step": 4.0 + seed},
+        **{"scores": {"test": score}, "curve": [[0.5, 0.3], [1.0, score]]},
+    }
+    path_of(folder, cell, "digits", seed).write_text(json.dumps(run))
+
+
 def test_the_page_shows_means_and_spreads_of_the_runs(tmp_path):
     named = {"digits": tasks.digits(permuted=False)}
     for seed, score in ((1, 0.5), (2, 0.75)):
-        run = {
-            **{"cell": "LSTM", "task": "digits", "seed": seed, "share": 1.0, "units": 48},
-            **{"parameters": 18_866, "steps": 9, "ms_per_step": 4.0 + seed},
-            **{"scores": {"test": score}, "curve": [[0.5, 0.3], [1.0, score]]},
-        }
-        (tmp_path / f"{seed}.json").write_text(json.dumps(run))
+        write_run(tmp_path, "LSTM", seed, score)
     machine = {"processor": "one", "versions": {"keras": "3"}}
     page.write_page(tmp_path, named, machine, tmp_path / "page")
     lines = (tmp_path / "page" / "capabilities.md").read_text().splitlines()
     assert "| LSTM | 48 | 62.5 ± 12.5 |" in lines
     assert "| LSTM | 18,866 | 5 |" in lines  # the speed is that of the first seed
     assert (tmp_path / "page" / "capabilities.png").stat().st_size > 1000
+
+
+def test_the_file_of_results_has_the_curves_of_the_cells_in_the_picture(tmp_path):
+    for cell in ("LSTM", "ATR"):
+        write_run(tmp_path, cell, 1, 0.5)
+    named = {"digits": tasks.digits(permuted=False)}
+    page.write_page(tmp_path, named, {"processor": "one", "versions": {}}, tmp_path / "page")
+    results = json.loads((tmp_path / "page" / "capabilities.json").read_text())
+    assert {run["cell"]: run.get("curve") for run in results["runs"]} == {
+        "LSTM": [[0.5, 0.3], [1.0, 0.5]],
+        "ATR": None,
+    }
 
 
 def test_a_cell_has_one_colour_in_all_panels(tmp_path, monkeypatch):
